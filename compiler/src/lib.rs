@@ -1,0 +1,1 @@
+//! Text in; bytecode or diagnostics out; no input or output of its own.

@@ -1,0 +1,1 @@
+//! The instruction set and program format that compiler and runtime share.

@@ -1,0 +1,1 @@
+//! HTTP and TLS over the scheduler's reactor, resolver, server-sent events.

@@ -1,0 +1,1 @@
+//! Coroutines, workers, run queues, timers, reactor and blocking lanes; knows no Vega.

@@ -1,0 +1,1 @@
+//! Runs bytecode as isolated processes on a few threads.

@@ -1,0 +1,1 @@
+//! Trace records, histograms, the bounded buffer and its exporters.

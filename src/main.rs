@@ -1,0 +1,3 @@
+//! The `vega` command.
+
+fn main() {}
