@@ -7,6 +7,7 @@ pub mod types; // what a value may be, as the compiler knew it
 pub mod opcode; // the one table of instructions
 pub mod instruction; // one instruction word and its fields
 pub mod module; // a whole program: functions, types, agents, constants, debug lines
+pub mod kinds; // the error kinds that every program has
 
 pub use instruction::Instruction;
 pub use module::{FunctionId, KindId, Module};
