@@ -9,6 +9,10 @@ pub mod instruction; // one instruction word and its fields
 pub mod module; // a whole program: functions, types, agents, constants, debug lines
 pub mod kinds; // the error kinds that every program has
 
+mod wire; // bytes in and out
+pub mod format; // the `.vgb` file
+
+pub use format::{DecodeError, decode, encode};
 pub use instruction::Instruction;
 pub use module::{FunctionId, KindId, Module};
 pub use opcode::Opcode;

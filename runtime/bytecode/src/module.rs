@@ -132,6 +132,8 @@ pub struct NativeImport {
     pub arity: u8,
     /// Result type, for natives that make values by type (`json::decode::<T>`).
     pub result: TypeId,
+    /// Whether the first argument is `mut self`: after the call the window's first argument slot holds it, changed, after an error too.
+    pub changes_self: bool,
 }
 
 /// One function's code.
@@ -172,6 +174,9 @@ pub struct Handler {
     pub register: u16,
     /// Registers from this one on are released before the handler runs (temporaries of the expression under way).
     pub keep: u16,
+    /// Whether this is the code of a `finally` or `defer`: an exit of the process passes through it too, and it ends by throwing what
+    /// it caught on. Other handlers do not see exits.
+    pub cleanup: bool,
 }
 
 /// Source position of the instructions from `pc` on.
