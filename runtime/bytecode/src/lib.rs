@@ -11,9 +11,12 @@ pub mod kinds; // the error kinds that every program has
 
 mod wire; // bytes in and out
 pub mod format; // the `.vgb` file
+pub mod verify; // what must hold before a module is run
+pub mod disassemble; // a module as readable text
 
 pub use format::{DecodeError, decode, encode};
 pub use instruction::Instruction;
 pub use module::{FunctionId, KindId, Module};
 pub use opcode::Opcode;
 pub use types::{AgentId, EnumId, StructId, Type, TypeId, TypeTable};
+pub use verify::{VerifiedModule, VerifyError, verify};

@@ -170,7 +170,7 @@ pub struct Handler {
     pub end: u32,
     /// Where the handler's code is.
     pub target: u32,
-    /// Register that receives the error; a value register.
+    /// Register that receives the error; its old content is released.
     pub register: u16,
     /// Registers from this one on are released before the handler runs (temporaries of the expression under way).
     pub keep: u16,
@@ -288,6 +288,18 @@ pub struct SpawnDescription {
     pub linked: bool,
 }
 
+impl SpawnDescription {
+    /// How many values lie in its window: arguments, then the numbers that the supervision gives.
+    pub fn window_values(&self) -> usize {
+        let numbers = self.supervision.map_or(0, |supervision| {
+            usize::from(supervision.has_max_restarts)
+                + usize::from(supervision.has_window)
+                + 3 * usize::from(supervision.has_backoff)
+        });
+        usize::from(self.arguments) + numbers
+    }
+}
+
 /// What a spawn runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpawnTarget {
@@ -339,6 +351,13 @@ pub struct AskDescription {
     pub has_budget: bool,
     /// When the round joins the agent's history.
     pub join: Join,
+}
+
+impl AskDescription {
+    /// How many values lie in its window: handle and message, then timeout and budget where they are given.
+    pub fn window_values(&self) -> usize {
+        2 + usize::from(self.has_timeout) + usize::from(self.has_budget)
+    }
 }
 
 /// When a call's round joins the history of its agent.

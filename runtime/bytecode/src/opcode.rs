@@ -3,12 +3,13 @@
 //! # Registers and windows
 //!
 //! A function has `registers` slots, `r0…`; parameters come first, then captures, then locals and temporaries. A slot always holds
-//! one valid value: a scalar, or a heap value that the slot owns. A slot above the running frame never holds a heap value that
-//! somebody counts on, and never a dangling one. Each register is declared *scalar* or *value*
-//! ([`crate::module::Function::value_registers`]); value registers are released when the function is left.
+//! one valid value: a scalar, or a heap value that the slot owns. Registers are used like a stack: those above the ones in use, and
+//! slots above the running frame, hold no heap value. The registers that are ever a variable that may own storage are listed in
+//! [`crate::module::Function::value_registers`] and released when the function returns; an error releases all registers of a frame.
+//! Where the result of an instruction is also an operand, it is computed first, then the old content is released.
 //!
 //! Operands in the table say what an instruction does to a slot:
-//! `ScalarOut` writes a scalar and does not look at the old content; `ValueOut` releases the old content first; `In` reads and leaves
+//! `ScalarOut` writes a scalar and does not look at the old content, which must not be a heap value; `ValueOut` releases the old content; `In` reads and leaves
 //! (copying a heap value counts it); `Take` moves out and leaves null; `Change` works on the slot's value in place, copying shared
 //! storage first.
 //!
@@ -113,6 +114,13 @@ macro_rules! opcodes {
             }
         }
     };
+}
+
+impl Opcode {
+    /// Whether `x:c` is a jump.
+    pub fn has_jump(self) -> bool {
+        self.layout().c == Some(Operand::Jump)
+    }
 }
 
 opcodes! {
@@ -230,6 +238,15 @@ opcodes! {
     /// Next element of an iteration. `b` is the container (array, map, `str`, range, stream), `b+1` the position (an int, first 0),
     /// `a` receives the element; jumps when there is none. Map entries arrive as a tuple.
     IterNext = 0x4A, "iter", [Jump ValueOut In Jump];
+
+    /// Jumps if `a < b`, ints, with `b` a signed immediate.
+    JumpIfLtImmediate = 0x4B, "jlti.i", [Jump In Signed Jump];
+    /// Jumps if `a >= b`, ints, with `b` a signed immediate.
+    JumpIfGeImmediate = 0x4C, "jgei.i", [Jump In Signed Jump];
+    /// Jumps if `a == b`, ints, with `b` a signed immediate.
+    JumpIfEqImmediate = 0x4D, "jeqi.i", [Jump In Signed Jump];
+    /// Jumps if `a != b`, ints, with `b` a signed immediate.
+    JumpIfNeImmediate = 0x4E, "jnei.i", [Jump In Signed Jump];
 
     // Strings: 0x50–0x57.
     /// `a = b + c` as text: at least one is a `str`, the other any printable value; or two arrays, or two bytes.
