@@ -1,0 +1,37 @@
+# One target a line with its help behind `##`; `make help` prints them.
+
+CARGO ?= cargo
+# The model checker explores every interleaving with at most this many preemptions.
+LOOM_PREEMPTIONS ?= 2
+LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PREEMPTIONS) $(CARGO) test --lib --release --target-dir target/loom
+
+.PHONY: help lint test check loom soak bench bench-peers test-peers
+
+help: ## Lists the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+lint: ## Formatting, clippy with warnings denied, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+test: ## Every functional test and the model checks; what CI runs
+	$(CARGO) test --workspace
+	$(MAKE) --no-print-directory loom
+
+check: lint test ## lint and test
+
+loom: ## Model checks of the lock-free parts
+	$(LOOM) -p vega-scheduler loom_
+	$(LOOM) -p vega-runtime loom_
+
+soak: ## What takes longer: many cases of every property, loom with more preemptions
+	PROPTEST_CASES=10000 $(CARGO) test --workspace --release
+	$(MAKE) --no-print-directory loom LOOM_PREEMPTIONS=3
+
+bench: ## Benchmarks of processes and the VM, release profile
+	$(CARGO) build --release
+	benches/run
+
+test-peers: ## Integration tests against programs of others, where they can be installed
+	tests/peers/run
