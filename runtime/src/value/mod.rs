@@ -1,0 +1,669 @@
+//! What a register, field or element holds: 16 bytes, a tag and a payload.
+//!
+//! Values have copy semantics towards the program. Inside a process heap values are counted without atomics, shared, and copied when
+//! somebody changes a shared one. A value never leaves its process except as a message.
+//!
+//! Invariant: all 16 bytes of a value are initialised whatever its tag is. So the payload may be read as an int or a float without
+//! looking at the tag: a wrong tag gives a wrong number, never an invalid one. Only following a pointer needs the tag.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use vega_bytecode::{EnumId, FunctionId, StructId};
+
+pub mod heap; // bytes held by the running process
+pub(crate) mod object; // counted storage, freed without recursion
+pub mod text; // strings
+pub mod bytes; // runs of bytes
+pub mod array; // arrays
+pub mod map; // insertion-ordered maps
+pub mod record; // structs, variants, tuples, closures
+pub mod range; // `a..b`
+pub mod handle; // references to things that the runtime owns, and secrets
+pub mod constant; // a program's literals, shared by all its processes
+pub mod equal; // `==`, `<` and `in`
+pub mod print; // the text that `print` shows
+
+pub use array::Array;
+pub use bytes::Bytes;
+pub use handle::{Handle, HandleKind, HandleObject, Secret};
+pub use map::Map;
+pub use range::Range;
+pub use record::{Record, RecordKind};
+pub use text::Str;
+
+use crate::error::Error;
+use object::Header;
+
+/// What kind of value a cell holds. Tags from [`Tag::Str`] on own an object.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Tag {
+    /// `null`
+    Null = 0,
+    /// `true` or `false`
+    Bool = 1,
+    /// 64-bit integer
+    Int = 2,
+    /// IEEE 754 double
+    Float = 3,
+    /// Nanoseconds
+    Duration = 4,
+    /// Pico-dollars
+    Money = 5,
+    /// Variant of an enum without payload
+    UnitVariant = 6,
+    /// Function without captures
+    Function = 7,
+    /// Id of a process of this runtime, one word that only the process table understands
+    Process = 8,
+    /// Header of a frame of the interpreter, in the slot below the frame
+    Frame = 9,
+    /// Text
+    Str = 16,
+    /// Bytes
+    Bytes = 17,
+    /// Array
+    Array = 18,
+    /// Map
+    Map = 19,
+    /// Struct
+    Struct = 20,
+    /// Variant of an enum (or `Ok`, `Err`) with payload
+    Enum = 21,
+    /// Tuple
+    Tuple = 22,
+    /// Range of ints
+    Range = 23,
+    /// Function with captures
+    Closure = 24,
+    /// Error
+    Error = 25,
+    /// Handle of something that the runtime owns
+    Handle = 26,
+    /// Secret text
+    Secret = 27,
+}
+
+/// First tag that owns an object.
+const FIRST_HEAP_TAG: u8 = Tag::Str as u8;
+
+/// The enum that stands for `Result`: `Ok` is its variant 0, `Err` its variant 1.
+pub const RESULT: EnumId = EnumId(u32::MAX);
+/// Variant number of `Ok`.
+pub const OK: u16 = 0;
+/// Variant number of `Err`.
+pub const ERR: u16 = 1;
+
+/// The cell is seen as `json`: it prints as JSON, and its parts are seen as `json` too.
+const JSON_FLAG: u8 = 1;
+
+/// The second word of a value.
+#[derive(Clone, Copy)]
+union Payload {
+    int: i64,
+    float: f64,
+    object: *mut Header,
+}
+
+/// One value. `repr(C)`: tag at 0, flags at 1, a half word at 4, the payload at 8.
+#[repr(C)]
+pub struct Value {
+    tag: Tag,
+    flags: u8,
+    unused: u16,
+    half: u32,
+    payload: Payload,
+}
+
+const _: () = assert!(size_of::<Value>() == 16 && align_of::<Value>() == 8 && size_of::<Option<Value>>() == 16);
+
+/// A value taken apart, for matching.
+#[derive(Clone, Copy)]
+pub enum View<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// 64-bit integer
+    Int(i64),
+    /// Double
+    Float(f64),
+    /// Nanoseconds
+    Duration(i64),
+    /// Pico-dollars
+    Money(i64),
+    /// Variant without payload
+    UnitVariant(EnumId, u16),
+    /// Function without captures
+    Function(FunctionId),
+    /// Process id
+    Process(u64),
+    /// Header of a frame
+    Frame(Frame),
+    /// Text
+    Str(&'a Str),
+    /// Bytes
+    Bytes(&'a Bytes),
+    /// Array
+    Array(&'a Array),
+    /// Map
+    Map(&'a Map),
+    /// Struct
+    Struct(StructId, &'a Record),
+    /// Variant with payload
+    Enum(EnumId, u16, &'a Record),
+    /// Tuple
+    Tuple(&'a Record),
+    /// Range
+    Range(&'a Range),
+    /// Function with captures
+    Closure(FunctionId, &'a Record),
+    /// Error
+    Error(&'a Error),
+    /// Handle
+    Handle(&'a Handle),
+    /// Secret
+    Secret(&'a Secret),
+}
+
+/// What the interpreter remembers of a caller, in the slot below the callee's registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Number of the caller's function.
+    pub function: u32,
+    /// Where the caller goes on.
+    pub pc: u32,
+    /// The caller's first register.
+    pub base: u32,
+}
+
+// Making values.
+impl Value {
+    /// `null`
+    pub const NULL: Value = Value::scalar(Tag::Null, 0, 0);
+
+    #[inline]
+    const fn scalar(tag: Tag, half: u32, int: i64) -> Value {
+        Value { tag, flags: 0, unused: 0, half, payload: Payload { int } }
+    }
+
+    /// A truth value.
+    #[inline]
+    pub const fn bool(value: bool) -> Value {
+        Value::scalar(Tag::Bool, 0, value as i64)
+    }
+
+    /// An integer.
+    #[inline]
+    pub const fn int(value: i64) -> Value {
+        Value::scalar(Tag::Int, 0, value)
+    }
+
+    /// A double.
+    #[inline]
+    pub const fn float(value: f64) -> Value {
+        Value { tag: Tag::Float, flags: 0, unused: 0, half: 0, payload: Payload { float: value } }
+    }
+
+    /// A duration of so many nanoseconds.
+    #[inline]
+    pub const fn duration(nanoseconds: i64) -> Value {
+        Value::scalar(Tag::Duration, 0, nanoseconds)
+    }
+
+    /// An amount of so many pico-dollars.
+    #[inline]
+    pub const fn money(pico_dollars: i64) -> Value {
+        Value::scalar(Tag::Money, 0, pico_dollars)
+    }
+
+    /// A variant without payload.
+    #[inline]
+    pub const fn unit_variant(definition: EnumId, variant: u16) -> Value {
+        Value::scalar(Tag::UnitVariant, definition.0, variant as i64)
+    }
+
+    /// A function without captures.
+    #[inline]
+    pub const fn function(id: FunctionId) -> Value {
+        Value::scalar(Tag::Function, 0, id.0 as i64)
+    }
+
+    /// A process of this runtime, by the word that the process table gave it.
+    #[inline]
+    pub const fn process(word: u64) -> Value {
+        Value::scalar(Tag::Process, 0, word as i64)
+    }
+
+    /// The header of a frame.
+    #[inline]
+    pub const fn frame(frame: Frame) -> Value {
+        Value::scalar(Tag::Frame, frame.function, (frame.pc as u64 | (frame.base as u64) << 32) as i64)
+    }
+
+    /// Text.
+    pub fn str(text: impl Into<Str>) -> Value {
+        text.into().into()
+    }
+
+    /// An array.
+    pub fn array(values: Vec<Value>) -> Value {
+        Array::from(values).into()
+    }
+
+    /// A tuple.
+    pub fn tuple(values: Vec<Value>) -> Value {
+        record::make(RecordKind::Tuple, values)
+    }
+
+    /// A struct with its fields in declared order.
+    pub fn structure(id: StructId, fields: Vec<Value>) -> Value {
+        record::make(RecordKind::Struct(id), fields)
+    }
+
+    /// A variant; without payload it needs no storage.
+    pub fn variant(id: EnumId, variant: u16, payload: Vec<Value>) -> Value {
+        if payload.is_empty() {
+            Value::unit_variant(id, variant)
+        } else {
+            record::make(RecordKind::Variant(id, variant), payload)
+        }
+    }
+
+    /// `Ok(value)`
+    pub fn ok(value: Value) -> Value {
+        record::make(RecordKind::Variant(RESULT, OK), vec![value])
+    }
+
+    /// `Err(value)`
+    pub fn err(value: Value) -> Value {
+        record::make(RecordKind::Variant(RESULT, ERR), vec![value])
+    }
+
+    /// A function with what it captured; without captures it needs no storage.
+    pub fn closure(id: FunctionId, captures: Vec<Value>) -> Value {
+        if captures.is_empty() { Value::function(id) } else { record::make(RecordKind::Closure(id), captures) }
+    }
+
+    /// The value, or `null` for none.
+    pub fn optional(value: Option<impl Into<Value>>) -> Value {
+        value.map_or(Value::NULL, Into::into)
+    }
+
+    /// # Safety
+    /// The caller owns a count of `object`, which passes to the value, and `tag` belongs to the object's body.
+    #[inline]
+    pub(crate) unsafe fn from_object(tag: Tag, object: NonNull<Header>) -> Value {
+        Value { tag, flags: 0, unused: 0, half: 0, payload: Payload { object: object.as_ptr() } }
+    }
+
+    /// The object of a heap value, with the count that the value owned; nothing for a scalar.
+    #[inline]
+    pub(crate) fn into_object(self) -> Option<(Tag, NonNull<Header>)> {
+        let value = std::mem::ManuallyDrop::new(self);
+        value.object().map(|object| (value.tag, object))
+    }
+}
+
+// Reading values.
+impl Value {
+    /// What kind of value this is.
+    #[inline]
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Whether the value owns an object.
+    #[inline]
+    pub fn is_heap(&self) -> bool {
+        self.tag as u8 >= FIRST_HEAP_TAG
+    }
+
+    /// Whether this is `null`.
+    #[inline]
+    pub fn is_null(&self) -> bool {
+        self.tag == Tag::Null
+    }
+
+    #[inline]
+    fn object(&self) -> Option<NonNull<Header>> {
+        if !self.is_heap() {
+            return None;
+        }
+        // SAFETY: all payload bytes are initialised; with a heap tag they are the pointer that `from_object` stored.
+        NonNull::new(unsafe { self.payload.object })
+    }
+
+    /// The payload as an int, whatever the tag is.
+    #[inline]
+    pub fn int_bits(&self) -> i64 {
+        // SAFETY: all payload bytes are initialised and every pattern is an int.
+        unsafe { self.payload.int }
+    }
+
+    /// The payload as a double, whatever the tag is.
+    #[inline]
+    pub fn float_bits(&self) -> f64 {
+        // SAFETY: all payload bytes are initialised and every pattern is a double.
+        unsafe { self.payload.float }
+    }
+
+    /// The payload as a truth value, whatever the tag is.
+    #[inline]
+    pub fn bool_bits(&self) -> bool {
+        self.int_bits() != 0
+    }
+
+    /// The payload as a frame header, whatever the tag is.
+    #[inline]
+    pub fn frame_bits(&self) -> Frame {
+        let word = self.int_bits() as u64;
+        Frame { function: self.half, pc: word as u32, base: (word >> 32) as u32 }
+    }
+
+    /// The value taken apart.
+    #[inline]
+    pub fn view(&self) -> View<'_> {
+        match self.tag {
+            Tag::Null => View::Null,
+            Tag::Bool => View::Bool(self.bool_bits()),
+            Tag::Int => View::Int(self.int_bits()),
+            Tag::Float => View::Float(self.float_bits()),
+            Tag::Duration => View::Duration(self.int_bits()),
+            Tag::Money => View::Money(self.int_bits()),
+            Tag::UnitVariant => View::UnitVariant(EnumId(self.half), self.int_bits() as u16),
+            Tag::Function => View::Function(FunctionId(self.int_bits() as u32)),
+            Tag::Process => View::Process(self.int_bits() as u64),
+            Tag::Frame => View::Frame(self.frame_bits()),
+            // SAFETY (all below): the tag says which handle the payload is.
+            Tag::Str => View::Str(unsafe { self.handle_unchecked() }),
+            // SAFETY: see above.
+            Tag::Bytes => View::Bytes(unsafe { self.handle_unchecked() }),
+            // SAFETY: see above.
+            Tag::Array => View::Array(unsafe { self.handle_unchecked() }),
+            // SAFETY: see above.
+            Tag::Map => View::Map(unsafe { self.handle_unchecked() }),
+            Tag::Struct => {
+                // SAFETY: see above.
+                let record: &Record = unsafe { self.handle_unchecked() };
+                View::Struct(StructId(record.definition()), record)
+            }
+            Tag::Enum => {
+                // SAFETY: see above.
+                let record: &Record = unsafe { self.handle_unchecked() };
+                View::Enum(EnumId(record.definition()), record.variant(), record)
+            }
+            // SAFETY: see above.
+            Tag::Tuple => View::Tuple(unsafe { self.handle_unchecked() }),
+            // SAFETY: see above.
+            Tag::Range => View::Range(unsafe { self.handle_unchecked() }),
+            Tag::Closure => {
+                // SAFETY: see above.
+                let record: &Record = unsafe { self.handle_unchecked() };
+                View::Closure(FunctionId(record.definition()), record)
+            }
+            // SAFETY: see above.
+            Tag::Error => View::Error(unsafe { self.handle_unchecked() }),
+            // SAFETY: see above.
+            Tag::Handle => View::Handle(unsafe { self.handle_unchecked() }),
+            // SAFETY: see above.
+            Tag::Secret => View::Secret(unsafe { self.handle_unchecked() }),
+        }
+    }
+
+    /// # Safety
+    /// `T` is the transparent handle type of the value's tag.
+    #[inline]
+    unsafe fn handle_unchecked<T>(&self) -> &T {
+        // SAFETY: handles are transparent pointers to their object, which is what the payload of a heap value holds; the borrow
+        // keeps the value, and with it the count, alive.
+        unsafe { &*(&raw const self.payload).cast::<T>() }
+    }
+
+    /// # Safety
+    /// As for [`Value::handle_unchecked`].
+    #[inline]
+    unsafe fn handle_unchecked_mut<T>(&mut self) -> &mut T {
+        // SAFETY: as above; replacing the pointer through the reference replaces the value's object by another of the same kind.
+        unsafe { &mut *(&raw mut self.payload).cast::<T>() }
+    }
+
+    /// The int, if it is one.
+    #[inline]
+    pub fn as_int(&self) -> Option<i64> {
+        (self.tag == Tag::Int).then(|| self.int_bits())
+    }
+
+    /// The double, if it is one.
+    #[inline]
+    pub fn as_float(&self) -> Option<f64> {
+        (self.tag == Tag::Float).then(|| self.float_bits())
+    }
+
+    /// The truth value, if it is one.
+    #[inline]
+    pub fn as_bool(&self) -> Option<bool> {
+        (self.tag == Tag::Bool).then(|| self.bool_bits())
+    }
+
+    /// The nanoseconds of a duration.
+    #[inline]
+    pub fn as_duration(&self) -> Option<i64> {
+        (self.tag == Tag::Duration).then(|| self.int_bits())
+    }
+
+    /// The pico-dollars of an amount.
+    #[inline]
+    pub fn as_money(&self) -> Option<i64> {
+        (self.tag == Tag::Money).then(|| self.int_bits())
+    }
+
+    /// The word of a process id.
+    #[inline]
+    pub fn as_process(&self) -> Option<u64> {
+        (self.tag == Tag::Process).then(|| self.int_bits() as u64)
+    }
+
+    /// The text, if it is one.
+    #[inline]
+    pub fn as_text(&self) -> Option<&str> {
+        self.as_str().map(Str::as_str)
+    }
+
+    /// The array or the text's or map's … handle in place, for changing it: see the variants below.
+    #[inline]
+    pub fn as_array_mut(&mut self) -> Option<&mut Array> {
+        // SAFETY: the tag is checked.
+        (self.tag == Tag::Array).then(|| unsafe { self.handle_unchecked_mut() })
+    }
+
+    /// The text's handle, for changing it.
+    #[inline]
+    pub fn as_str_mut(&mut self) -> Option<&mut Str> {
+        // SAFETY: the tag is checked.
+        (self.tag == Tag::Str).then(|| unsafe { self.handle_unchecked_mut() })
+    }
+
+    /// The bytes' handle, for changing them.
+    #[inline]
+    pub fn as_bytes_mut(&mut self) -> Option<&mut Bytes> {
+        // SAFETY: the tag is checked.
+        (self.tag == Tag::Bytes).then(|| unsafe { self.handle_unchecked_mut() })
+    }
+
+    /// The map's handle, for changing it.
+    #[inline]
+    pub fn as_map_mut(&mut self) -> Option<&mut Map> {
+        // SAFETY: the tag is checked.
+        (self.tag == Tag::Map).then(|| unsafe { self.handle_unchecked_mut() })
+    }
+
+    /// The record of a struct, variant, tuple or closure.
+    #[inline]
+    pub fn as_record(&self) -> Option<&Record> {
+        // SAFETY: the four tags share one representation.
+        self.is_record().then(|| unsafe { self.handle_unchecked() })
+    }
+
+    /// The record of a struct, variant, tuple or closure, for changing it.
+    #[inline]
+    pub fn as_record_mut(&mut self) -> Option<&mut Record> {
+        // SAFETY: the four tags share one representation.
+        self.is_record().then(|| unsafe { self.handle_unchecked_mut() })
+    }
+
+    #[inline]
+    fn is_record(&self) -> bool {
+        matches!(self.tag, Tag::Struct | Tag::Enum | Tag::Tuple | Tag::Closure)
+    }
+
+    /// Moves the value out, leaving `null`.
+    #[inline]
+    pub fn take(&mut self) -> Value {
+        std::mem::replace(self, Value::NULL)
+    }
+
+    /// Number of the variant, for enums and `Result`; an optional is 0 with a value and 1 without.
+    pub fn variant_number(&self) -> i64 {
+        match self.view() {
+            View::UnitVariant(_, variant) | View::Enum(_, variant, _) => i64::from(variant),
+            View::Null => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether the value is seen as `json`.
+    #[inline]
+    pub fn is_json(&self) -> bool {
+        self.flags & JSON_FLAG != 0
+    }
+
+    /// The same value seen as `json`. Only for values whose parts are seen as `json` too.
+    pub(crate) fn seen_as_json(mut self) -> Value {
+        self.flags |= JSON_FLAG;
+        self
+    }
+
+    /// The same value seen as what it is. Its parts keep how they are seen.
+    pub fn seen_plainly(mut self) -> Value {
+        self.flags &= !JSON_FLAG;
+        self
+    }
+}
+
+macro_rules! as_handle {
+    ($($(#[doc = $doc:literal])+ $method:ident, $name:ident;)+) => {
+        impl Value {
+            $($(#[doc = $doc])+
+            #[inline]
+            pub fn $method(&self) -> Option<&$name> {
+                // SAFETY: the tag is checked and is that of the handle type.
+                (self.tag == Tag::$name).then(|| unsafe { self.handle_unchecked() })
+            })+
+        }
+    };
+}
+
+as_handle! {
+    /// The text's handle, if it is text.
+    as_str, Str;
+    /// The bytes, if it is bytes.
+    as_bytes, Bytes;
+    /// The array, if it is one.
+    as_array, Array;
+    /// The map, if it is one.
+    as_map, Map;
+    /// The range, if it is one.
+    as_range, Range;
+    /// The error, if it is one.
+    as_error, Error;
+    /// The handle, if it is one.
+    as_handle, Handle;
+    /// The secret, if it is one.
+    as_secret, Secret;
+}
+
+impl Clone for Value {
+    #[inline]
+    fn clone(&self) -> Value {
+        if let Some(object) = self.object() {
+            // SAFETY: this value owns a count, so the object is live, and values do not leave their process's thread.
+            unsafe { object::retain(object) };
+        }
+        Value { tag: self.tag, flags: self.flags, unused: 0, half: self.half, payload: self.payload }
+    }
+}
+
+impl Drop for Value {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(object) = self.object() {
+            // SAFETY: the value owns one count, and its tag is that of the object.
+            unsafe { object::release(self.tag, object) };
+        }
+    }
+}
+
+impl Default for Value {
+    fn default() -> Value {
+        Value::NULL
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&print::debug_text(self))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value::bool(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Value {
+        Value::int(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Value {
+        Value::float(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::str(text)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::str(text)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(values: Vec<Value>) -> Value {
+        Value::array(values)
+    }
+}
+
+impl From<()> for Value {
+    fn from((): ()) -> Value {
+        Value::NULL
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Value {
+        value.map_or(Value::NULL, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests;

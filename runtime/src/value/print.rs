@@ -1,0 +1,467 @@
+//! The text of a value: as `print` shows it, and as JSON.
+//!
+//! Both are written by one [`Writer`] with a list of open containers, so that depth is bounded by memory alone.
+
+use std::fmt::Write as _;
+
+use vega_bytecode::module::FieldDefinition;
+use vega_bytecode::{EnumId, Module, StructId};
+
+use super::map::Map;
+use super::{ERR, OK, RESULT};
+use super::{Record, Value, View};
+
+/// How many bytes of a `bytes` value are shown.
+const BYTES_SHOWN: usize = 32;
+
+/// The text of a value at top level, as `print`, `str(x)` and `+` show it.
+pub fn to_text(value: &Value, module: &Module) -> String {
+    let mut text = String::new();
+    write_text(value, module, &mut text);
+    text
+}
+
+/// Appends the text of a value at top level.
+pub fn write_text(value: &Value, module: &Module, out: &mut String) {
+    if let (Some(text), false) = (value.as_text(), value.is_json()) {
+        out.push_str(text);
+        return;
+    }
+    write_nested(value, Some(module), out);
+}
+
+/// The text of a value inside a container: strings are quoted.
+pub fn to_nested_text(value: &Value, module: &Module) -> String {
+    let mut text = String::new();
+    write_nested(value, Some(module), &mut text);
+    text
+}
+
+/// The text of a value for somebody who has no program at hand: structs and enums show their numbers.
+pub(crate) fn debug_text(value: &Value) -> String {
+    let mut text = String::new();
+    write_nested(value, None, &mut text);
+    text
+}
+
+fn write_nested(value: &Value, module: Option<&Module>, out: &mut String) {
+    let mut writer = Writer { out, module, pretty: false, problem: None };
+    writer.write(value, if value.is_json() { Style::Json } else { Style::Plain });
+    // What is no JSON cannot be seen as `json`, so there is no problem to report.
+}
+
+/// The JSON text of a value; `pretty` with a line for each member. Fails on what has no JSON form, and says why.
+pub(crate) fn json_text(value: &Value, module: &Module, pretty: bool) -> Result<String, String> {
+    let mut out = String::new();
+    let mut writer = Writer { out: &mut out, module: Some(module), pretty, problem: None };
+    writer.write(value, Style::Json);
+    match writer.problem {
+        Some(problem) => Err(problem),
+        None => Ok(out),
+    }
+}
+
+/// Appends a duration: `1h30m`, `1.5s`, `250ms`, `0s`.
+pub fn write_duration(nanoseconds: i64, out: &mut String) {
+    if nanoseconds < 0 {
+        out.push('-');
+    }
+    let mut rest = nanoseconds.unsigned_abs();
+    if rest == 0 {
+        out.push_str("0s");
+        return;
+    }
+    const SECOND: u64 = 1_000_000_000;
+    if rest < SECOND {
+        let (unit, name) = if rest < 1_000_000 { (1_000, "us") } else { (1_000_000, "ms") };
+        write_decimal(rest, unit, 0, out);
+        out.push_str(name);
+        return;
+    }
+    for (unit, name) in [(86_400 * SECOND, "d"), (3_600 * SECOND, "h"), (60 * SECOND, "m")] {
+        if rest >= unit {
+            let _ = write!(out, "{}{name}", rest / unit);
+            rest %= unit;
+        }
+    }
+    if rest > 0 {
+        write_decimal(rest, SECOND, 0, out);
+        out.push('s');
+    }
+}
+
+/// Appends an amount of money: `$0.50`, `-$1.00`, `$0.0043`.
+pub fn write_money(pico_dollars: i64, out: &mut String) {
+    out.push_str(if pico_dollars < 0 { "-$" } else { "$" });
+    write_decimal(pico_dollars.unsigned_abs(), 1_000_000_000_000, 2, out);
+}
+
+/// Appends `amount / unit` as a decimal with at least `places` decimals and no zeros at the end beyond them. `unit` is a power of ten.
+fn write_decimal(amount: u64, unit: u64, places: usize, out: &mut String) {
+    let _ = write!(out, "{}", amount / unit);
+    let digits = unit.ilog10() as usize;
+    let decimals = format!("{:0digits$}", amount % unit);
+    let shown = decimals.trim_end_matches('0').len().max(places);
+    if shown > 0 {
+        out.push('.');
+        out.push_str(&decimals[..shown]);
+    }
+}
+
+/// Appends a double: the shortest text that reads back, always with `.` or `e`.
+pub fn write_float(value: f64, out: &mut String) {
+    if value.is_nan() {
+        out.push_str("nan");
+    } else {
+        let _ = write!(out, "{value:?}");
+    }
+}
+
+/// Appends text in quotes, with escapes.
+pub fn write_quoted(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            '\0' => out.push_str("\\0"),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{{{:x}}}", control as u32);
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+/// Appends text as a JSON string; characters beyond ASCII stay as they are.
+pub fn write_json_string(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            control if (control as u32) < 0x20 => {
+                let _ = write!(out, "\\u{:04x}", control as u32);
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+/// Name of a struct.
+pub fn struct_name(id: StructId, module: &Module) -> &str {
+    module.structs.get(id.0 as usize).map_or("struct", |definition| &definition.name)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Json,
+}
+
+/// A container whose parts are being written.
+struct Open<'a> {
+    parts: Parts<'a>,
+    style: Style,
+    close: &'static str,
+    first: bool,
+}
+
+enum Parts<'a> {
+    Values(std::slice::Iter<'a, Value>),
+    Fields(&'a [FieldDefinition], std::slice::Iter<'a, Value>),
+    Entries(&'a Map, usize),
+}
+
+struct Writer<'a, 'o> {
+    out: &'o mut String,
+    module: Option<&'a Module>,
+    pretty: bool,
+    problem: Option<String>,
+}
+
+impl<'a> Writer<'a, '_> {
+    fn write(&mut self, value: &'a Value, style: Style) {
+        let mut open: Vec<Open<'a>> = Vec::new();
+        self.begin(value, style, &mut open);
+        while let Some(top) = open.last_mut() {
+            let style = top.style;
+            let first = std::mem::replace(&mut top.first, false);
+            let next = match &mut top.parts {
+                Parts::Values(values) => values.next().map(|value| (None, value)),
+                Parts::Fields(names, values) => values.next().map(|value| {
+                    let (name, rest) = names.split_first().map_or(("", *names), |(field, rest)| (field.name.as_str(), rest));
+                    *names = rest;
+                    (Some(Name::Field(name)), value)
+                }),
+                Parts::Entries(map, cursor) => map.entry_from(*cursor).map(|(next, key, value)| {
+                    *cursor = next;
+                    (Some(Name::Key(key)), value)
+                }),
+            };
+            let Some((name, value)) = next else {
+                let close = top.close;
+                open.pop();
+                if style == Style::Json && self.pretty && !first {
+                    self.new_line(open.len());
+                }
+                self.out.push_str(close);
+                continue;
+            };
+            if !first {
+                self.out.push_str(if style == Style::Json { "," } else { ", " });
+            }
+            if style == Style::Json && self.pretty {
+                self.new_line(open.len());
+            }
+            if let Some(name) = name {
+                self.name(name, style);
+            }
+            // A part that is seen as JSON stays so inside of a plain container, and everything inside of JSON is JSON.
+            let style = if value.is_json() { Style::Json } else { style };
+            self.begin(value, style, &mut open);
+        }
+    }
+
+    fn new_line(&mut self, depth: usize) {
+        self.out.push('\n');
+        for _ in 0..depth {
+            self.out.push_str("  ");
+        }
+    }
+
+    fn name(&mut self, name: Name<'a>, style: Style) {
+        match (name, style) {
+            (Name::Field(name), Style::Plain) => self.out.push_str(name),
+            (Name::Field(name), Style::Json) => write_json_string(name, self.out),
+            (Name::Key(key), Style::Plain) => self.plain_scalar_or_empty(key),
+            (Name::Key(key), Style::Json) => match key.as_text() {
+                Some(text) => write_json_string(text, self.out),
+                None => {
+                    let mut text = String::new();
+                    std::mem::swap(self.out, &mut text);
+                    self.plain_scalar_or_empty(key);
+                    std::mem::swap(self.out, &mut text);
+                    write_json_string(&text, self.out);
+                }
+            },
+        }
+        self.out.push_str(match (style, self.pretty) {
+            (Style::Json, false) => ":",
+            _ => ": ",
+        });
+    }
+
+    /// Keys have no parts.
+    fn plain_scalar_or_empty(&mut self, key: &'a Value) {
+        let mut open = Vec::new();
+        self.begin(key, Style::Plain, &mut open);
+    }
+
+    fn open(&mut self, open: &mut Vec<Open<'a>>, parts: Parts<'a>, style: Style, begin: &str, close: &'static str) {
+        self.out.push_str(begin);
+        open.push(Open { parts, style, close, first: true });
+    }
+
+    /// Writes a value without parts, or opens one that has them.
+    fn begin(&mut self, value: &'a Value, style: Style, open: &mut Vec<Open<'a>>) {
+        if style == Style::Json {
+            return self.begin_json(value, open);
+        }
+        match value.view() {
+            View::Null | View::Frame(_) => self.out.push_str("null"),
+            View::Bool(value) => self.out.push_str(if value { "true" } else { "false" }),
+            View::Int(value) => {
+                let _ = write!(self.out, "{value}");
+            }
+            View::Float(value) => write_float(value, self.out),
+            View::Duration(value) => write_duration(value, self.out),
+            View::Money(value) => write_money(value, self.out),
+            View::UnitVariant(id, variant) => self.out.push_str(&self.variant_name(id, variant)),
+            View::Function(id) | View::Closure(id, _) => {
+                let name =
+                    self.module.and_then(|module| module.functions.get(id.0 as usize)).map_or("", |function| &function.name);
+                let _ = write!(self.out, "<fn {name}>");
+            }
+            View::Process(word) => {
+                let _ = write!(self.out, "<process {}>", super::handle::process_number(word));
+            }
+            View::Str(text) => write_quoted(text.as_str(), self.out),
+            View::Bytes(bytes) => self.bytes(bytes.as_slice()),
+            View::Array(array) => self.open(open, Parts::Values(array.as_slice().iter()), style, "[", "]"),
+            View::Map(map) => self.open(open, Parts::Entries(map, 0), style, "{", "}"),
+            View::Tuple(record) => self.open(open, Parts::Values(record.values().iter()), style, "(", ")"),
+            View::Struct(id, record) => {
+                let fields = self.fields(id);
+                match self.module {
+                    Some(module) => self.out.push_str(last_segment(struct_name(id, module))),
+                    None => {
+                        let _ = write!(self.out, "struct#{}", id.0);
+                    }
+                }
+                if record.values().is_empty() {
+                    self.out.push_str(" {}");
+                } else {
+                    self.open(open, Parts::Fields(fields, record.values().iter()), style, " { ", " }");
+                }
+            }
+            View::Enum(id, variant, record) => {
+                let name = self.variant_name(id, variant);
+                self.out.push_str(&name);
+                match self.payload(id, variant) {
+                    Some(fields) => self.open(open, Parts::Fields(fields, record.values().iter()), style, " { ", " }"),
+                    None => self.open(open, Parts::Values(record.values().iter()), style, "(", ")"),
+                }
+            }
+            View::Range(range) => {
+                let _ = write!(self.out, "{}..{}{}", range.start(), if range.is_inclusive() { "=" } else { "" }, range.end());
+            }
+            View::Error(error) => match self.module {
+                Some(module) => self.out.push_str(&error.summary(module)),
+                None => {
+                    let _ = write!(self.out, "error#{}: {}", error.kind().0, error.message().as_str());
+                }
+            },
+            View::Handle(handle) => self.out.push_str(&handle.target().text()),
+            View::Secret(_) => self.out.push_str("***"),
+        }
+    }
+
+    fn begin_json(&mut self, value: &'a Value, open: &mut Vec<Open<'a>>) {
+        let style = Style::Json;
+        match value.view() {
+            View::Null | View::Frame(_) => self.out.push_str("null"),
+            View::Bool(value) => self.out.push_str(if value { "true" } else { "false" }),
+            View::Int(value) => {
+                let _ = write!(self.out, "{value}");
+            }
+            View::Float(value) if value.is_finite() => write_float(value, self.out),
+            View::Float(_) => self.no_json("a float that is not finite"),
+            View::Duration(value) => {
+                self.out.push('"');
+                write_duration(value, self.out);
+                self.out.push('"');
+            }
+            View::Money(value) => {
+                self.out.push('"');
+                write_money(value, self.out);
+                self.out.push('"');
+            }
+            View::UnitVariant(id, variant) => {
+                let name = self.variant_name(id, variant);
+                write_json_string(&name, self.out);
+            }
+            View::Str(text) => write_json_string(text.as_str(), self.out),
+            View::Bytes(bytes) => {
+                let text = super::bytes::to_base64(bytes.as_slice());
+                write_json_string(&text, self.out);
+            }
+            View::Array(array) => self.open(open, Parts::Values(array.as_slice().iter()), style, "[", "]"),
+            View::Tuple(record) => self.open(open, Parts::Values(record.values().iter()), style, "[", "]"),
+            View::Map(map) => self.open(open, Parts::Entries(map, 0), style, "{", "}"),
+            View::Struct(id, record) => {
+                let fields = self.fields(id);
+                self.open(open, Parts::Fields(fields, record.values().iter()), style, "{", "}");
+            }
+            View::Enum(id, variant, record) => {
+                let name = self.variant_name(id, variant);
+                self.json_variant(&name, self.payload(id, variant), record, open);
+            }
+            View::Range(range) => {
+                let _ = write!(self.out, "\"{}..{}{}\"", range.start(), if range.is_inclusive() { "=" } else { "" }, range.end());
+            }
+            View::Error(error) => {
+                let text = match self.module {
+                    Some(module) => error.summary(module),
+                    None => error.message().as_str().to_string(),
+                };
+                write_json_string(&text, self.out);
+            }
+            View::Function(_) | View::Closure(..) => self.no_json("a function"),
+            View::Process(_) => self.no_json("a process"),
+            View::Handle(_) => self.no_json("a handle"),
+            View::Secret(_) => self.no_json("a secret"),
+        }
+    }
+
+    /// `{"Name": payload}`: one value as it is, several as an array, named ones as an object.
+    fn json_variant(&mut self, name: &str, fields: Option<&'a [FieldDefinition]>, record: &'a Record, open: &mut Vec<Open<'a>>) {
+        self.out.push('{');
+        write_json_string(name, self.out);
+        self.out.push_str(if self.pretty { ": " } else { ":" });
+        let values = record.values();
+        match (fields, values) {
+            (Some(fields), _) => self.open(open, Parts::Fields(fields, values.iter()), Style::Json, "{", "}}"),
+            (None, [value]) => {
+                // A container without brackets of its own, which closes the variant's.
+                open.push(Open { parts: Parts::Values([].iter()), style: Style::Plain, close: "}", first: true });
+                self.begin_json(value, open);
+            }
+            (None, _) => self.open(open, Parts::Values(values.iter()), Style::Json, "[", "]}"),
+        }
+    }
+
+    fn no_json(&mut self, what: &str) {
+        self.out.push_str("null");
+        self.problem.get_or_insert_with(|| format!("{what} has no JSON form"));
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.out.push_str("bytes[");
+        for (index, byte) in bytes.iter().take(BYTES_SHOWN).enumerate() {
+            let _ = write!(self.out, "{}{byte:02x}", if index == 0 { "" } else { " " });
+        }
+        if bytes.len() > BYTES_SHOWN {
+            let _ = write!(self.out, " … {}", bytes.len());
+        }
+        self.out.push(']');
+    }
+
+    fn fields(&self, id: StructId) -> &'a [FieldDefinition] {
+        self.module.and_then(|module| module.structs.get(id.0 as usize)).map_or(&[], |definition| &definition.fields)
+    }
+
+    fn variant_name(&self, id: EnumId, variant: u16) -> String {
+        variant_name(id, variant, self.module)
+    }
+
+    /// Names of a variant's payload, where it has names.
+    fn payload(&self, id: EnumId, variant: u16) -> Option<&'a [FieldDefinition]> {
+        let definition = self.module?.enums.get(id.0 as usize)?.variants.get(variant as usize)?;
+        definition.payload.first().filter(|field| !field.name.is_empty()).map(|_| definition.payload.as_slice())
+    }
+}
+
+enum Name<'a> {
+    Field(&'a str),
+    Key(&'a Value),
+}
+
+/// Name of a variant.
+pub(crate) fn variant_name(id: EnumId, variant: u16, module: Option<&Module>) -> String {
+    if id == RESULT {
+        return if variant == OK {
+            "Ok".to_string()
+        } else {
+            debug_assert_eq!(variant, ERR);
+            "Err".to_string()
+        };
+    }
+    match module.and_then(|module| module.enums.get(id.0 as usize)?.variants.get(variant as usize)) {
+        Some(definition) => definition.name.clone(),
+        None => format!("enum#{}.{variant}", id.0),
+    }
+}
+
+/// A definition's name without the module before it.
+fn last_segment(name: &str) -> &str {
+    name.rsplit("::").next().unwrap_or(name)
+}
