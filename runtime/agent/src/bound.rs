@@ -59,11 +59,7 @@ impl InputBound {
 
 /// The most that the request can cost with that bound of its prompt, in 10^-12 dollars.
 pub fn worst_cost(request: &Request, bound: InputBound, model: &Model) -> Result<i64, Overflow> {
-    model.worst_cost(
-        bound.tokens(model),
-        u64::from(request.max_tokens),
-        terms(request),
-    )
+    model.worst_cost(bound.tokens(model), u64::from(request.max_tokens), terms(request))
 }
 
 /// The conditions that the request's options ask for.
@@ -71,9 +67,7 @@ pub fn terms(request: &Request) -> Terms {
     let option = |name: &str| request.provider_options.get(name);
     let cache_write = match option("cache_control") {
         None | Some(Value::Null) => CacheWrite::None,
-        Some(control) if control.get("ttl").and_then(Value::as_str) == Some("1h") => {
-            CacheWrite::Hour
-        }
+        Some(control) if control.get("ttl").and_then(Value::as_str) == Some("1h") => CacheWrite::Hour,
         Some(_) => CacheWrite::Short,
     };
     Terms {
@@ -85,23 +79,11 @@ pub fn terms(request: &Request) -> Terms {
 
 /// Instructions, tools and the form of the answer.
 fn fixed_part(request: &Request) -> u64 {
-    let system = request
-        .system
-        .as_ref()
-        .map_or(0, |text| bytes(text) + FRAME_TOKENS);
-    let tools = request.tools.iter().map(|tool| {
-        bytes(&tool.name) + bytes(&tool.description) + json_bytes(&tool.schema) + FRAME_TOKENS
-    });
-    let tools: u64 = tools.sum::<u64>()
-        + if request.tools.is_empty() {
-            0
-        } else {
-            TOOLS_TOKENS
-        };
-    let output = request
-        .output
-        .as_ref()
-        .map_or(0, |output| json_bytes(&output.schema) + TOOLS_TOKENS);
+    let system = request.system.as_ref().map_or(0, |text| bytes(text) + FRAME_TOKENS);
+    let tools =
+        request.tools.iter().map(|tool| bytes(&tool.name) + bytes(&tool.description) + json_bytes(&tool.schema) + FRAME_TOKENS);
+    let tools: u64 = tools.sum::<u64>() + if request.tools.is_empty() { 0 } else { TOOLS_TOKENS };
+    let output = request.output.as_ref().map_or(0, |output| json_bytes(&output.schema) + TOOLS_TOKENS);
     system + tools + output
 }
 
@@ -115,10 +97,7 @@ fn message_bound(message: &Message) -> Option<u64> {
             _ => Some(json_bytes(value)),
         },
     });
-    blocks
-        .map(|bound| Some(bound? + FRAME_TOKENS))
-        .sum::<Option<u64>>()
-        .map(|sum| sum + FRAME_TOKENS)
+    blocks.map(|bound| Some(bound? + FRAME_TOKENS)).sum::<Option<u64>>().map(|sum| sum + FRAME_TOKENS)
 }
 
 fn bytes(text: &str) -> u64 {
@@ -139,10 +118,7 @@ mod tests {
     use crate::price::PriceTable;
 
     fn request(messages: Vec<Message>) -> Request {
-        Request {
-            messages,
-            ..Request::new("claude-haiku-4-5", 100)
-        }
+        Request { messages, ..Request::new("claude-haiku-4-5", 100) }
     }
 
     #[test]
@@ -151,27 +127,15 @@ mod tests {
         assert_eq!(input_bound(&request, None), InputBound::Tokens(3 + 16 + 16));
         request.system = Some("sys".into());
         assert_eq!(input_bound(&request, None), InputBound::Tokens(35 + 3 + 16));
-        request.tools = [ToolSpec {
-            name: "t".into(),
-            description: "do".into(),
-            schema: json!({}),
-        }]
-        .into();
-        assert_eq!(
-            input_bound(&request, None),
-            InputBound::Tokens(54 + 1 + 2 + 2 + 16 + 600)
-        );
-        let reported = Some(Reported {
-            messages: 1,
-            tokens: 40,
-        });
+        request.tools = [ToolSpec { name: "t".into(), description: "do".into(), schema: json!({}) }].into();
+        assert_eq!(input_bound(&request, None), InputBound::Tokens(54 + 1 + 2 + 2 + 16 + 600));
+        let reported = Some(Reported { messages: 1, tokens: 40 });
         assert_eq!(input_bound(&request, reported), InputBound::Tokens(40));
     }
 
     #[test]
     fn what_has_no_bound_counts_as_the_whole_context_window() {
-        let image =
-            Block::Raw(json!({"type": "image", "source": {"type": "url", "url": "http://h/i"}}));
+        let image = Block::Raw(json!({"type": "image", "source": {"type": "url", "url": "http://h/i"}}));
         let request = request(vec![Message::user([image])]);
         let bound = input_bound(&request, None);
         assert_eq!(bound, InputBound::Unknown);

@@ -165,13 +165,8 @@ impl ErrorKind {
 
 impl RetryClass {
     /// Every class, which is what a policy retries unless it says otherwise.
-    pub const ALL: [RetryClass; 5] = [
-        RetryClass::RateLimit,
-        RetryClass::Overloaded,
-        RetryClass::Timeout,
-        RetryClass::ServerError,
-        RetryClass::Connection,
-    ];
+    pub const ALL: [RetryClass; 5] =
+        [RetryClass::RateLimit, RetryClass::Overloaded, RetryClass::Timeout, RetryClass::ServerError, RetryClass::Connection];
 
     /// The word in an agent's `retry { on [...] }`.
     pub fn as_str(self) -> &'static str {
@@ -186,9 +181,7 @@ impl RetryClass {
 
     /// The class that such a word names.
     pub fn from_word(word: &str) -> Option<RetryClass> {
-        RetryClass::ALL
-            .into_iter()
-            .find(|class| class.as_str() == word)
+        RetryClass::ALL.into_iter().find(|class| class.as_str() == word)
     }
 }
 

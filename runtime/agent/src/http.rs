@@ -48,29 +48,19 @@ impl Headers {
 
     /// The first value under that name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self
-            .0
-            .iter()
-            .find(|(own, _)| own.eq_ignore_ascii_case(name));
+        let found = self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.trim())
     }
 
     /// All lines in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Headers {
-        Headers(
-            lines
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Headers(lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -94,11 +84,7 @@ impl Secret {
 
     /// The text with every appearance of the secret replaced.
     pub fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            text.to_owned()
-        } else {
-            text.replace(&*self.0, "***")
-        }
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&*self.0, "***") }
     }
 }
 
@@ -120,11 +106,7 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(secret.redact("bad key sk-123!"), "bad key ***!");
         let headers = [("x-api-key", "sk-123")].into_iter().collect();
-        let request = HttpRequest {
-            url: "http://h/v1".into(),
-            headers,
-            body: vec![],
-        };
+        let request = HttpRequest { url: "http://h/v1".into(), headers, body: vec![] };
         assert!(!format!("{request:?}").contains("sk-123"));
     }
 }

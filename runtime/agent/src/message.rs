@@ -239,28 +239,19 @@ impl Request {
 impl Message {
     /// A message of the program.
     pub fn user(blocks: impl Into<Arc<[Block]>>) -> Message {
-        Message {
-            role: Role::User,
-            blocks: blocks.into(),
-        }
+        Message { role: Role::User, blocks: blocks.into() }
     }
 
     /// A message of the model.
     pub fn assistant(blocks: impl Into<Arc<[Block]>>) -> Message {
-        Message {
-            role: Role::Assistant,
-            blocks: blocks.into(),
-        }
+        Message { role: Role::Assistant, blocks: blocks.into() }
     }
 }
 
 impl Round {
     /// A round that only has its message.
     pub fn new(message: impl Into<Arc<[Block]>>) -> Round {
-        Round {
-            message: message.into(),
-            turns: Vec::new(),
-        }
+        Round { message: message.into(), turns: Vec::new() }
     }
 
     /// Appends the round to a request's messages.
@@ -279,20 +270,14 @@ impl Round {
 
     /// The texts of the last turn, joined.
     pub fn reply(&self) -> String {
-        self.turns
-            .last()
-            .map(|turn| joined_text(&turn.blocks))
-            .unwrap_or_default()
+        self.turns.last().map(|turn| joined_text(&turn.blocks)).unwrap_or_default()
     }
 }
 
 impl Usage {
     /// The whole prompt, which decides the price tier.
     pub fn prompt(&self) -> u64 {
-        self.input
-            .saturating_add(self.cache_read)
-            .saturating_add(self.cache_write)
-            .saturating_add(self.cache_write_1h)
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write).saturating_add(self.cache_write_1h)
     }
 
     /// Adds the tokens of another exchange.
@@ -351,38 +336,15 @@ mod tests {
 
     #[test]
     fn a_round_becomes_messages_with_all_results_of_a_turn_in_one() {
-        let result = |id: &str| {
-            Block::ToolResult(ToolResult {
-                id: id.into(),
-                content: "ok".into(),
-                is_error: false,
-            })
-        };
+        let result = |id: &str| Block::ToolResult(ToolResult { id: id.into(), content: "ok".into(), is_error: false });
         let mut round = Round::new([Block::text("go")]);
-        round.turns.push(Turn {
-            blocks: [Block::text("calling")].into(),
-            results: [result("1"), result("2")].into(),
-        });
-        round.turns.push(Turn {
-            blocks: [].into(),
-            results: [].into(),
-        });
-        round.turns.push(Turn {
-            blocks: [Block::text("do"), Block::text("ne")].into(),
-            results: [].into(),
-        });
+        round.turns.push(Turn { blocks: [Block::text("calling")].into(), results: [result("1"), result("2")].into() });
+        round.turns.push(Turn { blocks: [].into(), results: [].into() });
+        round.turns.push(Turn { blocks: [Block::text("do"), Block::text("ne")].into(), results: [].into() });
         let mut messages = Vec::new();
         round.append_to(&mut messages);
         let roles: Vec<(Role, usize)> = messages.iter().map(|m| (m.role, m.blocks.len())).collect();
-        assert_eq!(
-            roles,
-            [
-                (Role::User, 1),
-                (Role::Assistant, 1),
-                (Role::User, 2),
-                (Role::Assistant, 2)
-            ]
-        );
+        assert_eq!(roles, [(Role::User, 1), (Role::Assistant, 1), (Role::User, 2), (Role::Assistant, 2)]);
         assert_eq!(round.reply(), "done");
     }
 }

@@ -120,37 +120,24 @@ impl Model {
 
     /// The most that a request can cost whose prompt has at most `prompt_tokens` and whose answer has
     /// at most `output_tokens`, in 10^-12 dollars, rounded up.
-    pub fn worst_cost(
-        &self,
-        prompt_tokens: u64,
-        output_tokens: u64,
-        terms: Terms,
-    ) -> Result<i64, Overflow> {
-        let reached = self
-            .tiers
-            .iter()
-            .filter(|tier| prompt_tokens > tier.prompt_tokens_above);
-        let costs = std::iter::once(&self.rates)
-            .chain(reached.map(|tier| &tier.rates))
-            .map(|rates| {
-                let uncached = rates.input.max(rates.cache_read);
-                let dearest = match terms.cache_write {
-                    CacheWrite::None => uncached,
-                    CacheWrite::Short => uncached.max(rates.cache_write),
-                    CacheWrite::Hour => uncached.max(rates.cache_write).max(rates.cache_write_1h),
-                };
-                product(prompt_tokens, dearest) + product(output_tokens, rates.output)
-            });
+    pub fn worst_cost(&self, prompt_tokens: u64, output_tokens: u64, terms: Terms) -> Result<i64, Overflow> {
+        let reached = self.tiers.iter().filter(|tier| prompt_tokens > tier.prompt_tokens_above);
+        let costs = std::iter::once(&self.rates).chain(reached.map(|tier| &tier.rates)).map(|rates| {
+            let uncached = rates.input.max(rates.cache_read);
+            let dearest = match terms.cache_write {
+                CacheWrite::None => uncached,
+                CacheWrite::Short => uncached.max(rates.cache_write),
+                CacheWrite::Hour => uncached.max(rates.cache_write).max(rates.cache_write_1h),
+            };
+            product(prompt_tokens, dearest) + product(output_tokens, rates.output)
+        });
         let worst = costs.max().unwrap_or(0);
         i64::try_from(self.multiplied(worst, terms.us_only, terms.fast)?).map_err(|_| Overflow)
     }
 
     /// The answer's tokens that `pico` pays for after a prompt of at most `prompt_tokens`.
     pub fn affordable_output(&self, pico: i64, prompt_tokens: u64, terms: Terms) -> u64 {
-        let fits = |output: u64| {
-            self.worst_cost(prompt_tokens, output, terms)
-                .is_ok_and(|cost| cost <= pico)
-        };
+        let fits = |output: u64| self.worst_cost(prompt_tokens, output, terms).is_ok_and(|cost| cost <= pico);
         if !fits(0) {
             return 0;
         }
@@ -169,11 +156,7 @@ impl Model {
 
     /// The rates of a request whose whole prompt has that many tokens.
     fn rates_at(&self, prompt_tokens: u64) -> &Rates {
-        let reached = self
-            .tiers
-            .iter()
-            .rev()
-            .find(|tier| prompt_tokens > tier.prompt_tokens_above);
+        let reached = self.tiers.iter().rev().find(|tier| prompt_tokens > tier.prompt_tokens_above);
         reached.map_or(&self.rates, |tier| &tier.rates)
     }
 

@@ -35,21 +35,13 @@ pub struct RetryPolicy {
 
 impl Default for Backoff {
     fn default() -> Backoff {
-        Backoff {
-            base: Duration::from_millis(500),
-            multiplier: 2.0,
-            max: Duration::from_secs(30),
-        }
+        Backoff { base: Duration::from_millis(500), multiplier: 2.0, max: Duration::from_secs(30) }
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
-        RetryPolicy {
-            max_attempts: MAX_ATTEMPTS_DEFAULT,
-            backoff: Backoff::default(),
-            on: RetryClass::ALL.to_vec(),
-        }
+        RetryPolicy { max_attempts: MAX_ATTEMPTS_DEFAULT, backoff: Backoff::default(), on: RetryClass::ALL.to_vec() }
     }
 }
 
@@ -69,13 +61,7 @@ impl RetryPolicy {
     /// `failures` counts the failed attempts, this one included; `random` is uniform in `[0, 1)`;
     /// `remaining` is what is left of the invocation's time. A wait that would outlast it is not
     /// begun: the failure is raised at once.
-    pub fn next_delay(
-        &self,
-        failures: u32,
-        error: &CallError,
-        random: f64,
-        remaining: Option<Duration>,
-    ) -> Option<Duration> {
+    pub fn next_delay(&self, failures: u32, error: &CallError, random: f64, remaining: Option<Duration>) -> Option<Duration> {
         let class = error.retry?;
         if failures >= self.max_attempts || !self.on.contains(&class) {
             return None;
@@ -110,16 +96,11 @@ mod tests {
     fn the_delay_doubles_up_to_its_bound_and_attempts_end() {
         let policy = RetryPolicy {
             max_attempts: 10,
-            backoff: Backoff {
-                base: ms(100),
-                multiplier: 2.0,
-                max: ms(5_000),
-            },
+            backoff: Backoff { base: ms(100), multiplier: 2.0, max: ms(5_000) },
             on: vec![RetryClass::Overloaded],
         };
-        let delays: Vec<Option<Duration>> = (1..=10)
-            .map(|failures| policy.next_delay(failures, &overloaded(), 1.0, None))
-            .collect();
+        let delays: Vec<Option<Duration>> =
+            (1..=10).map(|failures| policy.next_delay(failures, &overloaded(), 1.0, None)).collect();
         let bounds = [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000];
         assert_eq!(delays[..9], bounds.map(|millis| Some(ms(millis))));
         assert_eq!(delays[9], None);
@@ -140,10 +121,7 @@ mod tests {
         error.retry_after = Some(ms(60_000));
         for random in [0.0, 0.3, 1.0] {
             let delay = RetryPolicy::default().next_delay(1, &error, random, None);
-            assert!(
-                delay.is_some_and(|delay| delay >= ms(60_000) && delay <= ms(75_000)),
-                "{delay:?}"
-            );
+            assert!(delay.is_some_and(|delay| delay >= ms(60_000) && delay <= ms(75_000)), "{delay:?}");
         }
     }
 
@@ -153,17 +131,10 @@ mod tests {
         let mut error = overloaded();
         error.retry_after = Some(ms(10_000));
         assert_eq!(policy.next_delay(1, &error, 0.0, Some(ms(9_000))), None);
-        assert!(
-            policy
-                .next_delay(1, &error, 0.0, Some(ms(11_000)))
-                .is_some()
-        );
+        assert!(policy.next_delay(1, &error, 0.0, Some(ms(11_000))).is_some());
         error.retry = None;
         assert_eq!(policy.next_delay(1, &error, 0.0, None), None);
-        let only_timeouts = RetryPolicy {
-            on: vec![RetryClass::Timeout],
-            ..RetryPolicy::default()
-        };
+        let only_timeouts = RetryPolicy { on: vec![RetryClass::Timeout], ..RetryPolicy::default() };
         assert_eq!(only_timeouts.next_delay(1, &overloaded(), 0.0, None), None);
     }
 }

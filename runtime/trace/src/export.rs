@@ -57,27 +57,19 @@ struct Exported {
 
 impl Collector {
     /// Starts the exporting thread. Fails only where the system gives no thread.
-    pub fn start(
-        exporter: impl Exporter + 'static,
-        buffer_records: usize,
-    ) -> io::Result<Collector> {
+    pub fn start(exporter: impl Exporter + 'static, buffer_records: usize) -> io::Result<Collector> {
         let shared = Arc::new(Shared::new(buffer_records));
         let (report, outcome) = mpsc::channel();
         let of_thread = Arc::clone(&shared);
-        let handle = thread::Builder::new()
-            .name("vega-trace".into())
-            .spawn(move || {
-                // A failed send means that nobody waits for the outcome any more.
-                let _ = report.send(drain(&of_thread, exporter));
-            })?;
+        let handle = thread::Builder::new().name("vega-trace".into()).spawn(move || {
+            // A failed send means that nobody waits for the outcome any more.
+            let _ = report.send(drain(&of_thread, exporter));
+        })?;
         // The thread may have gone to sleep before its handle is known to `wake`: wake it once, so
         // that it looks again.
         let _ = shared.exporter.set(handle.thread().clone());
         handle.thread().unpark();
-        Ok(Collector {
-            shared,
-            outcome: Some(outcome),
-        })
+        Ok(Collector { shared, outcome: Some(outcome) })
     }
 
     /// A handle for producers.
@@ -94,21 +86,9 @@ impl Collector {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.wake();
         let dropped = self.shared.dropped.load(Ordering::Relaxed);
-        let outcome = self
-            .outcome
-            .take()
-            .and_then(|outcome| outcome.recv_timeout(limit).ok());
+        let outcome = self.outcome.take().and_then(|outcome| outcome.recv_timeout(limit).ok());
         match outcome {
-            Some(Exported {
-                exported,
-                lost,
-                failure,
-            }) => Delivery {
-                exported,
-                dropped,
-                lost,
-                failure,
-            },
+            Some(Exported { exported, lost, failure }) => Delivery { exported, dropped, lost, failure },
             None => Delivery {
                 exported: 0,
                 dropped,
@@ -129,11 +109,7 @@ impl Drop for Collector {
 
 /// Takes records until the buffer is empty and closing, then flushes.
 fn drain(shared: &Shared, mut exporter: impl Exporter) -> Exported {
-    let mut result = Exported {
-        exported: 0,
-        lost: 0,
-        failure: None,
-    };
+    let mut result = Exported { exported: 0, lost: 0, failure: None };
     let mut batch = Vec::new();
     loop {
         while batch.len() < BATCH_RECORDS_MAX
@@ -186,12 +162,7 @@ mod tests {
     use crate::{Kind, SpanId, TraceId};
 
     fn record(number: u64) -> Record {
-        let mut record = Record::new(
-            Kind::Span,
-            TraceId::from_random(1),
-            SpanId::from_random(number + 1),
-            UNIX_EPOCH,
-        );
+        let mut record = Record::new(Kind::Span, TraceId::from_random(1), SpanId::from_random(number + 1), UNIX_EPOCH);
         record.name = number.to_string();
         record
     }
@@ -200,10 +171,7 @@ mod tests {
 
     impl Exporter for Names {
         fn export(&mut self, batch: &[Record]) -> io::Result<()> {
-            batch
-                .iter()
-                .try_for_each(|record| self.0.send(record.name.clone()))
-                .map_err(io::Error::other)
+            batch.iter().try_for_each(|record| self.0.send(record.name.clone())).map_err(io::Error::other)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -223,22 +191,9 @@ mod tests {
         }
         (10..900).for_each(|number| sink.record(record(number)));
         let delivery = collector.finish(FLUSH_LIMIT);
-        assert_eq!(
-            delivery,
-            Delivery {
-                exported: 900,
-                dropped: 0,
-                lost: 0,
-                failure: None
-            }
-        );
+        assert_eq!(delivery, Delivery { exported: 900, dropped: 0, lost: 0, failure: None });
         let rest: Vec<String> = names.try_iter().collect();
-        assert_eq!(
-            rest,
-            (10..900)
-                .map(|number| number.to_string())
-                .collect::<Vec<_>>()
-        );
+        assert_eq!(rest, (10..900).map(|number| number.to_string()).collect::<Vec<_>>());
     }
 
     /// Blocks in its first export until it is told to go on.

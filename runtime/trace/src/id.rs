@@ -59,10 +59,7 @@ mod tests {
 
     #[test]
     fn ids_print_with_all_their_digits_and_are_never_zero() {
-        assert_eq!(
-            TraceId::from_random(0xab).to_string(),
-            format!("{:0>32}", "ab")
-        );
+        assert_eq!(TraceId::from_random(0xab).to_string(), format!("{:0>32}", "ab"));
         assert_eq!(SpanId::from_random(0xab).to_string(), "00000000000000ab");
         assert_eq!(SpanId::from_random(0), SpanId::from_random(1));
         assert_eq!(TraceId::from_random(0), TraceId::from_random(1));

@@ -12,9 +12,7 @@ pub struct JsonLines<W: Write + Send> {
 impl<W: Write + Send> JsonLines<W> {
     /// Writes to `output`, which need not be buffered.
     pub fn new(output: W) -> JsonLines<W> {
-        JsonLines {
-            output: BufWriter::new(output),
-        }
+        JsonLines { output: BufWriter::new(output) }
     }
 }
 
@@ -42,12 +40,7 @@ mod tests {
 
     #[test]
     fn a_line_break_inside_a_record_does_not_break_its_line() {
-        let mut record = Record::new(
-            Kind::Span,
-            TraceId::from_random(1),
-            SpanId::from_random(2),
-            UNIX_EPOCH,
-        );
+        let mut record = Record::new(Kind::Span, TraceId::from_random(1), SpanId::from_random(2), UNIX_EPOCH);
         record.name = "two\nlines".into();
         let mut output = Vec::new();
         let mut exporter = JsonLines::new(&mut output);

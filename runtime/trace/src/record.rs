@@ -191,8 +191,7 @@ impl Serialize for Record {
         map.serialize_entry("coordinate", &self.coordinate)?;
         map.serialize_entry("started_at", &rfc3339(self.started_at))?;
         if !self.attributes.is_empty() {
-            let attributes: serde_json::Map<String, Value> =
-                self.attributes.iter().cloned().collect();
+            let attributes: serde_json::Map<String, Value> = self.attributes.iter().cloned().collect();
             map.serialize_entry("attributes", &attributes)?;
         }
         map.end()
@@ -211,12 +210,7 @@ fn dollars(pico: i64) -> String {
     if pico < 0 {
         text.push('-');
     }
-    let _ = write!(
-        text,
-        "{}.{:012}",
-        magnitude / PICO_PER_DOLLAR,
-        magnitude % PICO_PER_DOLLAR
-    );
+    let _ = write!(text, "{}.{:012}", magnitude / PICO_PER_DOLLAR, magnitude % PICO_PER_DOLLAR);
     while text.ends_with('0') {
         text.pop();
     }
@@ -236,16 +230,11 @@ fn rfc3339(instant: SystemTime) -> String {
     // Howard Hinnant's civil-from-days, counted from 0000-03-01 in eras of 400 years.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
@@ -296,11 +285,7 @@ mod tests {
     fn an_unknown_price_is_null_and_a_tool_call_speaks_of_no_money() {
         let ids = (TraceId::from_random(1), SpanId::from_random(2));
         let call = Record::new(Kind::ModelCall, ids.0, ids.1, at(0, 0));
-        assert!(
-            serde_json::to_string(&call)
-                .unwrap()
-                .contains(r#""cost_usd":null"#)
-        );
+        assert!(serde_json::to_string(&call).unwrap().contains(r#""cost_usd":null"#));
         let mut tool = Record::new(Kind::ToolCall, ids.0, ids.1, at(0, 0));
         tool.attributes.push(("path".into(), "a.txt".into()));
         let text = serde_json::to_string(&tool).unwrap();

@@ -39,9 +39,7 @@ impl Sink {
     }
 
     pub(crate) fn new(shared: Arc<Shared>) -> Sink {
-        Sink {
-            shared: Some(shared),
-        }
+        Sink { shared: Some(shared) }
     }
 
     /// Whether anybody reads the records; building them can be spared otherwise.
@@ -60,9 +58,7 @@ impl Sink {
 
     /// Records dropped so far because the buffer was full.
     pub fn dropped(&self) -> u64 {
-        self.shared
-            .as_ref()
-            .map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
+        self.shared.as_ref().map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
     }
 }
 

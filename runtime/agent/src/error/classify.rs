@@ -58,10 +58,7 @@ struct Details {
 pub fn from_response(response: &HttpResponse, origin: Origin<'_>, now: SystemTime) -> CallError {
     let details = Details::read(&response.body);
     let mut error = classify(response.status, &details, origin);
-    error.request_id = ["request-id", "x-request-id"]
-        .into_iter()
-        .find_map(|name| response.headers.get(name))
-        .map(str::to_owned);
+    error.request_id = ["request-id", "x-request-id"].into_iter().find_map(|name| response.headers.get(name)).map(str::to_owned);
     if error.retry.is_some() {
         error.retry_after = retry_after(&response.headers, now);
     }
@@ -81,69 +78,49 @@ pub fn from_event(event: &Value, origin: Origin<'_>) -> CallError {
         "permission_error" => 403,
         "not_found_error" => 404,
         "request_too_large" => 413,
-        "rate_limit_error"
-        | "rate_limit_exceeded"
-        | "insufficient_quota"
-        | "tokens"
-        | "requests" => 429,
+        "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "tokens" | "requests" => 429,
         "timeout_error" => 504,
         "overloaded_error" => 529,
-        _ => details
-            .code
-            .parse()
-            .ok()
-            .filter(|code| (400..600).contains(code))
-            .unwrap_or(500),
+        _ => details.code.parse().ok().filter(|code| (400..600).contains(code)).unwrap_or(500),
     };
     let mut error = classify(status, &details, origin);
-    error.request_id = event
-        .get("request_id")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    error.request_id = event.get("request_id").and_then(Value::as_str).map(str::to_owned);
     error
 }
 
 /// The error for a way that failed.
 pub fn from_transport(failure: &TransportFailure, origin: Origin<'_>) -> CallError {
     let url = origin.base_url;
-    let connection = |message: String| {
-        CallError::provider(0, origin.redact(&message)).retryable(RetryClass::Connection)
-    };
-    let timeout = |after: Duration, message: String| {
-        CallError::new(ErrorKind::Timeout { after }, message).retryable(RetryClass::Timeout)
-    };
+    let connection = |message: String| CallError::provider(0, origin.redact(&message)).retryable(RetryClass::Connection);
+    let timeout =
+        |after: Duration, message: String| CallError::new(ErrorKind::Timeout { after }, message).retryable(RetryClass::Timeout);
     let sent = |mut error: CallError| {
         error.billed = Billed::EstimatedInput;
         error
     };
     match failure {
-        TransportFailure::Dns(detail) => connection(format!(
-            "the host of {url} was not found ({detail}); check the base URL and the network"
-        )),
-        TransportFailure::Connect(detail) => connection(format!(
-            "no connection to {url} ({detail}); check the base URL and that the server runs"
-        )),
+        TransportFailure::Dns(detail) => {
+            connection(format!("the host of {url} was not found ({detail}); check the base URL and the network"))
+        }
+        TransportFailure::Connect(detail) => {
+            connection(format!("no connection to {url} ({detail}); check the base URL and that the server runs"))
+        }
         TransportFailure::Certificate(detail) => CallError::provider(
             0,
-            format!(
-                "the certificate of {url} is not trusted ({detail}); `--ca-file FILE` trusts an authority of your own"
-            ),
+            format!("the certificate of {url} is not trusted ({detail}); `--ca-file FILE` trusts an authority of your own"),
         ),
-        TransportFailure::Broken(detail) => sent(connection(format!(
-            "the connection to {url} broke before the answer was complete ({detail})"
-        ))),
-        TransportFailure::ConnectTimeout(after) => timeout(
-            *after,
-            format!("no connection to {url} within {after:?}; see `timeouts {{ connect }}`"),
-        ),
-        TransportFailure::FirstTokenTimeout(after) => sent(timeout(
-            *after,
-            format!("no answer from {url} within {after:?}; see `timeouts {{ first_token }}`"),
-        )),
-        TransportFailure::IdleTimeout(after) => sent(timeout(
-            *after,
-            format!("{url} fell silent for {after:?} within its answer; see `timeouts {{ idle }}`"),
-        )),
+        TransportFailure::Broken(detail) => {
+            sent(connection(format!("the connection to {url} broke before the answer was complete ({detail})")))
+        }
+        TransportFailure::ConnectTimeout(after) => {
+            timeout(*after, format!("no connection to {url} within {after:?}; see `timeouts {{ connect }}`"))
+        }
+        TransportFailure::FirstTokenTimeout(after) => {
+            sent(timeout(*after, format!("no answer from {url} within {after:?}; see `timeouts {{ first_token }}`")))
+        }
+        TransportFailure::IdleTimeout(after) => {
+            sent(timeout(*after, format!("{url} fell silent for {after:?} within its answer; see `timeouts {{ idle }}`")))
+        }
         TransportFailure::TooLarge(limit_bytes) => {
             let text = format!("the answer of {url} is larger than {limit_bytes} bytes");
             sent(CallError::provider(0, text))
@@ -153,40 +130,25 @@ pub fn from_transport(failure: &TransportFailure, origin: Origin<'_>) -> CallErr
 
 /// The error for a status, with the advice that belongs to it.
 fn classify(status: u16, details: &Details, origin: Origin<'_>) -> CallError {
-    let Origin {
-        provider,
-        base_url,
-        key_variable,
-        model,
-        ..
-    } = origin;
+    let Origin { provider, base_url, key_variable, model, .. } = origin;
     let said = origin.redact(&details.message);
-    let provider_error =
-        |advice: String| CallError::provider(status, format!("{said} ({status}){advice}"));
+    let provider_error = |advice: String| CallError::provider(status, format!("{said} ({status}){advice}"));
     match status {
-        400 if said.contains("API usage limits") => provider_error(format!(
-            "; the spend limit of the {provider} account is reached"
-        )),
-        401 => provider_error(format!(
-            "; {provider} did not accept the key in {key_variable}"
-        )),
+        400 if said.contains("API usage limits") => {
+            provider_error(format!("; the spend limit of the {provider} account is reached"))
+        }
+        401 => provider_error(format!("; {provider} did not accept the key in {key_variable}")),
         402 => provider_error(format!("; check the billing of the {provider} account")),
         403 => provider_error(format!("; the key in {key_variable} may not do this")),
-        404 => provider_error(format!(
-            "; check the model's name `{model}` and the base URL {base_url}"
-        )),
+        404 => provider_error(format!("; check the model's name `{model}` and the base URL {base_url}")),
         408 | 504 => provider_error(String::new()).retryable(RetryClass::Timeout),
         413 => provider_error("; the conversation is too large: see `history last N`".into()),
         429 if details.is_spend_limit() => {
-            let advice = format!(
-                "; the {provider} account has no credit left, which waiting does not change"
-            );
+            let advice = format!("; the {provider} account has no credit left, which waiting does not change");
             CallError::new(ErrorKind::RateLimited, format!("{said} (429){advice}"))
         }
-        429 => CallError::new(ErrorKind::RateLimited, format!("{said} (429)"))
-            .retryable(RetryClass::RateLimit),
-        503 | 529 => CallError::new(ErrorKind::Overloaded, format!("{said} ({status})"))
-            .retryable(RetryClass::Overloaded),
+        429 => CallError::new(ErrorKind::RateLimited, format!("{said} (429)")).retryable(RetryClass::RateLimit),
+        503 | 529 => CallError::new(ErrorKind::Overloaded, format!("{said} ({status})")).retryable(RetryClass::Overloaded),
         500..=599 => provider_error(String::new()).retryable(RetryClass::ServerError),
         300..=399 => provider_error(format!("; check the base URL {base_url}")),
         _ => provider_error(String::new()),
@@ -212,19 +174,13 @@ impl Details {
                 return details;
             }
         }
-        Details {
-            message: describe(body),
-            ..Details::default()
-        }
+        Details { message: describe(body), ..Details::default() }
     }
 
     fn from_value(value: &Value) -> Details {
         let error = value.get("error").unwrap_or(value);
         if let Some(message) = error.as_str() {
-            return Details {
-                message: message.to_owned(),
-                ..Details::default()
-            };
+            return Details { message: message.to_owned(), ..Details::default() };
         }
         let word = |field: &str| match error.get(field) {
             Some(Value::String(word)) => word.clone(),
@@ -232,10 +188,7 @@ impl Details {
             _ => String::new(),
         };
         let code = error.pointer("/details/error_code").and_then(Value::as_str);
-        let message = ["message", "detail"]
-            .map(word)
-            .into_iter()
-            .find(|text| !text.is_empty());
+        let message = ["message", "detail"].map(word).into_iter().find(|text| !text.is_empty());
         Details {
             kind: word("type"),
             code: code.map_or_else(|| word("code"), str::to_owned),
@@ -245,11 +198,7 @@ impl Details {
 
     /// A limit on money, which no waiting lifts.
     fn is_spend_limit(&self) -> bool {
-        let spent = [
-            "enforced_spend_limit_reached",
-            "contract_spend_limit_reached",
-            "insufficient_quota",
-        ];
+        let spent = ["enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_quota"];
         spent.contains(&self.code.as_str()) || spent.contains(&self.kind.as_str())
     }
 }
@@ -279,10 +228,7 @@ fn html_title(page: &str) -> Option<String> {
     let open = lower.find("<title")?;
     let start = open + lower[open..].find('>')? + 1;
     let end = start + lower[start..].find("</title")?;
-    let title: String = page[start..end]
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let title: String = page[start..end].split_whitespace().collect::<Vec<_>>().join(" ");
     let title: String = title.chars().take(EXCERPT_CHARACTERS_MAX).collect();
     (!title.is_empty()).then_some(title)
 }
@@ -294,11 +240,7 @@ mod tests {
     use super::*;
 
     fn response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
-        HttpResponse {
-            status,
-            headers: headers.iter().copied().collect(),
-            body: body.into(),
-        }
+        HttpResponse { status, headers: headers.iter().copied().collect(), body: body.into() }
     }
 
     fn classified(status: u16, headers: &[(&str, &str)], body: &str) -> CallError {
@@ -310,16 +252,11 @@ mod tests {
             key: Some(&key),
             model: "claude-x",
         };
-        from_response(
-            &response(status, headers, body),
-            origin,
-            SystemTime::UNIX_EPOCH,
-        )
+        from_response(&response(status, headers, body), origin, SystemTime::UNIX_EPOCH)
     }
 
     fn anthropic(kind: &str, message: &str) -> String {
-        json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"})
-            .to_string()
+        json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}).to_string()
     }
 
     #[test]
@@ -345,15 +282,8 @@ mod tests {
 
     #[test]
     fn a_refused_key_names_its_variable_and_never_itself() {
-        let error = classified(
-            401,
-            &[],
-            &anthropic("authentication_error", "invalid x-api-key sk-secret"),
-        );
-        assert_eq!(
-            error.message,
-            "invalid x-api-key *** (401); Anthropic did not accept the key in ANTHROPIC_API_KEY"
-        );
+        let error = classified(401, &[], &anthropic("authentication_error", "invalid x-api-key sk-secret"));
+        assert_eq!(error.message, "invalid x-api-key *** (401); Anthropic did not accept the key in ANTHROPIC_API_KEY");
     }
 
     #[test]
@@ -369,11 +299,7 @@ mod tests {
             json!({"error": {"type": "requests", "message": "cap", "code": "insufficient_quota"}}),
         ] {
             let spent = classified(429, &[], &body.to_string());
-            assert_eq!(
-                (spent.kind.name(), spent.retry),
-                ("RateLimited", None),
-                "{body}"
-            );
+            assert_eq!((spent.kind.name(), spent.retry), ("RateLimited", None), "{body}");
             assert!(spent.message.contains("credit"), "{}", spent.message);
         }
         let refused = classified(500, &[("x-should-retry", "false")], &body);
@@ -386,96 +312,37 @@ mod tests {
         let check = |status, body: &str, text: &str| {
             assert_eq!(classified(status, &[], body).message, text);
         };
-        check(
-            502,
-            page,
-            "an HTML page titled \"502 Bad Gateway\" instead of an answer (502)",
-        );
+        check(502, page, "an HTML page titled \"502 Bad Gateway\" instead of an answer (502)");
         check(500, "", "an empty answer (500)");
-        check(
-            500,
-            "up\nstream  died",
-            "an unexpected answer: up stream died (500)",
-        );
+        check(500, "up\nstream  died", "an unexpected answer: up stream died (500)");
         check(418, r#"{"error":"teapot"}"#, "teapot (418)");
-        check(
-            429,
-            r#"{"error":{"message":"full","type":"None","code":"429"}}"#,
-            "full (429)",
-        );
+        check(429, r#"{"error":{"message":"full","type":"None","code":"429"}}"#, "full (429)");
         check(500, r#"{"detail":"oops"}"#, "oops (500)");
         check(500, "[1]", "an unexpected answer: [1] (500)");
     }
 
     #[test]
     fn an_error_event_is_classified_by_its_type() {
-        let origin = Origin {
-            provider: "p",
-            base_url: "http://h",
-            key_variable: "K",
-            key: None,
-            model: "m",
-        };
+        let origin = Origin { provider: "p", base_url: "http://h", key_variable: "K", key: None, model: "m" };
         let event = |kind: &str| json!({"type": "error", "error": {"type": kind, "message": "m"}});
-        assert_eq!(
-            from_event(&event("overloaded_error"), origin).kind,
-            ErrorKind::Overloaded
-        );
-        assert_eq!(
-            from_event(&event("rate_limit_error"), origin).kind,
-            ErrorKind::RateLimited
-        );
+        assert_eq!(from_event(&event("overloaded_error"), origin).kind, ErrorKind::Overloaded);
+        assert_eq!(from_event(&event("rate_limit_error"), origin).kind, ErrorKind::RateLimited);
         let broken = from_event(&event("api_error"), origin);
-        assert_eq!(
-            (broken.kind, broken.retry),
-            (
-                ErrorKind::ProviderError { status: 500 },
-                Some(RetryClass::ServerError)
-            )
-        );
+        assert_eq!((broken.kind, broken.retry), (ErrorKind::ProviderError { status: 500 }, Some(RetryClass::ServerError)));
     }
 
     #[test]
     fn a_failed_way_says_what_to_check_and_what_it_cost() {
-        let origin = Origin {
-            provider: "p",
-            base_url: "http://h:1",
-            key_variable: "K",
-            key: None,
-            model: "m",
-        };
-        let refused = from_transport(
-            &TransportFailure::Connect("connection refused".into()),
-            origin,
-        );
+        let origin = Origin { provider: "p", base_url: "http://h:1", key_variable: "K", key: None, model: "m" };
+        let refused = from_transport(&TransportFailure::Connect("connection refused".into()), origin);
         assert_eq!(refused.kind, ErrorKind::ProviderError { status: 0 });
-        assert_eq!(
-            (refused.retry, refused.billed),
-            (Some(RetryClass::Connection), Billed::Nothing)
-        );
-        assert!(
-            refused.message.contains("http://h:1")
-                && refused.message.contains("connection refused")
-        );
-        let bad = from_transport(
-            &TransportFailure::Certificate("unknown issuer".into()),
-            origin,
-        );
+        assert_eq!((refused.retry, refused.billed), (Some(RetryClass::Connection), Billed::Nothing));
+        assert!(refused.message.contains("http://h:1") && refused.message.contains("connection refused"));
+        let bad = from_transport(&TransportFailure::Certificate("unknown issuer".into()), origin);
         assert_eq!(bad.retry, None);
         assert!(bad.message.contains("--ca-file"));
-        let silent = from_transport(
-            &TransportFailure::IdleTimeout(Duration::from_secs(60)),
-            origin,
-        );
-        assert_eq!(
-            silent.kind,
-            ErrorKind::Timeout {
-                after: Duration::from_secs(60)
-            }
-        );
-        assert_eq!(
-            (silent.retry, silent.billed),
-            (Some(RetryClass::Timeout), Billed::EstimatedInput)
-        );
+        let silent = from_transport(&TransportFailure::IdleTimeout(Duration::from_secs(60)), origin);
+        assert_eq!(silent.kind, ErrorKind::Timeout { after: Duration::from_secs(60) });
+        assert_eq!((silent.retry, silent.billed), (Some(RetryClass::Timeout), Billed::EstimatedInput));
     }
 }

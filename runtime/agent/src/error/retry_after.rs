@@ -32,9 +32,7 @@ fn seconds(number: f64) -> Duration {
 fn until(date: &str, headers: &Headers, now: SystemTime) -> Option<Duration> {
     let parser = DateTimeParser::new();
     let target = parser.parse_timestamp(date).ok()?;
-    let by_server = headers
-        .get("date")
-        .and_then(|date| parser.parse_timestamp(date).ok());
+    let by_server = headers.get("date").and_then(|date| parser.parse_timestamp(date).ok());
     let now = match by_server {
         Some(now) => now,
         None => Timestamp::try_from(now).ok()?,
@@ -55,39 +53,16 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1_795_340_000);
         let check = |lines: &[(&str, &str)], expected: Option<u64>| {
             let headers: Headers = lines.iter().copied().collect();
-            assert_eq!(
-                retry_after(&headers, now),
-                expected.map(Duration::from_millis),
-                "{lines:?}"
-            );
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_millis), "{lines:?}");
         };
         check(&[("retry-after", "7")], Some(7_000));
         check(&[("Retry-After", "0.25")], Some(250));
-        check(
-            &[("retry-after-ms", "1500"), ("retry-after", "7")],
-            Some(1_500),
-        );
-        check(
-            &[("retry-after-ms", "soon"), ("retry-after", "7")],
-            Some(7_000),
-        );
-        check(
-            &[("retry-after", "Sun, 22 Nov 2026 09:34:20 GMT")],
-            Some(60_000),
-        );
+        check(&[("retry-after-ms", "1500"), ("retry-after", "7")], Some(1_500));
+        check(&[("retry-after-ms", "soon"), ("retry-after", "7")], Some(7_000));
+        check(&[("retry-after", "Sun, 22 Nov 2026 09:34:20 GMT")], Some(60_000));
         let dated = ("date", "Sun, 22 Nov 2026 09:34:15 GMT");
-        check(
-            &[("retry-after", "Sun, 22 Nov 2026 09:34:20 GMT"), dated],
-            Some(5_000),
-        );
-        for nonsense in [
-            "",
-            "-1",
-            "0",
-            "NaN",
-            "soon",
-            "Sun, 22 Nov 2026 09:00:00 GMT",
-        ] {
+        check(&[("retry-after", "Sun, 22 Nov 2026 09:34:20 GMT"), dated], Some(5_000));
+        for nonsense in ["", "-1", "0", "NaN", "soon", "Sun, 22 Nov 2026 09:00:00 GMT"] {
             check(&[("retry-after", nonsense)], None);
         }
         check(&[], None);

@@ -8,9 +8,7 @@ pub(super) fn scaled(literal: &str, scale: i32) -> Option<i64> {
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let mut digits = format!("{whole}{fraction}");
-    let mut power = scale
-        .checked_add(exponent)?
-        .checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let mut power = scale.checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
     while power < 0 && digits.len() > 1 && digits.ends_with('0') {
         digits.pop();
         power += 1;

@@ -36,22 +36,16 @@ pub struct PriceError(String);
 impl PriceTable {
     /// The table that comes with Vega.
     pub fn built_in() -> PriceTable {
-        PriceTable::from_json(include_str!("../../data/model-prices.json"))
-            .expect("a test reads the built-in table")
+        PriceTable::from_json(include_str!("../../data/model-prices.json")).expect("a test reads the built-in table")
     }
 
     /// Reads a table in the form of the built-in one.
     pub fn from_json(text: &str) -> Result<PriceTable, PriceError> {
-        let file: File<'_> =
-            serde_json::from_str(text).map_err(|error| PriceError(error.to_string()))?;
+        let file: File<'_> = serde_json::from_str(text).map_err(|error| PriceError(error.to_string()))?;
         let mut table = PriceTable::default();
         for entry in file.models {
             let dated = entry.read()?;
-            table
-                .models
-                .entry(dated.model.name.clone())
-                .or_default()
-                .push(dated);
+            table.models.entry(dated.model.name.clone()).or_default().push(dated);
         }
         Ok(table)
     }
@@ -63,19 +57,11 @@ impl PriceTable {
 
     /// The entry that holds for a model on a day, given as `YYYY-MM-DD`.
     pub fn find(&self, name: &str, day: &str) -> Option<&Model> {
-        let entries = self
-            .models
-            .get(name)
-            .or_else(|| self.models.get(undated(name)?))?;
+        let entries = self.models.get(name).or_else(|| self.models.get(undated(name)?))?;
         // Written this way, days compare as text; of several entries the soonest to end holds.
-        let ending = entries
-            .iter()
-            .filter(|entry| entry.until.as_deref().is_some_and(|until| day < until));
+        let ending = entries.iter().filter(|entry| entry.until.as_deref().is_some_and(|until| day < until));
         let lasting = || entries.iter().find(|entry| entry.until.is_none());
-        ending
-            .min_by(|a, b| a.until.cmp(&b.until))
-            .or_else(lasting)
-            .map(|entry| &entry.model)
+        ending.min_by(|a, b| a.until.cmp(&b.until)).or_else(lasting).map(|entry| &entry.model)
     }
 
     /// All names in the table, sorted.
@@ -95,13 +81,10 @@ fn undated(name: &str) -> Option<&str> {
     shapes.into_iter().find_map(|shape| {
         let split = name.len().checked_sub(shape.len())?;
         let (stem, ending) = name.split_at_checked(split)?;
-        let fits = ending
-            .bytes()
-            .zip(shape.bytes())
-            .all(|(byte, shape)| match shape {
-                b'0' => byte.is_ascii_digit(),
-                other => byte == other,
-            });
+        let fits = ending.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
+        });
         (fits && !stem.is_empty()).then_some(stem)
     })
 }
@@ -173,32 +156,15 @@ impl Entry<'_> {
         };
         let mut tiers = Vec::new();
         for tier in &self.tiers {
-            let literals = [
-                Some(tier.input),
-                Some(tier.output),
-                tier.cache_read,
-                tier.cache_write,
-                tier.cache_write_1h,
-            ];
-            tiers.push(Tier {
-                prompt_tokens_above: tier.prompt_tokens_above,
-                rates: rates(literals)?,
-            });
+            let literals = [Some(tier.input), Some(tier.output), tier.cache_read, tier.cache_write, tier.cache_write_1h];
+            tiers.push(Tier { prompt_tokens_above: tier.prompt_tokens_above, rates: rates(literals)? });
         }
         tiers.sort_by_key(|tier| tier.prompt_tokens_above);
         let multiplier = |word: &str| {
             let literal = self.multipliers.get(word).copied();
-            literal.map_or(Ok(1_000_000), |literal| {
-                self::price(&self.model, literal, MILLIONTH_SCALE)
-            })
+            literal.map_or(Ok(1_000_000), |literal| self::price(&self.model, literal, MILLIONTH_SCALE))
         };
-        let literals = [
-            Some(self.input),
-            Some(self.output),
-            self.cache_read,
-            self.cache_write,
-            self.cache_write_1h,
-        ];
+        let literals = [Some(self.input), Some(self.output), self.cache_read, self.cache_write, self.cache_write_1h];
         let model = Model {
             name: self.model.clone(),
             provider: self.provider.clone(),
@@ -212,21 +178,14 @@ impl Entry<'_> {
             web_search_pico: self.web_search_per_request.map_or(Ok(0), price)?,
             retires: self.retires.clone(),
         };
-        Ok(Dated {
-            until: self.until.clone(),
-            model,
-        })
+        Ok(Dated { until: self.until.clone(), model })
     }
 }
 
 fn price(model: &str, literal: &RawValue, scale: i32) -> Result<i64, PriceError> {
     let text = literal.get();
     let value = scaled(text, scale).filter(|value| *value >= 0);
-    value.ok_or_else(|| {
-        PriceError(format!(
-            "model `{model}`: {text} is not a price with at most {scale} decimals"
-        ))
-    })
+    value.ok_or_else(|| PriceError(format!("model `{model}`: {text} is not a price with at most {scale} decimals")))
 }
 
 impl fmt::Display for PriceError {
