@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::message::Usage;
 
-pub use classify::{Origin, TransportFailure, from_event, from_response, from_transport};
+pub use classify::{Origin, TransportFailure, from_event, from_response, from_transport, undecodable};
 pub use retry_after::retry_after;
 
 /// A failed call.

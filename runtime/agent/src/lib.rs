@@ -8,3 +8,6 @@ pub mod http; // requests and answers as plain values, whoever carries them
 pub mod message; // what is said to a model and what it answers
 pub mod price; // what tokens cost, in integers
 pub mod retry; // when to try again // an upper bound of what a request can cost
+pub mod history; // the rounds that a conversation is made of
+pub mod turn; // the loop of model calls and tool runs within one invocation
+pub mod provider; // the protocols of real providers

@@ -257,20 +257,20 @@ impl Round {
     /// Appends the round to a request's messages.
     pub fn append_to(&self, messages: &mut Vec<Message>) {
         messages.push(Message::user(Arc::clone(&self.message)));
-        for turn in &self.turns {
-            // A model may answer nothing at all, but nobody may send an empty message back.
-            if !turn.blocks.is_empty() {
-                messages.push(Message::assistant(Arc::clone(&turn.blocks)));
-            }
-            if !turn.results.is_empty() {
-                messages.push(Message::user(Arc::clone(&turn.results)));
-            }
-        }
+        self.turns.iter().for_each(|turn| turn.append_to(messages));
     }
+}
 
-    /// The texts of the last turn, joined.
-    pub fn reply(&self) -> String {
-        self.turns.last().map(|turn| joined_text(&turn.blocks)).unwrap_or_default()
+impl Turn {
+    /// Appends the turn to a request's messages, all its results in one.
+    pub fn append_to(&self, messages: &mut Vec<Message>) {
+        // A model may answer nothing at all, but nobody may send an empty message back.
+        if !self.blocks.is_empty() {
+            messages.push(Message::assistant(Arc::clone(&self.blocks)));
+        }
+        if !self.results.is_empty() {
+            messages.push(Message::user(Arc::clone(&self.results)));
+        }
     }
 }
 
@@ -345,6 +345,5 @@ mod tests {
         round.append_to(&mut messages);
         let roles: Vec<(Role, usize)> = messages.iter().map(|m| (m.role, m.blocks.len())).collect();
         assert_eq!(roles, [(Role::User, 1), (Role::Assistant, 1), (Role::User, 2), (Role::Assistant, 2)]);
-        assert_eq!(round.reply(), "done");
     }
 }

@@ -88,6 +88,17 @@ pub fn from_event(event: &Value, origin: Origin<'_>) -> CallError {
     error
 }
 
+/// The error for a body under status 200 that is no answer; `cut` where it breaks off.
+pub fn undecodable(response: &HttpResponse, cut: bool, origin: Origin<'_>) -> CallError {
+    if cut && !response.body.is_empty() {
+        let detail = format!("its body ends after {} bytes", response.body.len());
+        return from_transport(&TransportFailure::Broken(detail), origin);
+    }
+    let said = origin.redact(&describe(&response.body));
+    let text = format!("{said} ({}); check that {} serves the model API", response.status, origin.base_url);
+    CallError::provider(response.status, text)
+}
+
 /// The error for a way that failed.
 pub fn from_transport(failure: &TransportFailure, origin: Origin<'_>) -> CallError {
     let url = origin.base_url;
