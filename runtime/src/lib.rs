@@ -1,4 +1,19 @@
 //! Runs bytecode as isolated processes on a few threads.
+//!
+//! A [`Runtime`] is built with everything that it may touch; it has no global state, so several live beside each other in one system
+//! process. Dropping one ends its processes and joins its threads.
+#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "a model uses only the lock-free parts"))]
 
+mod sync; // the primitives of the lock-free parts: std's, or loom's in a model
+
+#[cfg(not(loom))]
 pub mod value; // what a variable holds, and the heap it lives on
+#[cfg(not(loom))]
 pub mod error; // errors as programs see them
+#[cfg(not(loom))]
+pub mod capability; // what a process may touch
+#[cfg(not(loom))]
+pub mod ledger; // budget scopes in pico-dollars
+#[cfg(not(loom))]
+pub mod limits; // every bound, with its default
+mod process; // one isolated computation

@@ -1,0 +1,60 @@
+//! Every bound of the runtime: its name, its default, and what happens at it.
+//!
+//! Invariant: nothing in the runtime grows with what a program does unless a number here bounds it.
+
+/// The bounds of one runtime. All have defaults; a builder may change any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Processes alive at once. A spawn beyond it raises `LimitReached("processes")`.
+    pub processes: u32,
+    /// Bytes of values that one process may hold. Beyond it the process ends with `LimitReached("heap")`.
+    pub heap_bytes: usize,
+    /// Vega calls under one another in one process. A call beyond it raises `LimitReached("call_depth")`.
+    pub call_depth: u32,
+    /// Messages waiting in one mailbox. A send beyond it raises `MailboxFull`.
+    pub mailbox_messages: u32,
+    /// Bytes of messages waiting in one mailbox. A send beyond it raises `MailboxFull`.
+    pub mailbox_bytes: u64,
+    /// Bytes of one string. Making a longer one raises `LimitReached("string")`.
+    pub string_bytes: usize,
+    /// Elements of one array, entries of one map. Making more raises `LimitReached("collection")`.
+    pub collection_length: usize,
+    /// Stacks for natives that block at the same time. Further ones wait for a free stack.
+    pub stacks: usize,
+    /// Bytes of address space for one such stack; only what is touched costs memory.
+    pub stack_bytes: usize,
+    /// Reductions that a process runs before the next one of its worker has its turn.
+    pub slice_reductions: u32,
+    /// Reductions of a whole run, over all processes; none for no bound. Beyond it the run ends with `LimitReached("reductions")`.
+    pub run_reductions: Option<u64>,
+    /// Messages that a slot holds while no incarnation of its child lives. A send beyond it raises `MailboxFull`.
+    pub slot_messages: usize,
+    /// Bytes that `file::read` reads at once. A larger file raises `LimitReached("file")`.
+    pub file_bytes: u64,
+    /// Time in which children may end by themselves before they are killed, in milliseconds.
+    pub shutdown_ms: u64,
+    /// Lines of a stack trace that are printed; of longer ones the middle is left out.
+    pub trace_lines: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            processes: 16 << 20,
+            heap_bytes: 1 << 30,
+            call_depth: 10_000,
+            mailbox_messages: 100_000,
+            mailbox_bytes: 64 << 20,
+            string_bytes: 256 << 20,
+            collection_length: 64 << 20,
+            stacks: 100_000,
+            stack_bytes: 256 << 10,
+            slice_reductions: 4_000,
+            run_reductions: None,
+            slot_messages: 100_000,
+            file_bytes: 256 << 20,
+            shutdown_ms: 5_000,
+            trace_lines: 40,
+        }
+    }
+}

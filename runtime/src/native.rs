@@ -1,0 +1,209 @@
+//! Rust functions that Vega can call, and Rust state machines that can call Vega.
+//!
+//! Invariants: no native ever calls Vega code; one that needs to is a [`Resumable`], which asks the interpreter to make the call and
+//! is stepped again with the result. No native holds a reference into the process while it blocks: arguments are moved out to its own
+//! stack, and everything else goes through [`NativeContext`].
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use vega_bytecode::FunctionId;
+use vega_scheduler::Instant;
+
+use crate::error::ErrorValue;
+use crate::process::Pid;
+use crate::value::Value;
+
+mod context; // what a native may do besides computing
+
+pub use context::NativeContext;
+
+/// A Rust function that Vega can call. The arguments are its own: it may take them, and where the native is declared with `mut self`
+/// it leaves the changed receiver in the first.
+pub type NativeFunction = fn(&mut NativeContext<'_>, &mut [Value]) -> NativeResult;
+
+/// What a native gives, or the error that it raises at the caller.
+pub type NativeResult = Result<Outcome, ErrorValue>;
+
+/// What a native gives.
+pub enum Outcome {
+    /// The result.
+    Value(Value),
+    /// More work, in steps: the interpreter keeps the state in a frame of its own and drives it.
+    Resume(Box<dyn Resumable>),
+}
+
+impl<T: Into<Value>> From<T> for Outcome {
+    fn from(value: T) -> Self {
+        Outcome::Value(value.into())
+    }
+}
+
+/// Work in steps, kept in a frame of the interpreter: it may call Vega functions, wait for messages, and holds no native stack
+/// meanwhile. The bottom frame of a process may be one: supervisors, agents and invocations are such processes.
+///
+/// A step may block like any native (it runs on a runner), but a state that waits for long should return [`Step::Receive`].
+/// When its process is killed the state is dropped; whatever must be cancelled then, its `Drop` cancels, without blocking.
+pub trait Resumable: Send + 'static {
+    /// Goes on with `input` until the next thing that somebody else must do.
+    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step;
+
+    /// How it appears in a stack trace.
+    fn name(&self) -> &str {
+        "native"
+    }
+}
+
+/// Why a [`Resumable`] is stepped.
+pub enum Input {
+    /// For the first time.
+    Start,
+    /// Again after [`Step::Yield`].
+    Resumed,
+    /// With what the function asked for by [`Step::Call`] returned or raised.
+    Returned(Result<Value, ErrorValue>),
+    /// With something sent to the port that it receives on.
+    Message(Box<dyn Any + Send>),
+    /// With news of other processes; only the bottom frame of a process that was born as a [`Resumable`] gets these, on [`PortId::ROOT`].
+    Notice(Notice),
+    /// The deadline of its [`Step::Receive`] passed.
+    Timeout,
+}
+
+/// What a [`Resumable`] wants next.
+pub enum Step {
+    /// A call of a Vega function; its result comes as [`Input::Returned`].
+    Call {
+        /// What is called.
+        callee: Callee,
+        /// Its arguments, moved.
+        arguments: Vec<Value>,
+    },
+    /// The end, with the native's result.
+    Return(Value),
+    /// The end, with an error for the caller.
+    Fail(ErrorValue),
+    /// The next message sent to a port, or [`Input::Timeout`] at the deadline. The process waits without a stack.
+    Receive {
+        /// Where messages are awaited.
+        port: PortId,
+        /// Until when; forever where there is none.
+        deadline: Option<Instant>,
+    },
+    /// Other processes' turn; then [`Input::Resumed`]. For long computations.
+    Yield,
+}
+
+/// What [`Step::Call`] calls.
+pub enum Callee {
+    /// A function of the program, without captures.
+    Function(FunctionId),
+    /// A function value.
+    Closure(Value),
+}
+
+/// News of other processes.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A linked process ended, and this process traps exits.
+    Exit {
+        /// Which.
+        process: Pid,
+        /// Why.
+        reason: crate::process::ExitReason,
+    },
+    /// A monitored process ended.
+    Down {
+        /// The monitor that asked.
+        monitor: u64,
+        /// Which process.
+        process: Pid,
+        /// Why.
+        reason: crate::process::ExitReason,
+    },
+}
+
+/// Names one place within a process where a [`Resumable`] awaits messages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PortId(pub(crate) u64);
+
+impl PortId {
+    /// The port of the bottom frame of a process that was born as a [`Resumable`].
+    pub const ROOT: PortId = PortId(0);
+}
+
+/// The natives of a runtime, by full name and number of arguments.
+#[derive(Clone, Default)]
+pub struct NativeTable {
+    entries: HashMap<(String, u8), NativeEntry>,
+    /// Natives that take any number of arguments.
+    variadic: HashMap<String, NativeEntry>,
+}
+
+/// One registered native.
+#[derive(Clone, Copy)]
+pub struct NativeEntry {
+    pub(crate) function: NativeFunction,
+    /// Whether it may block: then its process can be killed while it does.
+    pub(crate) blocking: bool,
+}
+
+impl NativeTable {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a native that computes and never blocks. The name is full, `str::len`, or bare for those without a module.
+    pub fn add(&mut self, name: &str, arity: u8, function: NativeFunction) -> &mut Self {
+        self.entries.insert((name.to_string(), arity), NativeEntry { function, blocking: false });
+        self
+    }
+
+    /// Adds a native that may block its process: on a socket, a file, a lane, a sleep. It costs a little more to call, and a kill
+    /// reaches it while it blocks (every blocking operation of the scheduler then fails).
+    pub fn add_blocking(&mut self, name: &str, arity: u8, function: NativeFunction) -> &mut Self {
+        self.entries.insert((name.to_string(), arity), NativeEntry { function, blocking: true });
+        self
+    }
+
+    /// Adds a native that takes any number of arguments and never blocks, as `print` does.
+    pub fn add_variadic(&mut self, name: &str, function: NativeFunction) -> &mut Self {
+        self.variadic.insert(name.to_string(), NativeEntry { function, blocking: false });
+        self
+    }
+
+    /// Adds everything of another table; its entries win.
+    pub fn extend(&mut self, other: NativeTable) -> &mut Self {
+        self.entries.extend(other.entries);
+        self.variadic.extend(other.variadic);
+        self
+    }
+
+    /// The native of a name and number of arguments.
+    pub fn find(&self, name: &str, arity: u8) -> Option<NativeEntry> {
+        // A lookup by borrowed parts would need a key type of its own; this happens once per import, when a program is loaded.
+        self.entries.get(&(name.to_string(), arity)).or_else(|| self.variadic.get(name)).copied()
+    }
+}
+
+/// Values of Rust that natives share within one runtime, by type: registered with the builder, found with
+/// [`NativeContext::extension`].
+#[derive(Clone, Default)]
+pub struct Extensions {
+    values: HashMap<std::any::TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl Extensions {
+    /// Adds a value; an earlier one of its type is replaced.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
+        self.values.insert(std::any::TypeId::of::<T>(), value);
+    }
+
+    /// The value of a type.
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let value = Arc::clone(self.values.get(&std::any::TypeId::of::<T>())?);
+        Some(value.downcast().expect("values are stored under their own type"))
+    }
+}

@@ -1,0 +1,371 @@
+//! The state word of a process: who owns its fields, and what came for it meanwhile. One atomic word, so that a wake-up is never lost.
+//!
+//! Invariant: exactly one party owns the process's fields. *Idle*: nobody, until somebody wins the step to *Runnable*. *Runnable*: the
+//! run queue that holds it. *Running*: the worker that interprets it. *InNative*: the worker in whose native it waits. *Exiting* and
+//! *Dead*: whoever ended it.
+
+use crate::sync::{AtomicU32, Ordering};
+
+/// The bits that hold the phase.
+const PHASE: u32 = 0b111;
+/// The slot holds no process.
+const DEAD: u32 = 0;
+/// Waits for mail, a signal or a timer; in no queue.
+const IDLE: u32 = 1;
+/// In a run queue, or on the way into one in the hands of whoever made it runnable.
+const RUNNABLE: u32 = 2;
+/// A worker interprets it.
+const RUNNING: u32 = 3;
+/// A native of it waits on the worker in the upper half of the word.
+const IN_NATIVE: u32 = 4;
+/// Its end is being told to others.
+const EXITING: u32 = 5;
+
+/// A message arrived since the owner last looked.
+pub(crate) const MAIL: u32 = 1 << 3;
+/// A signal arrived that the owner must handle at its next safe point.
+pub(crate) const SIGNAL: u32 = 1 << 4;
+/// The process must end at its next safe point, whatever else it has to do.
+pub(crate) const KILL: u32 = 1 << 5;
+/// A timer of it fired.
+pub(crate) const TIMER: u32 = 1 << 6;
+/// All that can have come for a process.
+const EVENTS: u32 = MAIL | SIGNAL | KILL | TIMER;
+
+/// Where the home worker's number stands in the phase *InNative*.
+const WORKER_SHIFT: u32 = 16;
+
+/// See the module's text.
+pub(crate) struct StateWord(AtomicU32);
+
+/// What whoever set an event must do now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wake {
+    /// Nothing: the owner will see it by itself, or there is no owner any more.
+    Nothing,
+    /// Put the process into a run queue: it is the caller's until then.
+    Push,
+    /// Tell this worker, in whose native the process waits.
+    Tell(usize),
+}
+
+/// What a process that goes to sleep listens to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Listen {
+    /// Everything.
+    ToAll,
+    /// Not to mail: it is asleep for a time, or stays in one place of a `receive` that mail does not help.
+    NotToMail,
+}
+
+/// Coarse view of a state, for `process::info`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    Dead,
+    Idle,
+    Runnable,
+    Running,
+    InNative,
+    Exiting,
+}
+
+impl StateWord {
+    pub(crate) fn dead() -> Self {
+        Self(AtomicU32::new(DEAD))
+    }
+
+    /// A new process begins in the hands of its spawner, which pushes it. The caller owns the slot.
+    pub(crate) fn born_runnable(&self) {
+        self.0.store(RUNNABLE, Ordering::Release);
+    }
+
+    /// Tells the owner that something came. What came must have been published before.
+    pub(crate) fn notify(&self, event: u32) -> Wake {
+        debug_assert!(event & !EVENTS == 0);
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            let (new, wake) = match old & PHASE {
+                // Somebody else's mail may have been ignored already (`Listen::NotToMail`): the flag is set then, and mail wakes nobody.
+                IDLE if event & !old == 0 => (old, Wake::Nothing),
+                IDLE => ((old | event) & !PHASE | RUNNABLE, Wake::Push),
+                IN_NATIVE if event & (SIGNAL | KILL) & !old != 0 => (old | event, Wake::Tell((old >> WORKER_SHIFT) as usize)),
+                RUNNABLE | RUNNING | IN_NATIVE => (old | event, Wake::Nothing),
+                _ => return Wake::Nothing,
+            };
+            // Release publishes what came (the mailbox orders itself, a killer's reason does not); Acquire, because the winner of
+            // the step from idle owns the fields that the last owner wrote before `park`.
+            match self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return wake,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// *Runnable* to *Running*. Gives what came and forgets it.
+    pub(crate) fn begin(&self) -> u32 {
+        let old = self.0.swap(RUNNING, Ordering::AcqRel);
+        debug_assert_eq!(old & PHASE, RUNNABLE);
+        old & EVENTS
+    }
+
+    /// Gives what came while running and forgets it.
+    pub(crate) fn take_events(&self) -> u32 {
+        if self.0.load(Ordering::Relaxed) & EVENTS == 0 {
+            return 0;
+        }
+        // Pairs with the Release in `notify`: what was told of is visible now.
+        self.0.fetch_and(!EVENTS, Ordering::Acquire) & EVENTS
+    }
+
+    /// Whether a signal or kill waits for the running process.
+    pub(crate) fn has_signal(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & (SIGNAL | KILL) != 0
+    }
+
+    /// *Running* to *Idle*, unless something came since the owner last looked: then it stays running and gets the events.
+    ///
+    /// After `Ok` the process is no longer the caller's: another worker may run it at once.
+    pub(crate) fn park(&self, listen: Listen) -> Result<(), u32> {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            debug_assert_eq!(old & PHASE, RUNNING);
+            let unheard = match listen {
+                Listen::ToAll => 0,
+                Listen::NotToMail => MAIL,
+            };
+            if old & EVENTS & !unheard != 0 {
+                return Err(self.take_events());
+            }
+            // Release hands all fields to whoever wakes the process. Pairs with the Acquire in `notify`. A sleeper that does not
+            // listen to mail keeps the flag set, so that mail neither wakes it nor is forgotten: `begin` sees it.
+            match self.0.compare_exchange_weak(old, IDLE | (old & EVENTS) | unheard, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// *Running* to *Runnable*, keeping what came. The caller pushes the process.
+    pub(crate) fn requeue(&self) {
+        let old = self.0.fetch_xor(RUNNING ^ RUNNABLE, Ordering::AcqRel);
+        debug_assert_eq!(old & PHASE, RUNNING);
+    }
+
+    /// *Running* to *InNative* on `worker`, unless a signal waits.
+    pub(crate) fn enter_native(&self, worker: usize) -> Result<(), SignalWaits> {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            debug_assert_eq!(old & PHASE, RUNNING);
+            if old & (SIGNAL | KILL) != 0 {
+                return Err(SignalWaits);
+            }
+            let new = (old & EVENTS) | IN_NATIVE | (worker as u32) << WORKER_SHIFT;
+            match self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// *InNative* back to *Running*, keeping what came.
+    pub(crate) fn leave_native(&self) {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            debug_assert_eq!(old & PHASE, IN_NATIVE);
+            match self.0.compare_exchange_weak(old, (old & EVENTS) | RUNNING, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// Whether the process waits in a native of this worker.
+    pub(crate) fn is_in_native_of(&self, worker: usize) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        word & PHASE == IN_NATIVE && (word >> WORKER_SHIFT) as usize == worker
+    }
+
+    /// The process ends: nobody else will own its fields. Called by the owner.
+    pub(crate) fn begin_exit(&self) {
+        self.0.store(EXITING, Ordering::Release);
+    }
+
+    /// The slot is empty.
+    pub(crate) fn end_exit(&self) {
+        self.0.store(DEAD, Ordering::Release);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) & PHASE {
+            IDLE => Phase::Idle,
+            RUNNABLE => Phase::Runnable,
+            RUNNING => Phase::Running,
+            IN_NATIVE => Phase::InNative,
+            EXITING => Phase::Exiting,
+            _ => Phase::Dead,
+        }
+    }
+}
+
+/// A signal must be handled before a native may block.
+#[derive(Debug)]
+pub(crate) struct SignalWaits;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn running() -> StateWord {
+        let state = StateWord::dead();
+        state.born_runnable();
+        state.begin();
+        state
+    }
+
+    #[test]
+    fn mail_while_running_keeps_the_owner_from_parking() {
+        let state = running();
+        assert_eq!(state.notify(MAIL), Wake::Nothing);
+        assert_eq!(state.park(Listen::ToAll), Err(MAIL));
+        assert_eq!(state.park(Listen::ToAll), Ok(()));
+        assert_eq!(state.notify(MAIL), Wake::Push);
+        assert_eq!(state.notify(SIGNAL), Wake::Nothing);
+        assert_eq!(state.begin(), MAIL | SIGNAL);
+    }
+
+    #[test]
+    fn a_sleeper_hears_signals_and_timers_but_no_mail() {
+        let state = running();
+        assert_eq!(state.park(Listen::NotToMail), Ok(()));
+        assert_eq!(state.notify(MAIL), Wake::Nothing);
+        assert_eq!(state.notify(TIMER), Wake::Push);
+        assert_eq!(state.begin(), MAIL | TIMER);
+    }
+
+    #[test]
+    fn a_signal_to_a_process_in_a_native_is_told_to_its_worker_once() {
+        let state = running();
+        state.enter_native(7).expect("no signal waits");
+        assert!(state.is_in_native_of(7) && !state.is_in_native_of(6));
+        assert_eq!(state.notify(MAIL), Wake::Nothing);
+        assert_eq!(state.notify(SIGNAL), Wake::Tell(7));
+        assert_eq!(state.notify(SIGNAL), Wake::Nothing);
+        state.leave_native();
+        assert_eq!(state.take_events(), MAIL | SIGNAL);
+    }
+
+    #[test]
+    fn a_dead_slot_hears_nothing() {
+        let state = running();
+        state.begin_exit();
+        assert_eq!(state.notify(KILL), Wake::Nothing);
+        state.end_exit();
+        assert_eq!(state.notify(SIGNAL), Wake::Nothing);
+        assert_eq!(state.phase(), Phase::Dead);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::process::mailbox::{Inbox, Mailbox};
+
+    /// One process: its word and its mailbox.
+    struct Shared {
+        state: StateWord,
+        mailbox: Mailbox<u32>,
+    }
+
+    /// The owner looks for a message, parks if there is none, and is run again by whoever it was that woke it. `park` is the step
+    /// under test: it says whether the process went to sleep.
+    fn a_message_sent_while_the_owner_parks_wakes_it(park: fn(&StateWord) -> bool) {
+        loom::model(move || {
+            let shared = Arc::new(Shared { state: StateWord::dead(), mailbox: Mailbox::new() });
+            shared.state.born_runnable();
+            shared.state.begin();
+            let sender = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    shared.mailbox.push(1).expect("the mailbox is open");
+                    shared.state.notify(MAIL)
+                })
+            };
+            let mut inbox = Inbox::new();
+            shared.mailbox.drain_into(&mut inbox);
+            let mut parked = false;
+            while inbox.peek().is_none() {
+                parked = park(&shared.state);
+                if parked {
+                    break;
+                }
+                shared.mailbox.drain_into(&mut inbox);
+            }
+            let wake = sender.join().expect("the sender does not panic");
+            assert_eq!(parked, wake == Wake::Push, "asleep with mail, or in two queues");
+            if parked {
+                shared.state.begin();
+                shared.mailbox.drain_into(&mut inbox);
+            }
+            assert_eq!(inbox.pop(&shared.mailbox), Some(1));
+        });
+    }
+
+    #[test]
+    fn loom_a_message_sent_while_the_owner_parks_always_wakes_it() {
+        a_message_sent_while_the_owner_parks_wakes_it(|state| state.park(Listen::ToAll).is_ok());
+    }
+
+    /// The same with a `park` that looks and steps in two operations. The model must notice, or it models nothing.
+    #[test]
+    #[should_panic(expected = "asleep with mail")]
+    fn loom_the_model_catches_a_park_in_two_steps() {
+        a_message_sent_while_the_owner_parks_wakes_it(|state| {
+            if state.take_events() != 0 {
+                return false;
+            }
+            state.0.store(IDLE, Ordering::Release);
+            true
+        });
+    }
+
+    #[test]
+    fn loom_a_kill_while_a_native_begins_or_ends_is_told_or_seen() {
+        loom::model(|| {
+            let state = Arc::new(StateWord::dead());
+            state.born_runnable();
+            state.begin();
+            let killer = {
+                let state = Arc::clone(&state);
+                thread::spawn(move || state.notify(KILL))
+            };
+            let entered = state.enter_native(3).is_ok();
+            if entered {
+                state.leave_native();
+            }
+            let wake = killer.join().expect("the killer does not panic");
+            assert!(entered || wake == Wake::Nothing);
+            assert_eq!(state.take_events(), KILL, "whether told or not, the owner sees it when the native is over");
+        });
+    }
+
+    #[test]
+    fn loom_two_wakers_push_a_process_once() {
+        loom::model(|| {
+            let state = Arc::new(StateWord::dead());
+            state.born_runnable();
+            state.begin();
+            state.park(Listen::ToAll).expect("nothing came");
+            let other = {
+                let state = Arc::clone(&state);
+                thread::spawn(move || state.notify(MAIL))
+            };
+            let mine = state.notify(TIMER);
+            let other = other.join().expect("a waker does not panic");
+            assert_eq!([mine, other].iter().filter(|&&wake| wake == Wake::Push).count(), 1);
+            assert_eq!(state.begin(), MAIL | TIMER);
+        });
+    }
+}

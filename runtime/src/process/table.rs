@@ -1,0 +1,188 @@
+//! The process table: slots that never move and are never unmapped while the runtime lives, so any worker may look at any slot.
+//!
+//! Invariants: a slot is given out again only after every worker has ended a slice since its last process ended, so whoever found a
+//! process by its id within a slice meets that process, or one that is closed, never a stranger. Only workers look processes up;
+//! others go through a worker's inbox.
+
+use std::alloc::{self, Layout};
+use std::collections::VecDeque;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
+use super::process::Process;
+
+/// Slots that are mapped together. Only touched ones cost memory.
+const CHUNK_SLOTS: u32 = 4_096;
+
+/// Slots that a worker takes or gives back at once.
+const BATCH_SLOTS: usize = 64;
+
+/// All processes of one runtime.
+pub(crate) struct ProcessTable {
+    /// Each chunk's first slot; null where the chunk is not mapped yet.
+    chunks: Box<[AtomicPtr<Process>]>,
+    /// The first slot that was never given out.
+    fresh: AtomicU32,
+    /// Slots that workers had too many of.
+    surplus: Mutex<Vec<u32>>,
+    /// Processes alive, for the limit.
+    alive: AtomicU32,
+    alive_max: u32,
+}
+
+/// One worker's free slots.
+#[derive(Default)]
+pub(crate) struct FreeSlots {
+    ready: Vec<u32>,
+    /// Ended since the last batch was closed.
+    ended: Vec<u32>,
+    /// Batches that wait until all workers have passed a slice end.
+    waiting: VecDeque<(vega_scheduler::Epoch, Vec<u32>)>,
+}
+
+/// When a slot may be reused: how the table asks the scheduler.
+pub(crate) trait Epochs {
+    fn close(&self) -> vega_scheduler::Epoch;
+    fn passed(&self, epoch: &vega_scheduler::Epoch) -> bool;
+}
+
+/// As many processes live as may.
+#[derive(Debug)]
+pub(crate) struct TooMany;
+
+impl ProcessTable {
+    pub(crate) fn new(alive_max: u32) -> Self {
+        // A vector of nulls is zeroed memory: the system gives it page by page, when first written.
+        let chunks = (0..SLOTS_MAX / CHUNK_SLOTS).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
+        Self { chunks, fresh: AtomicU32::new(0), surplus: Mutex::default(), alive: AtomicU32::new(0), alive_max: alive_max.min(SLOTS_MAX) }
+    }
+
+    /// The slot that holds, or held, a process. Only on a worker, and not kept beyond the slice.
+    pub(crate) fn slot_of(&self, pid: Pid) -> Option<&Process> {
+        // SAFETY: `slot` checks the number and gives a slot of a mapped chunk, which lives as long as the table.
+        self.slot(pid.slot()).map(|slot| unsafe { slot.as_ref() }).filter(|process| process.is(pid))
+    }
+
+    /// Processes alive.
+    pub(crate) fn alive(&self) -> u32 {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    /// An empty slot and the id of the process to come.
+    pub(crate) fn take(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
+        if self.alive.fetch_add(1, Ordering::Relaxed) >= self.alive_max {
+            self.alive.fetch_sub(1, Ordering::Relaxed);
+            return Err(TooMany);
+        }
+        loop {
+            if free.ready.is_empty() {
+                free.collect(epochs);
+            }
+            let Some(number) = free.ready.pop() else {
+                self.refill(free).inspect_err(|_| drop(self.alive.fetch_sub(1, Ordering::Relaxed)))?;
+                continue;
+            };
+            let slot = self.slot(number).expect("only mapped slots are given out");
+            // SAFETY: an empty slot belongs to whoever took its number off the free list.
+            let generation = unsafe { slot.as_ref() }.last_generation() + 1;
+            if generation <= GENERATIONS_MAX {
+                return Ok((slot, Pid::new(number, generation)));
+            }
+        }
+    }
+
+    /// Gives back the slot of a process that has ended.
+    pub(crate) fn give_back(&self, pid: Pid, free: &mut FreeSlots, epochs: &impl Epochs) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+        free.ended.push(pid.slot());
+        if free.ended.len() >= BATCH_SLOTS {
+            let batch = std::mem::take(&mut free.ended);
+            free.waiting.push_back((epochs.close(), batch));
+            free.collect(epochs);
+            if free.ready.len() > 8 * BATCH_SLOTS {
+                let keep = free.ready.len() / 2;
+                self.surplus.lock().unwrap_or_else(PoisonError::into_inner).extend(free.ready.drain(keep..));
+            }
+        }
+    }
+
+    /// Every slot that was ever used.
+    pub(crate) fn used_slots(&self) -> impl Iterator<Item = NonNull<Process>> + '_ {
+        let end = self.fresh.load(Ordering::Acquire).min(SLOTS_MAX);
+        (0..end).filter_map(|number| self.slot(number))
+    }
+
+    fn refill(&self, free: &mut FreeSlots) -> Result<(), TooMany> {
+        {
+            let mut surplus = self.surplus.lock().unwrap_or_else(PoisonError::into_inner);
+            let from = surplus.len().saturating_sub(BATCH_SLOTS);
+            free.ready.extend(surplus.drain(from..));
+        }
+        if !free.ready.is_empty() {
+            return Ok(());
+        }
+        let first = self.fresh.fetch_add(BATCH_SLOTS as u32, Ordering::AcqRel);
+        if first >= SLOTS_MAX {
+            self.fresh.store(SLOTS_MAX, Ordering::Release);
+            return Err(TooMany);
+        }
+        self.map_chunk(first / CHUNK_SLOTS);
+        // Taken from the end, so the lowest number goes first.
+        free.ready.extend((first..first + BATCH_SLOTS as u32).rev());
+        Ok(())
+    }
+
+    fn map_chunk(&self, chunk: u32) {
+        let place = &self.chunks[chunk as usize];
+        if !place.load(Ordering::Acquire).is_null() {
+            return;
+        }
+        let layout = chunk_layout();
+        // SAFETY: the layout is not empty.
+        let memory: *mut Process = unsafe { alloc::alloc_zeroed(layout) }.cast();
+        if memory.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        // Release publishes the zeroed slots. Pairs with the Acquire in `slot`.
+        if place.compare_exchange(ptr::null_mut(), memory, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: allocated above with this layout, and nobody else saw it.
+            unsafe { alloc::dealloc(memory.cast(), layout) };
+        }
+    }
+
+    fn slot(&self, number: u32) -> Option<NonNull<Process>> {
+        let chunk = self.chunks.get((number / CHUNK_SLOTS) as usize)?.load(Ordering::Acquire);
+        // SAFETY: a mapped chunk has CHUNK_SLOTS slots, and the remainder is below that.
+        NonNull::new(chunk).map(|chunk| unsafe { chunk.add((number % CHUNK_SLOTS) as usize) })
+    }
+}
+
+impl Drop for ProcessTable {
+    fn drop(&mut self) {
+        for chunk in &mut self.chunks {
+            let memory = *chunk.get_mut();
+            if !memory.is_null() {
+                // SAFETY: allocated in `map_chunk` with this layout. Whoever drops the table has ended all processes before.
+                unsafe { alloc::dealloc(memory.cast(), chunk_layout()) };
+            }
+        }
+    }
+}
+
+impl FreeSlots {
+    /// Makes ready what no sender can be looking at any more.
+    fn collect(&mut self, epochs: &impl Epochs) {
+        while let Some((epoch, _)) = self.waiting.front()
+            && epochs.passed(epoch)
+        {
+            let (_, batch) = self.waiting.pop_front().expect("there is a front");
+            self.ready.extend(batch);
+        }
+    }
+}
+
+fn chunk_layout() -> Layout {
+    Layout::array::<Process>(CHUNK_SLOTS as usize).expect("a chunk is far smaller than the address space")
+}
