@@ -216,7 +216,11 @@ impl Grants {
             let mut rules = Vec::new();
             for pattern in patterns {
                 let (prefix, matcher) = split_pattern(base, pattern)?;
-                rules.push(PathRule { base: prefix.clone(), directory: Directory::ambient(prefix), patterns: matcher.into_iter().collect() });
+                rules.push(PathRule {
+                    base: prefix.clone(),
+                    directory: Directory::ambient(prefix),
+                    patterns: matcher.into_iter().collect(),
+                });
             }
             Ok(rules)
         };
@@ -327,7 +331,15 @@ impl CapabilitySet {
         Ok(access)
     }
 
-    fn file(&self, path: &str, verb: &str, kind: Capability, rules: &[PathRule], denials: &[GlobMatcher], flag: &str) -> Result<FileAccess, Denied> {
+    fn file(
+        &self,
+        path: &str,
+        verb: &str,
+        kind: Capability,
+        rules: &[PathRule],
+        denials: &[GlobMatcher],
+        flag: &str,
+    ) -> Result<FileAccess, Denied> {
         let full = normalize(&self.0.working_directory, path)
             .ok_or_else(|| Denied { what: format!("{verb} of {path}"), remedy: "paths may not contain `..`".to_string() })?;
         let refused = || {
@@ -368,7 +380,10 @@ impl CapabilitySet {
             return Ok(());
         }
         let command = words.join(" ");
-        Err(Denied { what: format!("process::exec of `{command}`"), remedy: format!("--allow-exec=\"{command}\" would allow it") })
+        Err(Denied {
+            what: format!("process::exec of `{command}`"),
+            remedy: format!("--allow-exec=\"{command}\" would allow it"),
+        })
     }
 
     /// Whether an environment variable may be read.
@@ -651,7 +666,8 @@ mod tests {
         std::os::unix::fs::symlink(scratch.0.join("outside"), scratch.0.join("inside/out")).unwrap();
         let program = Grants::standard(scratch.0.join("inside")).build().unwrap();
         let paths = ["out/**".to_string()];
-        let tool = program.narrow(Declared { kinds: &[Capability::FileRead], paths: Some(&paths), ..Declared::default() }).unwrap();
+        let tool =
+            program.narrow(Declared { kinds: &[Capability::FileRead], paths: Some(&paths), ..Declared::default() }).unwrap();
         assert_eq!(read(&tool, "out/secret.txt"), None);
     }
 

@@ -112,7 +112,9 @@ impl Scope {
                 continue;
             };
             // A scope that is used up admits nothing, not even what costs nothing.
-            if used.checked_add(amount).is_none_or(|sum| sum > limit) || scope.0.spent.load(Ordering::Relaxed) >= limit && used > 0 {
+            if used.checked_add(amount).is_none_or(|sum| sum > limit)
+                || scope.0.spent.load(Ordering::Relaxed) >= limit && used > 0
+            {
                 return Err(Exceeded { limit, used, needed: amount });
             }
         }
@@ -141,7 +143,8 @@ impl Scope {
 
     /// What this scope and those around it still admit; none where none is limited.
     pub fn remaining(&self) -> Option<i64> {
-        let room = |scope: &Scope| scope.0.limit.map(|limit| limit.saturating_sub(scope.0.committed.load(Ordering::Relaxed)).max(0));
+        let room =
+            |scope: &Scope| scope.0.limit.map(|limit| limit.saturating_sub(scope.0.committed.load(Ordering::Relaxed)).max(0));
         self.outwards().filter_map(room).min()
     }
 
