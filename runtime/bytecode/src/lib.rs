@@ -8,6 +8,7 @@ pub mod opcode; // the one table of instructions
 pub mod instruction; // one instruction word and its fields
 pub mod module; // a whole program: functions, types, agents, constants, debug lines
 pub mod kinds; // the error kinds that every program has
+pub mod prelude; // the structs that the runtime itself makes
 
 mod wire; // bytes in and out
 pub mod format; // the `.vgb` file
