@@ -1,0 +1,216 @@
+//! A worker: one thread that runs the host's jobs on runners, and what the host may ask of it meanwhile.
+//!
+//! When a native on a runner waits, the runner suspends with the slice on it, and the worker takes another runner and goes on.
+//! The suspended one is resumed here, where it began.
+//!
+//! Invariant: coroutines never migrate; only jobs, which are pointers, move between workers. So thread-locals, `RefCell` guards
+//! and frames that are not `Send` stay sound below a suspension.
+
+mod idle; // searching for work, sleeping, and the virtual clock's steps
+mod queue; // which job runs next
+mod turn; // the main loop: housekeeping, resuming runners, shutting down
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use crate::core::Core;
+use crate::epoch::Epoch;
+use crate::host::{Host, Priority};
+use crate::inbox::Message;
+use crate::native::{NativeGuard, NativeToken};
+use crate::remote::{OwnQueues, Remote, Shared};
+use crate::time::Instant;
+use crate::timers::{TimerKey, Timers};
+
+/// Names an added timer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TimerHandle {
+    worker: u32,
+    key: TimerKey,
+}
+
+/// One worker of a scheduler, as the host's callbacks see it. A reference is good on its thread alone, before and after any
+/// suspension.
+pub struct Worker<H: Host> {
+    core: Core,
+    shared: Arc<Shared<H>>,
+    remote: Remote<H>,
+    local: H::Local,
+    queues: OwnQueues<H>,
+    /// Runs before the queues, and cannot be stolen.
+    next: Cell<Option<(H::Job, Priority)>>,
+    /// How many jobs in a row came from `next`.
+    next_streak: Cell<u32>,
+    timers: RefCell<Timers<H::Timer>>,
+    /// Jobs taken so far, which the weights of the priorities count.
+    turns: Cell<u32>,
+    /// Reductions until the worker looks at its clock.
+    credit: Cell<i64>,
+    /// Slices since the counters were published.
+    slices: Cell<u64>,
+    /// What this worker announced to the epochs.
+    epoch: Cell<u64>,
+    /// A job was pushed since a sleeper was last thought of.
+    pushed: Cell<bool>,
+    /// This worker counts as searching.
+    searching: Cell<bool>,
+    /// Runners that may run any slice.
+    idle_runners: RefCell<Vec<u32>>,
+    last_poll: Cell<Instant>,
+    last_trim: Cell<Instant>,
+    /// Stacks may be given back if nothing happens for a while.
+    trims: Cell<bool>,
+    /// The host was told that nothing will ever happen again, and nothing has.
+    stalled: Cell<bool>,
+    random: RefCell<fastrand::Rng>,
+    /// The order of jobs is permuted.
+    permutes: bool,
+}
+
+impl<H: Host> Worker<H> {
+    pub(crate) fn new(
+        core: Core,
+        shared: Arc<Shared<H>>,
+        queues: OwnQueues<H>,
+        seed: u64,
+    ) -> Worker<H> {
+        let now = core.now.get();
+        let timers = RefCell::new(if core.is_virtual {
+            Timers::agenda()
+        } else {
+            Timers::wheel(now)
+        });
+        // Another number for each worker, so that they do not all visit the same victim first.
+        let random = fastrand::Rng::with_seed(seed ^ core.index as u64);
+        Worker {
+            local: shared.host.local(core.index),
+            permutes: core.is_virtual && seed != 0,
+            remote: Remote(Arc::clone(&shared)),
+            core,
+            shared,
+            queues,
+            next: Cell::new(None),
+            next_streak: Cell::new(0),
+            timers,
+            turns: Cell::new(0),
+            credit: Cell::new(0),
+            slices: Cell::new(0),
+            epoch: Cell::new(0),
+            pushed: Cell::new(false),
+            searching: Cell::new(false),
+            idle_runners: RefCell::default(),
+            last_poll: Cell::new(now),
+            last_trim: Cell::new(now),
+            trims: Cell::new(false),
+            stalled: Cell::new(false),
+            random: RefCell::new(random),
+        }
+    }
+
+    /// Its number, from zero.
+    #[inline]
+    pub fn index(&self) -> usize {
+        self.core.index
+    }
+
+    /// The host.
+    #[inline]
+    pub fn host(&self) -> &H {
+        &self.shared.host
+    }
+
+    /// What this worker stores for the host. Other slices on this thread may use it while the caller waits, so no borrow of its
+    /// content may be kept over a wait.
+    #[inline]
+    pub fn local(&self) -> &H::Local {
+        &self.local
+    }
+
+    /// A handle for other threads.
+    #[inline]
+    pub fn remote(&self) -> &Remote<H> {
+        &self.remote
+    }
+
+    /// Puts a job at the back of this worker's queue of that priority, from which others may steal it.
+    #[inline]
+    pub fn push(&self, job: H::Job, priority: Priority) {
+        self.queues[priority as usize].push(job);
+        self.pushed.set(true);
+    }
+
+    /// Makes a job the next one this worker runs, for the receiver of a message. What was to be next goes to its queue. Low
+    /// priority gives no such right.
+    pub fn push_next(&self, job: H::Job, priority: Priority) {
+        if priority == Priority::Low || self.permutes {
+            return self.push(job, priority);
+        }
+        if let Some((displaced, priority)) = self.next.replace(Some((job, priority))) {
+            self.push(displaced, priority);
+        }
+    }
+
+    /// The clock as last read, some slices ago at most: cheap. [`now`](crate::now) reads it.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        self.core.now.get()
+    }
+
+    /// Adds a timer that fires on this worker, at its deadline or up to a tick of 131 µs later. Under a virtual clock timers of
+    /// equal deadlines fire in the order in which they were added.
+    pub fn add_timer(&self, deadline: Instant, timer: H::Timer) -> TimerHandle {
+        self.add_timer_ordered(deadline, 0, timer)
+    }
+
+    /// The same; under a virtual clock the one with the lower `order` fires first among equal deadlines.
+    pub fn add_timer_ordered(&self, deadline: Instant, order: u64, timer: H::Timer) -> TimerHandle {
+        let key = self
+            .timers
+            .borrow_mut()
+            .add(deadline, (order, self.core.next_order()), timer);
+        TimerHandle {
+            worker: self.core.index as u32,
+            key,
+        }
+    }
+
+    /// Takes a timer out. True if it surely does not fire. False if it has fired, or if it is another worker's: that one is told,
+    /// and the timer may fire in the meantime.
+    pub fn cancel_timer(&self, handle: TimerHandle) -> bool {
+        if handle.worker as usize == self.core.index {
+            return self.timers.borrow_mut().cancel(handle.key).is_some();
+        }
+        self.core.ground.inboxes[handle.worker as usize].send(Message::CancelTimer(handle.key));
+        false
+    }
+
+    /// Says that a native which may wait begins on the current runner. While the guard lives, its token cancels the native.
+    #[inline]
+    pub fn enter_native(&self) -> NativeGuard<'_> {
+        // A native may hold the thread for long, so what is queued behind it is offered to a sleeper now.
+        if self.pushed.get() && self.core.ground.sleepers.someone_sleeps() {
+            self.offer(1);
+        }
+        NativeGuard::new(&self.core)
+    }
+
+    /// Makes every wait of that native call fail from now on, until its guard is dropped. Nothing happens if it is over.
+    pub fn cancel_native(&self, token: NativeToken) {
+        if token.worker() == self.core.index {
+            self.core.cancel_native(token.runner, token.native);
+        } else {
+            self.remote.cancel_native(token);
+        }
+    }
+
+    /// Closes an epoch: see [`epoch_passed`](Worker::epoch_passed).
+    pub fn close_epoch(&self) -> Epoch {
+        self.core.ground.epochs.close()
+    }
+
+    /// Whether every worker has ended a slice, or slept, since the epoch was closed. A native that waits counts as between
+    /// slices: it must keep no pointer to anything that may be reused.
+    pub fn epoch_passed(&self, epoch: Epoch) -> bool {
+        self.core.ground.epochs.passed(epoch)
+    }
+}

@@ -1,0 +1,144 @@
+//! Which job a worker runs next: the `next` slot, its queues by weight, the injector now and then, and other workers' queues.
+//!
+//! Invariant: every job that is pushed is taken within a bounded number of slices of some worker, whatever is pushed after it.
+
+use crossbeam_deque::Steal;
+
+use super::Worker;
+use crate::host::{Host, Priority};
+
+/// How many jobs in a row may come from the `next` slot before the queues have their turn.
+const NEXT_STREAK_MAX: u32 = 16;
+/// Every so many jobs the injector goes first, or what comes from outside would wait for ever behind busy queues. Prime, so
+/// that it meets no rhythm of the priorities.
+const INJECTOR_INTERVAL: u32 = 61;
+/// Every so many jobs the lower priorities go first.
+const NORMAL_INTERVAL: u32 = 8;
+const LOW_INTERVAL: u32 = 64;
+/// How often a steal that met another one is tried again before the search moves on.
+const STEAL_RETRIES_MAX: usize = 8;
+/// How far from the front a permuting worker takes its next job.
+const PERMUTED_DEPTH: usize = 8;
+
+use Priority::{High, Low, Normal};
+
+impl<H: Host> Worker<H> {
+    /// Takes the next job of this worker's own queues, or of the injector.
+    #[inline]
+    pub(super) fn take_job(&self) -> Option<H::Job> {
+        let turn = self.turns.get().wrapping_add(1);
+        self.turns.set(turn);
+        if turn.is_multiple_of(INJECTOR_INTERVAL)
+            && let Some(job) = self.take_injected()
+        {
+            return Some(job);
+        }
+        if let Some((job, priority)) = self.next.take() {
+            let streak = self.next_streak.get() + 1;
+            self.next_streak.set(streak);
+            if streak <= NEXT_STREAK_MAX {
+                return Some(job);
+            }
+            self.queues[priority as usize].push(job);
+        }
+        self.next_streak.set(0);
+        self.take_queued(turn).or_else(|| self.take_injected())
+    }
+
+    fn take_queued(&self, turn: u32) -> Option<H::Job> {
+        let order = if turn.is_multiple_of(LOW_INTERVAL) {
+            [Low, Normal, High]
+        } else if turn.is_multiple_of(NORMAL_INTERVAL) {
+            [Normal, High, Low]
+        } else {
+            [High, Normal, Low]
+        };
+        order.into_iter().find_map(|priority| {
+            if self.permutes {
+                self.permute(priority);
+            }
+            self.queues[priority as usize].pop()
+        })
+    }
+
+    /// Turns the queue by a chosen number of places, so that another of its first jobs is at the front.
+    fn permute(&self, priority: Priority) {
+        let queue = &self.queues[priority as usize];
+        let places = queue.len().min(PERMUTED_DEPTH);
+        if places < 2 {
+            return;
+        }
+        for _ in 0..self.random.borrow_mut().usize(..places) {
+            if let Some(job) = queue.pop() {
+                queue.push(job);
+            }
+        }
+    }
+
+    /// Takes one job from the injector, and some more to the own queues.
+    fn take_injected(&self) -> Option<H::Job> {
+        [High, Normal, Low].into_iter().find_map(|priority| {
+            let injector = &self.shared.injectors[priority as usize];
+            if injector.is_empty() {
+                return None;
+            }
+            steal(|| injector.steal_batch_and_pop(&self.queues[priority as usize]))
+        })
+    }
+
+    /// Whether the own queues have a job.
+    pub(super) fn has_queued(&self) -> bool {
+        let next = self.next.take();
+        let has_next = next.is_some();
+        self.next.set(next);
+        has_next || self.queues.iter().any(|queue| !queue.is_empty())
+    }
+
+    /// Brings jobs of the injector or of another worker to the own queues. True if there are any now.
+    pub(super) fn find_elsewhere(&self) -> bool {
+        if let Some(job) = self.take_injected() {
+            // It runs at once: it was at the front.
+            self.next.set(Some((job, High)));
+            return true;
+        }
+        let workers = self.shared.stealers.len();
+        let first = self.random.borrow_mut().usize(..workers);
+        [High, Normal, Low].into_iter().any(|priority| {
+            (0..workers)
+                .map(|offset| (first + offset) % workers)
+                .filter(|&victim| victim != self.core.index)
+                .any(|victim| {
+                    let stealer = &self.shared.stealers[victim][priority as usize];
+                    let Some(job) =
+                        steal(|| stealer.steal_batch_and_pop(&self.queues[priority as usize]))
+                    else {
+                        return false;
+                    };
+                    self.next.set(Some((job, priority)));
+                    self.counters().steals.add(1);
+                    true
+                })
+        })
+    }
+
+    /// Wakes a sleeper for work that this worker will not come to at once: when more than `own` jobs are queued.
+    pub(super) fn offer(&self, own: usize) {
+        self.pushed.set(false);
+        let queued: usize = self.queues.iter().map(crossbeam_deque::Worker::len).sum();
+        if queued >= own && self.core.ground.wake_searcher() {
+            self.counters().wakes.add(1);
+        }
+    }
+}
+
+/// Steals, trying again when another thief was in the way.
+fn steal<T>(attempt: impl Fn() -> Steal<T>) -> Option<T> {
+    for _ in 0..STEAL_RETRIES_MAX {
+        match attempt() {
+            Steal::Success(stolen) => return Some(stolen),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+    None
+}

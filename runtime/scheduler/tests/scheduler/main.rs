@@ -1,0 +1,11 @@
+//! Everything a host may rely on, by topic. Each test runs schedulers of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faults; // panics and native stack overflows
+mod jobs; // queues, priorities, stealing
+mod shutdown;
+mod sockets; // streams, listeners, pipes, children
+mod support; // a host whose jobs are closures
+mod timers; // deadlines, lateness, virtual time
+mod waits; // sleeping, lanes, completions, cancelling // ending with work left
