@@ -26,6 +26,20 @@ pub enum HandleKind {
     Span,
 }
 
+impl HandleKind {
+    /// How messages to the user call it.
+    pub fn noun(self) -> &'static str {
+        match self {
+            HandleKind::Agent(_) => "an agent",
+            HandleKind::Process => "a process",
+            HandleKind::Future => "a future",
+            HandleKind::Stream => "a stream",
+            HandleKind::Monitor => "a monitor",
+            HandleKind::Span => "a span",
+        }
+    }
+}
+
 /// Something that the runtime owns and a value refers to. It is dropped with the last value that refers to it.
 pub trait HandleObject: Any + Send + Sync {
     /// What it is.

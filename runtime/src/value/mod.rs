@@ -1,7 +1,7 @@
 //! What a register, field or element holds: 16 bytes, a tag and a payload.
 //!
 //! Values have copy semantics towards the program. Inside a process heap values are counted without atomics, shared, and copied when
-//! somebody changes a shared one. A value never leaves its process except as a message.
+//! somebody changes a shared one. A value never leaves its process except as a [`copy::Message`].
 //!
 //! Invariant: all 16 bytes of a value are initialised whatever its tag is. So the payload may be read as an int or a float without
 //! looking at the tag: a wrong tag gives a wrong number, never an invalid one. Only following a pointer needs the tag.
@@ -23,6 +23,10 @@ pub mod handle; // references to things that the runtime owns, and secrets
 pub mod constant; // a program's literals, shared by all its processes
 pub mod equal; // `==`, `<` and `in`
 pub mod print; // the text that `print` shows
+pub mod copy; // values that travel between processes
+pub mod is_type; // exact tests of a value against a type
+pub mod json; // values as JSON text and back
+pub mod schema; // JSON schemas of types
 
 pub use array::Array;
 pub use bytes::Bytes;
@@ -539,7 +543,7 @@ impl Value {
         self.flags & JSON_FLAG != 0
     }
 
-    /// The same value seen as `json`. Only for values whose parts are seen as `json` too.
+    /// The same value seen as `json`. Only for values whose parts are seen as `json` too (see [`json::to_json`]).
     pub(crate) fn seen_as_json(mut self) -> Value {
         self.flags |= JSON_FLAG;
         self

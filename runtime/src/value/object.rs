@@ -261,6 +261,12 @@ macro_rules! handle {
             }
         }
 
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&$crate::value::Value::from(self.clone()), f)
+            }
+        }
+
         impl From<$name> for $crate::value::Value {
             #[inline]
             fn from(handle: $name) -> Self {
