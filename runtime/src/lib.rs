@@ -1,6 +1,6 @@
 //! Runs bytecode as isolated processes on a few threads.
 //!
-//! A [`Runtime`] is built with everything that it may touch; it has no global state, so several live beside each other in one system
+//! A runtime is built with everything that it may touch; it has no global state, so several live beside each other in one system
 //! process. Dropping one ends its processes and joins its threads.
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "a model uses only the lock-free parts"))]
 
@@ -11,9 +11,15 @@ pub mod value; // what a variable holds, and the heap it lives on
 #[cfg(not(loom))]
 pub mod error; // errors as programs see them
 #[cfg(not(loom))]
+pub mod native; // Rust functions that Vega can call, and state machines that can call Vega
+#[cfg(not(loom))]
+pub mod effects; // the one door to the world
+#[cfg(not(loom))]
 pub mod capability; // what a process may touch
 #[cfg(not(loom))]
 pub mod ledger; // budget scopes in pico-dollars
 #[cfg(not(loom))]
 pub mod limits; // every bound, with its default
-mod process; // one isolated computation
+#[cfg(not(loom))]
+pub mod output; // where text goes
+pub mod process; // one isolated computation

@@ -6,14 +6,15 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use vega_bytecode::FunctionId;
+use vega_bytecode::module::{AskDescription, Supervision};
+use vega_bytecode::{AgentId, FunctionId};
 use vega_scheduler::Instant;
 
-use crate::error::ErrorValue;
+use crate::error::Error;
 use crate::process::Pid;
-use crate::value::Value;
+use crate::value::{Handle, Value};
 
 mod context; // what a native may do besides computing
 
@@ -24,7 +25,7 @@ pub use context::NativeContext;
 pub type NativeFunction = fn(&mut NativeContext<'_>, &mut [Value]) -> NativeResult;
 
 /// What a native gives, or the error that it raises at the caller.
-pub type NativeResult = Result<Outcome, ErrorValue>;
+pub type NativeResult = Result<Outcome, Error>;
 
 /// What a native gives.
 pub enum Outcome {
@@ -62,7 +63,7 @@ pub enum Input {
     /// Again after [`Step::Yield`].
     Resumed,
     /// With what the function asked for by [`Step::Call`] returned or raised.
-    Returned(Result<Value, ErrorValue>),
+    Returned(Result<Value, Error>),
     /// With something sent to the port that it receives on.
     Message(Box<dyn Any + Send>),
     /// With news of other processes; only the bottom frame of a process that was born as a [`Resumable`] gets these, on [`PortId::ROOT`].
@@ -83,7 +84,7 @@ pub enum Step {
     /// The end, with the native's result.
     Return(Value),
     /// The end, with an error for the caller.
-    Fail(ErrorValue),
+    Fail(Error),
     /// The next message sent to a port, or [`Input::Timeout`] at the deadline. The process waits without a stack.
     Receive {
         /// Where messages are awaited.
@@ -131,6 +132,157 @@ pub struct PortId(pub(crate) u64);
 impl PortId {
     /// The port of the bottom frame of a process that was born as a [`Resumable`].
     pub const ROOT: PortId = PortId(0);
+
+    /// A port to which nobody can send: for waiting until a deadline.
+    pub const NONE: PortId = PortId(u64::MAX);
+}
+
+/// A port of its own for one state; what is sent to it after it was dropped is thrown away. Made by [`NativeContext::open_port`].
+pub struct Port {
+    pub(crate) id: PortId,
+    pub(crate) alive: Arc<()>,
+    pub(crate) process: Pid,
+}
+
+impl Port {
+    /// For [`Step::Receive`].
+    pub fn id(&self) -> PortId {
+        self.id
+    }
+
+    /// Where others send to.
+    pub fn address(&self) -> Address {
+        Address { process: self.process, port: self.id, alive: Some(Arc::downgrade(&self.alive)) }
+    }
+}
+
+/// Names a port of a process. Sending is done through [`NativeContext::send_to`], or from any thread through [`crate::RuntimeHandle`].
+#[derive(Clone, Debug)]
+pub struct Address {
+    pub(crate) process: Pid,
+    pub(crate) port: PortId,
+    pub(crate) alive: Option<Weak<()>>,
+}
+
+impl Address {
+    /// The root port of a process that was born as a [`Resumable`].
+    pub fn root(process: Pid) -> Self {
+        Self { process, port: PortId::ROOT, alive: None }
+    }
+
+    /// The process.
+    pub fn process(&self) -> Pid {
+        self.process
+    }
+}
+
+/// Something of a process, kept in the state of a [`Resumable`] of that process, which must be `Send`: it moves from worker to worker
+/// only together with all other values of the process.
+pub struct Kept<T>(T);
+
+// SAFETY: `new` promises that the content moves only with its process, whose values one worker at a time touches.
+unsafe impl<T> Send for Kept<T> {}
+
+impl<T> Kept<T> {
+    /// Keeps something.
+    ///
+    /// # Safety
+    /// The result is stored in the state of a [`Resumable`] that runs in the process that `content` belongs to, and goes nowhere else.
+    pub unsafe fn new(content: T) -> Self {
+        Self(content)
+    }
+
+    /// The content.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The content, to be changed.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+
+    /// The content, taken out.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// Agents, as processes see them. The runtime knows no models: whoever does registers with the builder.
+pub trait AgentHost: Send + Sync + 'static {
+    /// Starts an agent: the value is its handle, or the future of one.
+    fn spawn(&self, context: &mut NativeContext<'_>, spawn: SpawnAgent<'_>) -> NativeResult;
+
+    /// Asks an agent. The values are the handle, the message, then timeout and budget as the description says. The result is the
+    /// reply, or where `streaming`, the stream of it.
+    fn ask(&self, context: &mut NativeContext<'_>, ask: &AskDescription, values: &mut [Value], streaming: bool) -> NativeResult;
+
+    /// The next chunk of a stream, or null at its end.
+    fn stream_next(&self, context: &mut NativeContext<'_>, stream: &Handle) -> NativeResult;
+
+    /// Whether a stream has ended.
+    fn stream_done(&self, context: &mut NativeContext<'_>, stream: &Handle) -> Result<bool, Error>;
+
+    /// Waits for a handle that is no future of the runtime's own: a stream gives its whole text.
+    fn await_handle(&self, context: &mut NativeContext<'_>, handle: &Handle) -> NativeResult;
+
+    /// Joins the rounds of the running process's pending call of a number to its agent's history.
+    fn join_round(&self, context: &mut NativeContext<'_>, number: u32) -> Result<(), Error>;
+}
+
+/// What an agent is started with.
+pub struct SpawnAgent<'a> {
+    /// Which.
+    pub agent: AgentId,
+    /// Its parameters.
+    pub arguments: &'a mut [Value],
+    /// How it is supervised; none where the program does not say.
+    pub supervision: Option<SupervisionValues>,
+    /// Whether a future of the handle is wanted.
+    pub asynchronous: bool,
+    /// Whether it is linked to its spawner from the start.
+    pub linked: bool,
+}
+
+/// How a child is supervised, with the numbers that the program computed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SupervisionValues {
+    /// What happens when it crashes.
+    pub strategy: vega_bytecode::module::Strategy,
+    /// Restarts allowed within the window.
+    pub max_restarts: u32,
+    /// The window, in nanoseconds.
+    pub window_ns: u64,
+    /// Pause before a restart: first, factor, longest, in nanoseconds.
+    pub backoff: Option<(u64, f64, u64)>,
+}
+
+impl Default for SupervisionValues {
+    fn default() -> Self {
+        Self { strategy: vega_bytecode::module::Strategy::Restart, max_restarts: 3, window_ns: 60_000_000_000, backoff: None }
+    }
+}
+
+impl SupervisionValues {
+    /// From a spawn's description and the values after its arguments in the window.
+    pub fn read(description: &Supervision, values: &[Value]) -> Self {
+        let mut result = Self { strategy: description.strategy, ..Self::default() };
+        let mut rest = values.iter();
+        let mut next = |present: bool| if present { rest.next() } else { None };
+        let number = |value: &Value| u64::try_from(value.as_int().or_else(|| value.as_duration()).unwrap_or(0)).unwrap_or(0);
+        if let Some(value) = next(description.has_max_restarts) {
+            result.max_restarts = u32::try_from(number(value)).unwrap_or(u32::MAX);
+        }
+        if let Some(value) = next(description.has_window) {
+            result.window_ns = number(value);
+        }
+        if let (Some(base), Some(factor), Some(longest)) =
+            (next(description.has_backoff), next(description.has_backoff), next(description.has_backoff))
+        {
+            result.backoff = Some((number(base), factor.as_float().unwrap_or(2.0), number(longest)));
+        }
+        result
+    }
 }
 
 /// The natives of a runtime, by full name and number of arguments.

@@ -75,7 +75,9 @@ impl ProcessPath {
 impl Ord for Coordinate {
     fn cmp(&self, other: &Self) -> Ordering {
         let paths = self.process.steps().into_iter().map(|step| (&*step.spawn, step.incarnation));
-        paths.cmp(other.process.steps().into_iter().map(|step| (&*step.spawn, step.incarnation))).then_with(|| self.activations.cmp(&other.activations))
+        paths
+            .cmp(other.process.steps().into_iter().map(|step| (&*step.spawn, step.incarnation)))
+            .then_with(|| self.activations.cmp(&other.activations))
     }
 }
 

@@ -100,10 +100,34 @@ impl<M> Mailbox<M> {
     }
 
     /// Moves everything that arrived to the end of the owner's inbox. Only the owner calls this.
+    #[cfg(any(test, loom))]
     pub(crate) fn drain_into(&self, inbox: &mut Inbox<M>) {
+        self.drain_sorted(inbox, |_| false, Some);
+    }
+
+    /// Moves what arrived to the end of the owner's inbox. What `apart` picks goes through `handle`, in order of arrival, and only what
+    /// that gives back is kept, in its place. Only the owner calls this.
+    pub(crate) fn drain_sorted(&self, inbox: &mut Inbox<M>, apart: impl Fn(&M) -> bool, mut handle: impl FnMut(M) -> Option<M>) {
         // A look first, so that an empty mailbox costs no write to a line that senders write.
-        if !self.head.load(Ordering::Relaxed).is_null() {
-            self.take_all(ptr::null_mut(), inbox);
+        if self.head.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let mut arrived = Inbox::new();
+        self.take_all(ptr::null_mut(), &mut arrived);
+        while let Some(node) = arrived.unlink_first() {
+            // SAFETY: the node was just unlinked from a chain that this function owns.
+            if !apart(unsafe { &(*node).message }) {
+                inbox.append(node, node);
+                continue;
+            }
+            // SAFETY: as above; nobody else will free it.
+            let node = unsafe { Box::from_raw(node) };
+            if let Some(bytes) = node.counted {
+                self.forget(bytes);
+            }
+            if let Some(kept) = handle(node.message) {
+                inbox.push(kept);
+            }
         }
     }
 
@@ -146,11 +170,7 @@ impl<M> Mailbox<M> {
 
 impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        drop({
-            let mut rest = Inbox::new();
-            self.close(&mut rest);
-            rest
-        });
+        self.close(&mut Inbox::new());
     }
 }
 
@@ -229,6 +249,28 @@ impl<M> Inbox<M> {
     pub(crate) fn push(&mut self, message: M) {
         let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), counted: None, message }));
         self.append(node, node);
+    }
+
+    /// The message at the cursor, for changing its form.
+    pub(crate) fn peek_mut(&mut self) -> Option<&mut M> {
+        let node = self.at_cursor();
+        // SAFETY: every non-null pointer of the chain is a node that this inbox owns, and the inbox is borrowed mutably.
+        (!node.is_null()).then(|| unsafe { &mut (*node).message })
+    }
+
+    /// Takes the first node off the chain; the cursor must not rest on it.
+    fn unlink_first(&mut self) -> Option<*mut Node<M>> {
+        debug_assert!(self.refused.is_null());
+        let node = self.first;
+        if node.is_null() {
+            return None;
+        }
+        // SAFETY: the first node belongs to this inbox.
+        self.first = unsafe { std::mem::replace(&mut (*node).next, ptr::null_mut()) };
+        if self.first.is_null() {
+            self.last = ptr::null_mut();
+        }
+        Some(node)
     }
 
     fn at_cursor(&self) -> *mut Node<M> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
-use super::process::Process;
+use super::block::Process;
 
 /// Slots that are mapped together. Only touched ones cost memory.
 const CHUNK_SLOTS: u32 = 4_096;

@@ -1,0 +1,231 @@
+//! One process: the slot of the table that holds it.
+//!
+//! Invariants: everything up to the mailbox may be touched by any worker at any time. The machine and the life belong to whoever the
+//! state word says owns the process, and exist while the slot is alive; the two are separate cells, because the machine is borrowed
+//! while it runs and everything that it asks for touches the life.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use vega_scheduler::{Instant, NativeToken, Priority, TimerHandle};
+
+use super::mail::Mail;
+use super::mailbox::{Inbox, Mailbox};
+use super::state::StateWord;
+use super::{ExitReason, Pid, ProcessPath};
+use crate::capability::CapabilitySet;
+use crate::ledger::Scope;
+use crate::supervisor::{Ending, Family};
+use crate::value::heap::Account;
+use crate::vm::Machine;
+
+/// A slot of the process table. Zeroed memory is an empty slot that was never used.
+#[repr(align(64))]
+pub(crate) struct Process {
+    /// The whole id of the process in the slot, or of the last one.
+    pid: AtomicU64,
+    pub(crate) mailbox: Mailbox<Mail>,
+    pub(crate) state: StateWord,
+    machine: UnsafeCell<MaybeUninit<Machine>>,
+    life: UnsafeCell<MaybeUninit<Life>>,
+}
+
+// SAFETY: the cells are reached only by the owner that the state word names, and ownership passes from thread to thread with
+// Release and Acquire on that word or on a run queue. The values inside move together with the process.
+unsafe impl Sync for Process {}
+// SAFETY: as above.
+unsafe impl Send for Process {}
+
+/// What belongs to the owner of a process, besides its machine.
+pub(crate) struct Life {
+    pub(crate) inbox: Inbox<Mail>,
+    /// Bytes of values held, while it does not run.
+    pub(crate) account: Account,
+    pub(crate) capabilities: CapabilitySet,
+    pub(crate) scope: Scope,
+    pub(crate) path: ProcessPath,
+    /// Until when the wait under way lasts; [`Instant::NEVER`] where it has no end or there is none.
+    pub(crate) deadline: Instant,
+    /// Who spawned it.
+    pub(crate) parent: Pid,
+    /// Reductions spent in slices that are over.
+    pub(crate) reductions: u64,
+    pub(crate) priority: Priority,
+    /// Whether mail helps the wait under way.
+    pub(crate) deaf: bool,
+    /// What most processes never need.
+    extension: Option<Box<Extension>>,
+}
+
+/// What a process needs once it has links, monitors, timers, children, a name.
+#[derive(Default)]
+pub(crate) struct Extension {
+    /// Why the process must end at its next safe point.
+    pub(crate) doom: Option<ExitReason>,
+    pub(crate) links: Vec<Pid>,
+    /// Monitors that this process set: their numbers and whom they watch.
+    pub(crate) monitors: Vec<(u64, Pid)>,
+    /// Monitors that others set on this process.
+    pub(crate) watchers: Vec<(u64, Pid)>,
+    pub(crate) traps_exits: bool,
+    /// The last port that was given out.
+    pub(crate) last_port: u64,
+    /// The timer of the wait under way.
+    pub(crate) timer: Option<(Instant, TimerHandle)>,
+    /// The native that it waits in.
+    pub(crate) native: Option<NativeToken>,
+    /// Names in the registry.
+    pub(crate) names: Vec<String>,
+    /// Its supervised children.
+    pub(crate) family: Option<std::sync::Arc<Family>>,
+    /// Who is told how it ended, with its result.
+    pub(crate) ending: Option<Ending>,
+    /// Whether it was born as a state machine: then it takes no messages of programs, and news are inputs.
+    pub(crate) native_born: bool,
+    /// What it is called in reports, where it is no plain function.
+    pub(crate) label: Option<String>,
+}
+
+/// What a process begins with.
+pub(crate) struct Birth {
+    pub(crate) machine: Machine,
+    pub(crate) account: Account,
+    pub(crate) capabilities: CapabilitySet,
+    pub(crate) scope: Scope,
+    pub(crate) path: ProcessPath,
+    pub(crate) parent: Pid,
+    pub(crate) priority: Priority,
+    pub(crate) extension: Option<Box<Extension>>,
+}
+
+// SAFETY: the machine's values and those in the state machine at its bottom belong to the process to come alone.
+unsafe impl Send for Birth {}
+
+impl Process {
+    /// Whether this slot holds, or last held, the process of that id.
+    pub(crate) fn is(&self, pid: Pid) -> bool {
+        // Acquire sees the slot as the birth left it. Pairs with the Release in `begin`.
+        self.pid.load(Ordering::Acquire) == pid.to_bits()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_bits(self.pid.load(Ordering::Relaxed))
+    }
+
+    /// The generation of the last process in this slot; 0 where there was none.
+    pub(crate) fn last_generation(&self) -> u64 {
+        self.pid().generation()
+    }
+
+    /// Fills an empty slot. The process is then runnable and in the caller's hands, who pushes it.
+    ///
+    /// # Safety
+    /// The caller took the slot from the table, and nobody else has it.
+    pub(crate) unsafe fn begin(&self, pid: Pid, birth: Birth) {
+        let life = Life {
+            inbox: Inbox::new(),
+            account: birth.account,
+            capabilities: birth.capabilities,
+            scope: birth.scope,
+            path: birth.path,
+            deadline: Instant::NEVER,
+            parent: birth.parent,
+            reductions: 0,
+            priority: birth.priority,
+            deaf: false,
+            extension: birth.extension,
+        };
+        // SAFETY: an empty slot's cells hold nothing, and the caller owns the slot.
+        unsafe {
+            (*self.machine.get()).write(birth.machine);
+            (*self.life.get()).write(life);
+        }
+        if pid.generation() > 1 {
+            self.mailbox.reopen();
+        }
+        self.state.born_runnable();
+        // From here on others find the process by its id. Pairs with the Acquire in `is`.
+        self.pid.store(pid.to_bits(), Ordering::Release);
+    }
+
+    /// The owner's fields, mutably.
+    ///
+    /// # Safety
+    /// The caller owns the process by its state word, the process is alive, and no other reference from this function is in use.
+    #[expect(clippy::mut_from_ref, reason = "the state word is the lock on the cell")]
+    pub(crate) unsafe fn life(&self) -> &mut Life {
+        // SAFETY: by the caller's promise the cell is filled and nobody else is in it.
+        unsafe { (*self.life.get()).assume_init_mut() }
+    }
+
+    /// The machine, mutably.
+    ///
+    /// # Safety
+    /// As for [`Process::life`].
+    #[expect(clippy::mut_from_ref, reason = "the state word is the lock on the cell")]
+    pub(crate) unsafe fn machine(&self) -> &mut Machine {
+        // SAFETY: by the caller's promise the cell is filled and nobody else is in it.
+        unsafe { (*self.machine.get()).assume_init_mut() }
+    }
+
+    /// Takes the content out, and leaves the slot empty but closed.
+    ///
+    /// # Safety
+    /// The caller owns the process, holds no reference into it, and calls this once.
+    pub(crate) unsafe fn take_out(&self) -> (Machine, Life) {
+        // SAFETY: the cells are filled while the process lives, and this is the last access to them.
+        unsafe { ((*self.machine.get()).assume_init_read(), (*self.life.get()).assume_init_read()) }
+    }
+}
+
+impl Life {
+    /// What the process has beyond the basics, if anything.
+    pub(crate) fn extension(&self) -> Option<&Extension> {
+        self.extension.as_deref()
+    }
+
+    /// The same, to be changed; not made where it is absent.
+    pub(crate) fn extension_mut(&mut self) -> Option<&mut Extension> {
+        self.extension.as_deref_mut()
+    }
+
+    /// The same, made where it is absent.
+    pub(crate) fn extend(&mut self) -> &mut Extension {
+        self.extension.get_or_insert_default()
+    }
+
+    /// Inbox and extension, to be changed at the same time.
+    pub(crate) fn inbox_and_extension(&mut self) -> (&mut Inbox<Mail>, &mut Option<Box<Extension>>) {
+        (&mut self.inbox, &mut self.extension)
+    }
+
+    /// Why it must end, if it must.
+    pub(crate) fn doom(&self) -> Option<&ExitReason> {
+        self.extension()?.doom.as_ref()
+    }
+
+    /// Decides that it must end. The first reason stays.
+    pub(crate) fn doom_with(&mut self, reason: ExitReason) {
+        self.extend().doom.get_or_insert(reason);
+    }
+}
+
+/// A process that is to be run: an owned pointer to its slot.
+pub(crate) struct Job(NonNull<Process>);
+
+// SAFETY: a job is the process itself on its way through queues; see `Process`.
+unsafe impl Send for Job {}
+
+impl Job {
+    /// Only whoever won the step to *Runnable*, or began the process, makes its job.
+    pub(crate) fn new(process: &Process) -> Self {
+        Self(NonNull::from(process))
+    }
+
+    /// The slot. Slots live as long as the table, which outlives the scheduler's threads.
+    pub(crate) fn slot(&self) -> NonNull<Process> {
+        self.0
+    }
+}

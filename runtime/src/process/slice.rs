@@ -1,0 +1,377 @@
+//! One slice of a process: from the run queue, through the interpreter, to sleep, back to the queue, or to its end.
+//!
+//! Invariant: after `park` succeeds or the job is pushed, the process is somebody else's, and nothing of it is touched.
+
+use std::any::Any;
+
+use vega_bytecode::kinds;
+use vega_scheduler::{Instant, Worker};
+
+use super::block::{Extension, Job, Process};
+use super::mail::{Mail, Signal};
+use super::state::{KILL, Listen, MAIL, Phase, SIGNAL, TIMER};
+use super::turn::Turn;
+use super::{ExitReason, Pid};
+use crate::error::{Error, Place};
+use crate::native::Notice;
+use crate::supervisor::Ending;
+use crate::value::Value;
+use crate::value::copy::Message;
+use crate::value::heap::{self, Account};
+use crate::vm::Exit;
+use crate::world::{MainEnd, World};
+
+/// What a process came to.
+enum End<'a> {
+    /// It returned.
+    Returned(&'a Value),
+    /// Nothing caught this error.
+    Failed(&'a Error),
+    /// It was ended, or ended itself.
+    Stopped,
+}
+
+impl World {
+    /// Runs a process for its turn. Returns the reductions that it spent.
+    pub(crate) fn run_slice(&self, job: Job, worker: &Worker<World>) -> u32 {
+        // SAFETY: slots stay mapped as long as the table, which the world owns.
+        let process = unsafe { job.slot().as_ref() };
+        let mut turn = Turn { world: self, worker, process };
+        let mut events = process.state.begin();
+        let full = self.limits.slice_reductions;
+        let mut left = full;
+        loop {
+            if turn.take_events(events) {
+                let reason = turn.life().doom().cloned().unwrap_or(ExitReason::Killed);
+                turn.end(reason, End::Stopped);
+                break;
+            }
+            // SAFETY: the process is this worker's while it runs, and `Turn` never touches the machine.
+            let machine = unsafe { process.machine() };
+            let outer = heap::enter(turn.life().account);
+            let exit = machine.run(&self.program().loaded, &mut turn, &mut left);
+            turn.life().account = heap::enter(outer);
+            match exit {
+                Exit::Preempted => {
+                    turn.life().reductions += u64::from(full - left);
+                    events = process.state.take_events();
+                    if turn.take_events(events) {
+                        // The loop's beginning ends it.
+                        events = 0;
+                        continue;
+                    }
+                    process.state.requeue();
+                    worker.push(job, turn.life().priority);
+                    break;
+                }
+                Exit::Waiting => {
+                    turn.arm_timer();
+                    turn.life().reductions += u64::from(full - left);
+                    let listen = if turn.life().deaf { Listen::NotToMail } else { Listen::ToAll };
+                    match process.state.park(listen) {
+                        Ok(()) => break,
+                        Err(came) => events = came,
+                    }
+                }
+                Exit::Done(value) => {
+                    turn.end(ExitReason::Normal, End::Returned(&value));
+                    turn.discard(value);
+                    break;
+                }
+                Exit::Failed(error) | Exit::Limit(error) => {
+                    let reason = ExitReason::Crash(error.summary(self.program().loaded.module()).into());
+                    turn.end(reason, End::Failed(&error));
+                    turn.discard(error);
+                    break;
+                }
+                Exit::Ended(reason) => {
+                    let text = reason.as_text().map_or_else(|| reason.to_string(), str::to_string);
+                    turn.end(ExitReason::from_text(&text), End::Stopped);
+                    turn.discard(reason);
+                    break;
+                }
+            }
+        }
+        let spent = full - left;
+        if !self.charge_run(spent) {
+            self.run.finish(MainEnd {
+                reason: ExitReason::Crash("LimitReached: reductions of the run".into()),
+                result: None,
+                trace: Vec::new(),
+            });
+        }
+        spent
+    }
+
+    /// The native under a slice panicked, or overflowed its stack: the process ends, with a reason.
+    pub(crate) fn fault(&self, pid: Pid, what: &str, worker: &Worker<World>) {
+        let Some(process) = self.table.slot_of(pid) else { return };
+        match process.state.phase() {
+            Phase::InNative => process.state.leave_native(),
+            Phase::Running => {}
+            // A value's destructor panicked while the process was ending: what it held is lost, the runtime goes on.
+            Phase::Exiting | Phase::Dead | Phase::Idle | Phase::Runnable => return,
+        }
+        let turn = Turn { world: self, worker, process };
+        turn.life().account = heap::enter(Account::UNLIMITED);
+        // SAFETY: the slice is over, and this worker still owns the process.
+        let machine = unsafe { process.machine() };
+        let places = machine.trace(&self.program().loaded);
+        let (mut error, _) = heap::detached(|| Error::new(kinds::LIMIT_REACHED, what));
+        heap::detached(|| error.record_trace(|| places));
+        turn.end(ExitReason::Crash(what.into()), End::Failed(&error));
+        heap::detached(|| drop(error));
+    }
+
+    /// A signal came for a process that waits in a native of this worker. It is handled here, and the native is woken only where the
+    /// process must die.
+    pub(crate) fn signal_in_native(&self, pid: Pid, worker: &Worker<World>) {
+        let Some(process) = self.table.slot_of(pid).filter(|process| process.state.is_in_native_of(worker.index())) else { return };
+        // The runner that the native waits on belongs to this worker, and is not running while this is: so the fields are ours.
+        let turn = Turn { world: self, worker, process };
+        if turn.take_events(process.state.take_events())
+            && let Some(token) = turn.life().extension().and_then(|extension| extension.native)
+        {
+            worker.cancel_native(token);
+        }
+    }
+
+    /// What a panic said.
+    pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string()).or_else(|| payload.downcast_ref::<String>().cloned());
+        format!("native panic: {}", text.unwrap_or_else(|| "without a message".to_string()))
+    }
+}
+
+impl Turn<'_> {
+    /// Handles what came. True where the process must end now.
+    pub(crate) fn take_events(&self, events: u32) -> bool {
+        if events & KILL != 0 {
+            self.life().doom_with(ExitReason::Killed);
+        }
+        if events & (MAIL | SIGNAL) != 0 {
+            self.take_mail();
+        }
+        if events & TIMER != 0
+            && let Some(extension) = self.life().extension_mut()
+        {
+            // It fired, so there is nothing to cancel; a timer of an earlier wait may have fired instead, which wakes for nothing.
+            extension.timer = extension.timer.take().filter(|(moment, _)| *moment > self.worker.now());
+        }
+        self.life().doom().is_some()
+    }
+
+    /// Moves what arrived to the inbox, and handles the signals among it.
+    pub(crate) fn take_mail(&self) {
+        let pid = self.process.pid();
+        let (inbox, extension) = self.life().inbox_and_extension();
+        let native_born = extension.as_ref().is_some_and(|extension| extension.native_born);
+        let apart = |mail: &Mail| match mail {
+            Mail::Signal(_) => true,
+            // A state machine reads no messages of programs, and keeps none.
+            Mail::User(_) => native_born,
+            Mail::Port(_, alive, _) => alive.as_ref().is_some_and(|alive| alive.strong_count() == 0),
+            Mail::Opened(_) | Mail::Notice(_) => false,
+        };
+        self.process.mailbox.drain_sorted(inbox, apart, |mail| match mail {
+            Mail::Signal(signal) => take_signal(extension, signal, pid),
+            Mail::User(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
+        });
+    }
+
+    /// Sees to it that the process is woken at its deadline.
+    fn arm_timer(&self) {
+        let deadline = self.life().deadline;
+        let armed = self.life().extension().and_then(|extension| extension.timer);
+        if armed.is_some_and(|(moment, _)| moment == deadline) {
+            return;
+        }
+        if armed.is_some() {
+            self.disarm_timer();
+        }
+        if deadline != Instant::NEVER {
+            let handle = self.worker.add_timer(deadline, self.process.pid());
+            self.life().extend().timer = Some((deadline, handle));
+        }
+    }
+
+    /// Takes the timer of a wait back that is over.
+    pub(crate) fn disarm_timer(&self) {
+        if let Some((_, handle)) = self.life().extension_mut().and_then(|extension| extension.timer.take()) {
+            // Too late, or on another worker: then the process is woken once for nothing.
+            self.worker.cancel_timer(handle);
+        }
+    }
+
+    /// Drops something of the process's in the process's account.
+    fn discard<T>(&self, value: T) {
+        heap::detached(|| drop(value));
+    }
+
+    /// Ends the process: tells everybody who is to know, and gives everything back.
+    fn end(&self, reason: ExitReason, end: End<'_>) {
+        let pid = self.process.pid();
+        self.process.state.begin_exit();
+        self.disarm_timer();
+        // The last mail: whoever linked or monitored until now is told the reason like the others.
+        self.take_mail();
+        let (inbox, extension) = self.life().inbox_and_extension();
+        self.process.mailbox.close(inbox);
+        while let Some(mail) = inbox.pop(&self.process.mailbox) {
+            if let Mail::Signal(signal) = mail {
+                take_signal(extension, signal, pid);
+            }
+        }
+        let extension = extension.take();
+        // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
+        let (machine, life) = unsafe { self.process.take_out() };
+        let mut extension = extension.unwrap_or_default();
+        self.tell_ending(&mut extension, pid, &reason, &end);
+        let outer = heap::enter(life.account);
+        drop(machine);
+        drop(life);
+        heap::enter(outer);
+        self.tell_others(*extension, pid, &reason);
+        self.process.state.end_exit();
+        self.world.table.give_back(pid, &mut self.worker.local().free.borrow_mut(), self.worker);
+    }
+
+    /// Tells whoever waits for the result; reports what nobody waits for.
+    fn tell_ending(&self, extension: &mut Extension, pid: Pid, reason: &ExitReason, end: &End<'_>) {
+        let module = self.world.program().loaded.module();
+        let trace = || match end {
+            End::Failed(error) => trace_lines(error.trace(), module, self.world.limits.trace_lines),
+            End::Returned(_) | End::Stopped => Vec::new(),
+        };
+        let result = || match end {
+            End::Returned(value) => Some(Message::copy_of(value)),
+            End::Failed(error) => Some(Message::copy_of(&Value::from((*error).clone()))),
+            End::Stopped => None,
+        };
+        match extension.ending.take() {
+            Some(Ending::Main) => {
+                let result = match end {
+                    End::Returned(value) => Message::copy_of(value).ok(),
+                    End::Failed(_) | End::Stopped => None,
+                };
+                self.world.run.finish(MainEnd { reason: reason.clone(), result, trace: trace() });
+                return;
+            }
+            Some(Ending::Future(future)) => {
+                if let Some(future) = future.upgrade() {
+                    let failed = matches!(end, End::Failed(_));
+                    future.settle(result().and_then(Result::ok), failed, reason, self);
+                    return;
+                }
+            }
+            Some(Ending::Child(child)) => {
+                child.ended(pid, reason, self);
+            }
+            None => {}
+        }
+        if let End::Failed(_) = end {
+            let name = extension.label.as_deref().unwrap_or("process");
+            let mut text = format!("{name} {pid} ended: {reason}\n");
+            for line in trace() {
+                text.push_str(&format!("    at {line}\n"));
+            }
+            self.world.stderr.write(text.as_bytes());
+        }
+    }
+
+    /// Tells links, monitors and children, and takes the process out of the registry.
+    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
+        for link in extension.links {
+            self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
+        }
+        for (monitor, watcher) in extension.watchers {
+            self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
+        }
+        for (monitor, watched) in extension.monitors {
+            self.world.signal(watched, Signal::Demonitor { monitor }, self.worker);
+        }
+        if !extension.names.is_empty() {
+            let mut names = self.world.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for name in extension.names {
+                if names.get(&name) == Some(&pid) {
+                    names.remove(&name);
+                }
+            }
+        }
+        if let Some(family) = extension.family {
+            family.owner_ended(self);
+        }
+    }
+}
+
+/// Handles one signal. What it leaves for the program to see comes back.
+fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own: Pid) -> Option<Mail> {
+    let extension = slot.get_or_insert_default();
+    match signal {
+        Signal::Link { from } => {
+            if !extension.links.contains(&from) {
+                extension.links.push(from);
+            }
+            None
+        }
+        Signal::Unlink { from } => {
+            extension.links.retain(|&link| link != from);
+            None
+        }
+        Signal::Monitor { from, monitor } => {
+            extension.watchers.push((monitor, from));
+            None
+        }
+        Signal::Demonitor { monitor } => {
+            extension.watchers.retain(|&(number, _)| number != monitor);
+            None
+        }
+        Signal::Exit { from, reason, linked } => {
+            if linked {
+                let before = extension.links.len();
+                extension.links.retain(|&link| link != from);
+                if extension.links.len() == before {
+                    // Unlinked meanwhile: the end of the other is no news any more.
+                    return None;
+                }
+            }
+            if extension.traps_exits {
+                return Some(Mail::Notice(Notice::Exit { process: from, reason }));
+            }
+            // A linked or foreign process's normal end harms nobody; one's own does.
+            if reason != ExitReason::Normal || from == own {
+                extension.doom.get_or_insert(reason);
+            }
+            None
+        }
+        Signal::Down { monitor, process, reason } => {
+            let before = extension.monitors.len();
+            extension.monitors.retain(|&(number, _)| number != monitor);
+            (extension.monitors.len() < before).then_some(Mail::Notice(Notice::Down { monitor, process, reason }))
+        }
+    }
+}
+
+/// A stack as lines, innermost first; of a long one the middle is left out.
+pub(crate) fn trace_lines(places: &[Place], module: &vega_bytecode::Module, lines_max: usize) -> Vec<String> {
+    let line = |place: &Place| match place.resolve(module) {
+        Some(source) => source.to_string(),
+        None => match module.functions.get(place.function.0 as usize) {
+            Some(function) => function.name.clone(),
+            None => "native".to_string(),
+        },
+    };
+    if places.len() <= lines_max {
+        return places.iter().map(line).collect();
+    }
+    let half = lines_max / 2;
+    let mut lines: Vec<String> = places[..half].iter().map(line).collect();
+    lines.push(format!("… {} more", places.len() - 2 * half));
+    lines.extend(places[places.len() - half..].iter().map(line));
+    lines
+}
+
+/// The listening side of a timer: the process is woken, and looks at its deadline by itself.
+pub(crate) fn timer_fired(world: &World, process: &Process, worker: &Worker<World>) {
+    world.wake(process, TIMER, worker);
+}

@@ -1,0 +1,375 @@
+//! What all processes of one runtime share, and how they reach each other through it.
+//!
+//! Invariant: everything that takes a [`Worker`] runs on that worker's thread, within a slice or a callback; only there may the process
+//! table be looked into. Other threads post to a worker.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+
+use vega_bytecode::kinds;
+use vega_scheduler::{Epoch, Remote, Worker};
+
+use crate::capability::CapabilitySet;
+use crate::effects::Seam;
+use crate::error::Error;
+use crate::ledger::Scope;
+use crate::limits::Limits;
+use crate::native::{AgentHost, Extensions, NativeEntry, NativeTable};
+use crate::output::Output;
+use crate::process::block::{Birth, Job, Process};
+use crate::process::mail::{Mail, Signal};
+use crate::process::mailbox::{Bounds, Refused};
+use crate::process::state::{KILL, MAIL, SIGNAL, Wake};
+use crate::process::table::{Epochs, FreeSlots, ProcessTable};
+use crate::process::{ExitReason, Pid};
+use crate::value::copy::Message;
+use crate::vm::LoadedProgram;
+
+/// What all processes of one runtime share.
+pub(crate) struct World {
+    pub(crate) table: ProcessTable,
+    pub(crate) limits: Limits,
+    pub(crate) seam: Seam,
+    pub(crate) grants: CapabilitySet,
+    pub(crate) scope: Scope,
+    pub(crate) stdout: Arc<dyn Output>,
+    pub(crate) stderr: Arc<dyn Output>,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) extensions: Extensions,
+    pub(crate) agents: Option<Arc<dyn AgentHost>>,
+    pub(crate) trace: Option<vega_trace::Sink>,
+    pub(crate) natives: NativeTable,
+    pub(crate) names: Mutex<HashMap<String, Pid>>,
+    /// Numbers of monitors, unique in the runtime.
+    monitors: AtomicU64,
+    /// Reductions of slices that are over, where the run is bounded.
+    reductions: AtomicU64,
+    /// Processes started so far.
+    started: AtomicU64,
+    /// No new call to a model begins.
+    draining: AtomicBool,
+    /// Calls to models that are under way.
+    calls: AtomicUsize,
+    program: OnceLock<Program>,
+    remote: OnceLock<Remote<World>>,
+    pub(crate) run: RunState,
+}
+
+/// A program and the natives that it imports, by number.
+pub(crate) struct Program {
+    pub(crate) loaded: Arc<LoadedProgram>,
+    pub(crate) natives: Box<[NativeEntry]>,
+}
+
+/// How the run stands, for the thread that waits for it.
+#[derive(Default)]
+pub(crate) struct RunState {
+    end: Mutex<RunEnd>,
+    changed: Condvar,
+}
+
+/// What the waiting thread sees.
+#[derive(Default)]
+pub(crate) struct RunEnd {
+    /// How the first process ended.
+    pub(crate) main: Option<MainEnd>,
+    /// Interrupts so far.
+    pub(crate) interrupts: u32,
+}
+
+/// How the first process ended.
+#[derive(Debug)]
+pub(crate) struct MainEnd {
+    pub(crate) reason: ExitReason,
+    /// What it returned.
+    pub(crate) result: Option<Message>,
+    /// The stack of an uncaught error, as lines.
+    pub(crate) trace: Vec<String>,
+}
+
+/// A message to one worker.
+pub(crate) enum Post {
+    /// Something for a process; `u32` is the event that comes with it.
+    Deliver(Pid, Mail, u32),
+    /// The end of a process.
+    Kill(Pid),
+    /// A signal came for a process that waits in a native of this worker.
+    SignalInNative(Pid),
+    /// A process is to begin.
+    Begin(Box<Birth>),
+    /// A line for the error output.
+    Report(String),
+}
+
+/// One worker's storage.
+#[derive(Default)]
+pub(crate) struct Local {
+    pub(crate) free: std::cell::RefCell<FreeSlots>,
+}
+
+/// What a world begins with.
+pub(crate) struct WorldParts {
+    pub(crate) limits: Limits,
+    pub(crate) seam: Seam,
+    pub(crate) grants: CapabilitySet,
+    pub(crate) scope: Scope,
+    pub(crate) stdout: Arc<dyn Output>,
+    pub(crate) stderr: Arc<dyn Output>,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) extensions: Extensions,
+    pub(crate) agents: Option<Arc<dyn AgentHost>>,
+    pub(crate) trace: Option<vega_trace::Sink>,
+    pub(crate) natives: NativeTable,
+}
+
+impl World {
+    pub(crate) fn new(parts: WorldParts) -> Self {
+        Self {
+            table: ProcessTable::new(parts.limits.processes),
+            limits: parts.limits,
+            seam: parts.seam,
+            grants: parts.grants,
+            scope: parts.scope,
+            stdout: parts.stdout,
+            stderr: parts.stderr,
+            arguments: parts.arguments,
+            extensions: parts.extensions,
+            agents: parts.agents,
+            trace: parts.trace,
+            natives: parts.natives,
+            names: Mutex::default(),
+            monitors: AtomicU64::new(1),
+            reductions: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
+            program: OnceLock::new(),
+            remote: OnceLock::new(),
+            run: RunState::default(),
+        }
+    }
+
+    /// The program. Every process has one, so there is one as soon as there are processes.
+    pub(crate) fn program(&self) -> &Program {
+        self.program.get().expect("a program is loaded before the first process begins")
+    }
+
+    /// Sets the program, once.
+    pub(crate) fn set_program(&self, program: Program) -> Result<(), Program> {
+        self.program.set(program)
+    }
+
+    /// For threads that are no workers. Present from the start of the scheduler on.
+    pub(crate) fn remote(&self) -> &Remote<World> {
+        self.remote.get().expect("set before anything is posted")
+    }
+
+    pub(crate) fn set_remote(&self, remote: Remote<World>) {
+        // A second call would bring an equal handle.
+        let _ = self.remote.set(remote);
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes }
+    }
+
+    pub(crate) fn new_monitor(&self) -> u64 {
+        self.monitors.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Processes started so far.
+    pub(crate) fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// Begins a process. It runs as soon as a worker is free.
+    pub(crate) fn begin(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
+        let priority = birth.priority;
+        let (slot, pid) = self.table.take(&mut worker.local().free.borrow_mut(), worker).map_err(|_| {
+            let which = format!("processes: {} are alive, as many as may be", self.limits.processes);
+            Error::new(kinds::LIMIT_REACHED, which)
+        })?;
+        // SAFETY: the slot was just taken from the table, which keeps it mapped.
+        let process = unsafe { slot.as_ref() };
+        // SAFETY: as above: it is nobody else's.
+        unsafe { process.begin(pid, birth) };
+        self.started.fetch_add(1, Ordering::Relaxed);
+        worker.push(Job::new(process), priority);
+        Ok(pid)
+    }
+
+    /// Delivers a program's message. `Ok(true)` where the sender should give way; a process that has ended takes it as well.
+    pub(crate) fn send(&self, to: Pid, message: Message, worker: &Worker<World>) -> Result<bool, Message> {
+        let Some(process) = self.table.slot_of(to) else { return Ok(false) };
+        let bytes = message.size_bytes();
+        match process.mailbox.push_counted(Mail::User(message), bytes, self.bounds()) {
+            Ok(crowded) => {
+                self.wake(process, MAIL, worker);
+                Ok(crowded)
+            }
+            Err(Refused::Closed(_)) => Ok(false),
+            Err(Refused::Full(Mail::User(message))) => Err(message),
+            Err(Refused::Full(_)) => unreachable!("a mailbox gives back what it was given"),
+        }
+    }
+
+    /// Delivers what meets no bound. False where the process has ended.
+    pub(crate) fn deliver(&self, to: Pid, mail: Mail, event: u32, worker: &Worker<World>) -> bool {
+        let Some(process) = self.table.slot_of(to) else { return false };
+        if process.mailbox.push(mail).is_err() {
+            return false;
+        }
+        self.wake(process, event, worker);
+        true
+    }
+
+    /// Sends a signal. Where the receiver has ended, whoever waits for its end is told so.
+    pub(crate) fn signal(&self, to: Pid, signal: Signal, worker: &Worker<World>) {
+        let answer = match &signal {
+            Signal::Link { from } => Some((*from, Signal::Exit { from: to, reason: ExitReason::NoProcess, linked: true })),
+            Signal::Monitor { from, monitor } => {
+                Some((*from, Signal::Down { monitor: *monitor, process: to, reason: ExitReason::NoProcess }))
+            }
+            Signal::Unlink { .. } | Signal::Demonitor { .. } | Signal::Exit { .. } | Signal::Down { .. } => None,
+        };
+        if !self.deliver(to, Mail::Signal(signal), SIGNAL, worker)
+            && let Some((from, answer)) = answer
+        {
+            self.deliver(from, Mail::Signal(answer), SIGNAL, worker);
+        }
+    }
+
+    /// Ends a process at its next safe point.
+    pub(crate) fn kill(&self, pid: Pid, worker: &Worker<World>) {
+        if let Some(process) = self.table.slot_of(pid) {
+            self.wake(process, KILL, worker);
+        }
+    }
+
+    /// Whether a process lives.
+    pub(crate) fn is_alive(&self, pid: Pid) -> bool {
+        use crate::process::state::Phase;
+        self.table.slot_of(pid).is_some_and(|process| !matches!(process.state.phase(), Phase::Dead | Phase::Exiting))
+    }
+
+    /// Tells a process that something came, and makes it run where it slept.
+    pub(crate) fn wake(&self, process: &Process, event: u32, worker: &Worker<World>) {
+        match process.state.notify(event) {
+            Wake::Nothing => {}
+            Wake::Push => {
+                // SAFETY: the step from idle to runnable made this thread the owner until the push.
+                let priority = unsafe { process.life() }.priority;
+                worker.push(Job::new(process), priority);
+            }
+            Wake::Tell(home) => worker.remote().post(home, Post::SignalInNative(process.pid())),
+        }
+    }
+
+    /// Does what another thread asked a worker to do.
+    pub(crate) fn take_post(&self, post: Post, worker: &Worker<World>) {
+        match post {
+            Post::Deliver(pid, mail, event) => {
+                self.deliver(pid, mail, event, worker);
+            }
+            Post::Kill(pid) => self.kill(pid, worker),
+            Post::SignalInNative(pid) => self.signal_in_native(pid, worker),
+            Post::Begin(birth) => {
+                if let Err(error) = self.begin(*birth, worker) {
+                    self.stderr.write(format!("{}\n", error.summary(self.program().loaded.module())).as_bytes());
+                }
+            }
+            Post::Report(line) => self.stderr.write(line.as_bytes()),
+        }
+    }
+
+    /// Reductions that a slice spent; false once the run has spent all it may.
+    pub(crate) fn charge_run(&self, spent: u32) -> bool {
+        let Some(limit) = self.limits.run_reductions else { return true };
+        self.reductions.fetch_add(u64::from(spent), Ordering::Relaxed) + u64::from(spent) < limit
+    }
+
+    /// Whether no new call to a model may begin.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Counts a call to a model that begins; false where none may any more.
+    pub(crate) fn begin_call(&self) -> bool {
+        self.calls.fetch_add(1, Ordering::AcqRel);
+        if self.is_draining() {
+            self.end_call();
+            return false;
+        }
+        true
+    }
+
+    /// Counts a call to a model that is over.
+    pub(crate) fn end_call(&self) {
+        self.calls.fetch_sub(1, Ordering::AcqRel);
+        if self.is_draining() {
+            self.run.notify();
+        }
+    }
+
+    /// Calls to models that are under way.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Acquire)
+    }
+
+    /// Asks the run to end: calls under way may finish first; asked a second time, nothing may.
+    pub(crate) fn interrupt(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.run.change(|end| end.interrupts += 1);
+    }
+}
+
+impl RunState {
+    /// Sets how the first process ended, unless that is known.
+    pub(crate) fn finish(&self, main: MainEnd) {
+        self.change(|end| {
+            end.main.get_or_insert(main);
+        });
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut RunEnd)) {
+        change(&mut self.end.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn notify(&self) {
+        // The lock is taken so that a waiter is not between its look and its wait.
+        drop(self.end.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits until `ready` gives something, or until the moment.
+    pub(crate) fn wait<T>(&self, until: Option<std::time::Instant>, mut ready: impl FnMut(&mut RunEnd) -> Option<T>) -> Option<T> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(result) = ready(&mut end) {
+                return Some(result);
+            }
+            end = match until {
+                None => self.changed.wait(end).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let rest = until.saturating_duration_since(std::time::Instant::now());
+                    if rest.is_zero() {
+                        return None;
+                    }
+                    self.changed.wait_timeout(end, rest).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl Epochs for Worker<World> {
+    fn close(&self) -> Epoch {
+        self.close_epoch()
+    }
+
+    fn passed(&self, epoch: &Epoch) -> bool {
+        self.epoch_passed(*epoch)
+    }
+}
