@@ -59,7 +59,8 @@ fn crates_depend_only_downward() {
 #[test]
 fn every_crate_is_in_the_table_of_dependencies() {
     let manifest = read(&root().join("Cargo.toml"));
-    let members = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("the workspace has members");
+    let members =
+        manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("the workspace has members");
     for member in members.split(',').map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty() && *name != ".") {
         assert!(MAY_DEPEND_ON.iter().any(|(folder, _)| *folder == member), "{member} is not in the table");
     }
@@ -112,7 +113,16 @@ fn documents_name_only_paths_that_exist() {
 fn only_the_command_line_prints() {
     for path in rust_files() {
         let relative = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
-        let library = ["compiler/src", "runtime/src", "runtime/bytecode/src", "runtime/scheduler/src", "runtime/net/src", "runtime/agent/src", "runtime/trace/src", "stdlib/src"];
+        let library = [
+            "compiler/src",
+            "runtime/src",
+            "runtime/bytecode/src",
+            "runtime/scheduler/src",
+            "runtime/net/src",
+            "runtime/agent/src",
+            "runtime/trace/src",
+            "stdlib/src",
+        ];
         if !library.iter().any(|folder| relative.starts_with(folder)) || relative.contains("tests") {
             continue;
         }

@@ -73,11 +73,7 @@ impl Diagnostic {
             severity,
             code,
             title: title.into(),
-            labels: vec![Label {
-                span,
-                text: String::new(),
-                is_primary: true,
-            }],
+            labels: vec![Label { span, text: String::new(), is_primary: true }],
             notes: Vec::new(),
             helps: Vec::new(),
             suggestions: Vec::new(),
@@ -111,11 +107,7 @@ impl Diagnostic {
     /// Points at a further place that explains.
     #[must_use]
     pub fn with_label(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.labels.push(Label {
-            span,
-            text: text.into(),
-            is_primary: false,
-        });
+        self.labels.push(Label { span, text: text.into(), is_primary: false });
         self
     }
 
@@ -135,38 +127,20 @@ impl Diagnostic {
 
     /// Offers one replacement as a way out.
     #[must_use]
-    pub fn with_suggestion(
-        self,
-        text: impl Into<String>,
-        span: Span,
-        replacement: impl Into<String>,
-    ) -> Diagnostic {
-        self.with_edits(
-            text,
-            vec![Edit {
-                span,
-                replacement: replacement.into(),
-            }],
-        )
+    pub fn with_suggestion(self, text: impl Into<String>, span: Span, replacement: impl Into<String>) -> Diagnostic {
+        self.with_edits(text, vec![Edit { span, replacement: replacement.into() }])
     }
 
     /// Offers several replacements that belong together as a way out.
     #[must_use]
     pub fn with_edits(mut self, text: impl Into<String>, edits: Vec<Edit>) -> Diagnostic {
-        self.suggestions.push(Suggestion {
-            text: text.into(),
-            edits,
-        });
+        self.suggestions.push(Suggestion { text: text.into(), edits });
         self
     }
 
     /// The primary place.
     pub fn span(&self) -> Span {
-        self.labels
-            .iter()
-            .find(|label| label.is_primary)
-            .map(|label| label.span)
-            .expect("every constructor sets a primary label")
+        self.labels.iter().find(|label| label.is_primary).map(|label| label.span).expect("every constructor sets a primary label")
     }
 
     /// Whether the program cannot run because of it.

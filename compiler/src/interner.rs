@@ -19,10 +19,7 @@ pub struct Interner {
 impl Interner {
     /// An interner that knows the words of the language.
     pub fn new() -> Interner {
-        let mut interner = Interner {
-            symbols: FxHashMap::default(),
-            texts: Vec::new(),
-        };
+        let mut interner = Interner { symbols: FxHashMap::default(), texts: Vec::new() };
         for word in words::ALL {
             interner.intern(word);
         }

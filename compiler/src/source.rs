@@ -30,27 +30,17 @@ impl Span {
 
     /// The smallest span that holds both.
     pub fn to(self, other: Span) -> Span {
-        Span {
-            file: self.file,
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
     /// The empty span just behind this one: where a missing `;` belongs.
     pub fn behind(self) -> Span {
-        Span {
-            start: self.end,
-            ..self
-        }
+        Span { start: self.end, ..self }
     }
 
     /// The empty span just before this one.
     pub fn before(self) -> Span {
-        Span {
-            end: self.start,
-            ..self
-        }
+        Span { end: self.start, ..self }
     }
 
     /// How many bytes it covers.
@@ -112,10 +102,7 @@ impl SourceFile {
             .char_indices()
             .take_while(|(at, character)| start + at + character.len_utf8() <= offset as usize)
             .count();
-        LineColumn {
-            line: line as u32 + 1,
-            column: column as u32 + 1,
-        }
+        LineColumn { line: line as u32 + 1, column: column as u32 + 1 }
     }
 
     /// The text of a line, counted from 1, without its line ending; empty where there is no such line.
@@ -123,10 +110,7 @@ impl SourceFile {
         let Some(&start) = self.line_starts.get((line as usize).wrapping_sub(1)) else {
             return "";
         };
-        let end = self
-            .line_starts
-            .get(line as usize)
-            .map_or(self.text.len(), |&next| next as usize);
+        let end = self.line_starts.get(line as usize).map_or(self.text.len(), |&next| next as usize);
         self.text[start as usize..end].trim_end_matches(['\n', '\r'])
     }
 }
@@ -147,15 +131,13 @@ impl Sources {
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
         let text = text.into();
         let line_starts = std::iter::once(0)
-            .chain(text.bytes().enumerate().filter_map(|(at, byte)| {
-                (byte == b'\n').then_some(u32::try_from(at).unwrap_or(u32::MAX - 1) + 1)
-            }))
+            .chain(
+                text.bytes()
+                    .enumerate()
+                    .filter_map(|(at, byte)| (byte == b'\n').then_some(u32::try_from(at).unwrap_or(u32::MAX - 1) + 1)),
+            )
             .collect();
-        self.files.push(SourceFile {
-            path: path.into(),
-            text,
-            line_starts,
-        });
+        self.files.push(SourceFile { path: path.into(), text, line_starts });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -175,10 +157,7 @@ impl Sources {
 
     /// All files with their names.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files
-            .iter()
-            .enumerate()
-            .map(|(at, file)| (FileId(at as u32), file))
+        self.files.iter().enumerate().map(|(at, file)| (FileId(at as u32), file))
     }
 
     /// The text that a span covers; empty where it does not fit the text.

@@ -3,9 +3,7 @@
 //! Clauses stay in the order of the text. The parser has refused unknown clauses and repeated ones, so each kind is there
 //! at most once, except tools and children.
 
-use super::{
-    Argument, Binding, Block, Docs, Expr, Ident, MapEntry, MatchArm, Parameter, Path, TypeExpr,
-};
+use super::{Argument, Binding, Block, Docs, Expr, Ident, MapEntry, MatchArm, Parameter, Path, TypeExpr};
 use crate::interner::Symbol;
 use crate::source::Span;
 use std::sync::Arc;
@@ -199,10 +197,7 @@ pub struct Supervision {
 impl Supervision {
     /// The value of a setting by its word.
     pub fn setting(&self, word: Symbol) -> Option<&Expr> {
-        self.settings
-            .iter()
-            .find(|setting| setting.word.symbol == word)
-            .map(|setting| &setting.value)
+        self.settings.iter().find(|setting| setting.word.symbol == word).map(|setting| &setting.value)
     }
 }
 

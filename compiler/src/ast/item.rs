@@ -1,9 +1,6 @@
 //! Declarations at the top level of a file.
 
-use super::{
-    AgentDecl, Binding, Block, Docs, Expr, GenericParameter, Ident, MockDecl, SupervisorDecl,
-    TestDecl, TypeExpr,
-};
+use super::{AgentDecl, Binding, Block, Docs, Expr, GenericParameter, Ident, MockDecl, SupervisorDecl, TestDecl, TypeExpr};
 use crate::source::Span;
 use std::sync::Arc;
 

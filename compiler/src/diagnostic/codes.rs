@@ -45,8 +45,7 @@ pub struct CodeInfo {
 
 /// The row of a code given by its name, in any case of letters.
 pub fn find(name: &str) -> Option<&'static CodeInfo> {
-    ALL.iter()
-        .find(|info| info.code.0.eq_ignore_ascii_case(name))
+    ALL.iter().find(|info| info.code.0.eq_ignore_ascii_case(name))
 }
 
 /// Declares a constant for each code, and the table of all of them.
@@ -73,12 +72,7 @@ mod tests {
     #[test]
     fn the_table_is_ascending_and_has_no_duplicates() {
         for pair in ALL.windows(2) {
-            assert!(
-                pair[0].code < pair[1].code,
-                "{} stands before {}",
-                pair[0].code,
-                pair[1].code
-            );
+            assert!(pair[0].code < pair[1].code, "{} stands before {}", pair[0].code, pair[1].code);
         }
     }
 

@@ -79,7 +79,6 @@ pub struct Timeouts {
 }
 
 /// The head of an answer, and its body to read.
-#[derive(Debug)]
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -123,7 +122,8 @@ impl Client {
         let place = match (uri.scheme_str(), uri.authority()) {
             (Some(scheme @ ("http" | "https")), Some(authority)) => format!("{scheme}://{authority}"),
             _ => {
-                let message = format!("{:?} is not an address: it has to begin with http:// or https:// and name a host", request.url);
+                let message =
+                    format!("{:?} is not an address: it has to begin with http:// or https:// and name a host", request.url);
                 return Err(Failure { kind: FailureKind::BadAddress, message, sent: false });
             }
         };
@@ -164,6 +164,12 @@ impl Client {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         Ok(Answer { status: head.status.as_u16(), headers, place, body: reader(body) })
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("place", &self.place).field("status", &self.status).finish_non_exhaustive()
     }
 }
 

@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
-use vega_scheduler::io::TcpStream;
 use vega_scheduler::Instant;
+use vega_scheduler::io::TcpStream;
 
 use crate::buffers::WaitingBuffers;
 use crate::failure::{BeforeSending, FailureKind};
@@ -47,9 +47,10 @@ impl Connector for TcpConnector {
             }
         }
         Err(match last {
-            Some((address, error)) if error.kind() == io::ErrorKind::TimedOut => {
-                BeforeSending::error(FailureKind::ConnectTimeout, format!("cannot connect to {place} ({address}): no connection was made in time"))
-            }
+            Some((address, error)) if error.kind() == io::ErrorKind::TimedOut => BeforeSending::error(
+                FailureKind::ConnectTimeout,
+                format!("cannot connect to {place} ({address}): no connection was made in time"),
+            ),
             Some((address, error)) => {
                 BeforeSending::error(FailureKind::Connect, format!("cannot connect to {place} ({address}): {}", plain(&error)))
             }
@@ -103,8 +104,9 @@ impl Connector<TcpTransport> for TlsConnector {
         }
         let place = place_of(details);
         let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host)
-            .map_err(|_| BeforeSending::error(FailureKind::BadAddress, format!("{place} has a name that no certificate can carry")))?;
+        let name = ServerName::try_from(host).map_err(|_| {
+            BeforeSending::error(FailureKind::BadAddress, format!("{place} has a name that no certificate can carry"))
+        })?;
         let connection = ClientConnection::new(self.config(), name)
             .map_err(|error| BeforeSending::error(FailureKind::Certificate, format!("TLS with {place} failed: {error}")))?;
         let TcpTransport { mut stream, buffers } = tcp;
@@ -132,10 +134,15 @@ fn handshake_error(error: io::Error, place: &str) -> Error {
             } else {
                 ""
             };
-            BeforeSending::error(FailureKind::Certificate, format!("the certificate of {place} is not trusted: {problem}{advice}"))
+            BeforeSending::error(
+                FailureKind::Certificate,
+                format!("the certificate of {place} is not trusted: {problem}{advice}"),
+            )
         }
         Some(other) => BeforeSending::error(FailureKind::Certificate, format!("TLS with {place} failed: {other}")),
-        None => BeforeSending::error(FailureKind::Connect, format!("{place} closed the connection while TLS was agreed on: {error}")),
+        None => {
+            BeforeSending::error(FailureKind::Connect, format!("{place} closed the connection while TLS was agreed on: {error}"))
+        }
     }
 }
 

@@ -81,7 +81,9 @@ pub(crate) fn from_library(error: ureq::Error, place: &str) -> Failure {
         ureq::Error::HostNotFound => failure(FailureKind::Resolve, false, format!("the name of {place} has no address")),
         ureq::Error::ConnectionFailed => failure(FailureKind::Connect, false, format!("cannot connect to {place}")),
         ureq::Error::BadUri(uri) => failure(FailureKind::BadAddress, false, format!("{uri:?} is not an address")),
-        ureq::Error::Http(error) => failure(FailureKind::BadAddress, false, format!("the request to {place} is not HTTP: {error}")),
+        ureq::Error::Http(error) => {
+            failure(FailureKind::BadAddress, false, format!("the request to {place} is not HTTP: {error}"))
+        }
         ureq::Error::Tls(problem) => failure(FailureKind::Certificate, false, format!("TLS with {place} failed: {problem}")),
         ureq::Error::BodyExceedsLimit(limit) => {
             failure(FailureKind::TooLarge, true, format!("the answer of {place} is longer than {limit} bytes"))
@@ -110,7 +112,11 @@ pub(crate) fn from_io(error: &io::Error, place: &str) -> Failure {
         io::ErrorKind::InvalidData => {
             Failure { kind: FailureKind::Protocol, message: format!("{place} did not answer in HTTP: {error}"), sent: true }
         }
-        _ => Failure { kind: FailureKind::Cut, message: format!("the connection to {place} ended before the answer was complete ({error})"), sent: true },
+        _ => Failure {
+            kind: FailureKind::Cut,
+            message: format!("the connection to {place} ended before the answer was complete ({error})"),
+            sent: true,
+        },
     }
 }
 

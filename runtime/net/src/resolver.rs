@@ -144,7 +144,9 @@ impl Resolver for LaneResolver {
                 Ok(result)
             }
             Ok(Ok(_)) => Err(BeforeSending::error(FailureKind::Resolve, format!("the name {host} has no address"))),
-            Ok(Err(problem)) => Err(BeforeSending::error(FailureKind::Resolve, format!("cannot resolve the name {host}: {problem}"))),
+            Ok(Err(problem)) => {
+                Err(BeforeSending::error(FailureKind::Resolve, format!("cannot resolve the name {host}: {problem}")))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 Err(BeforeSending::error(FailureKind::ConnectTimeout, format!("the name {host} was not resolved in time")))
             }

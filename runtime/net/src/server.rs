@@ -219,18 +219,19 @@ impl Server {
         let spawner = remote.clone();
         let shared = counts.clone();
         let accept = move || {
-            let listener = match TcpListener::bind(settings.address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
-                Ok((address, listener)) => {
-                    // The one who started us waits for this; if it has gone, the scheduler is about to stop as well.
-                    let _gone = ready.send(Ok(address));
-                    listener
-                }
-                Err(error) => {
-                    let _gone = ready.send(Err(error));
-                    return;
-                }
-            };
-            accept_all(&listener, &spawner, &settings.tls, &handler, &shared);
+            let mut listener =
+                match TcpListener::bind(settings.address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
+                    Ok((address, listener)) => {
+                        // The one who started us waits for this; if it has gone, the scheduler is about to stop as well.
+                        let _gone = ready.send(Ok(address));
+                        listener
+                    }
+                    Err(error) => {
+                        let _gone = ready.send(Err(error));
+                        return;
+                    }
+                };
+            accept_all(&mut listener, &spawner, &settings.tls, &handler, &shared);
         };
         remote.push(Box::new(Box::new(accept)), Priority::High);
         let address = listening.recv().map_err(|_| io::Error::other("the server's scheduler stopped"))??;
@@ -249,7 +250,7 @@ impl Server {
 }
 
 fn accept_all(
-    listener: &TcpListener,
+    listener: &mut TcpListener,
     remote: &Remote<Connections>,
     tls: &Option<Arc<ServerConfig>>,
     handler: &Arc<dyn Handler>,

@@ -51,15 +51,7 @@ impl Default for Parser {
 impl Parser {
     /// A parser at the start of a stream that refuses events of more than `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
-            line: Vec::new(),
-            name: Vec::new(),
-            data: Vec::new(),
-            has_data: false,
-            after_cr: false,
-            at_start: true,
-            limit,
-        }
+        Self { line: Vec::new(), name: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, at_start: true, limit }
     }
 
     /// Takes the next bytes and appends every event that they complete to `events`.

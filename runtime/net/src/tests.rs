@@ -138,7 +138,10 @@ fn a_cut_body_an_end_without_answer_and_nonsense_are_told_apart() {
         reply.close_after();
         Ok(())
     });
-    assert_eq!((failure_of(&cut, Timeouts::default()).kind, failure_of(&cut, Timeouts::default()).sent), (FailureKind::Cut, true));
+    assert_eq!(
+        (failure_of(&cut, Timeouts::default()).kind, failure_of(&cut, Timeouts::default()).sent),
+        (FailureKind::Cut, true)
+    );
     let silent_end = serve(|_, reply| {
         reply.close_after();
         Ok(())
@@ -192,8 +195,7 @@ fn bad_addresses_are_refused_before_anything_happens() {
 #[test]
 fn tls_needs_a_trusted_issuer_and_names_the_remedy() {
     let authority = crate::authority::make(&["localhost", "127.0.0.1"]).unwrap();
-    let settings =
-        ServerSettings { address: "127.0.0.1:0".parse().unwrap(), tls: Some(authority.server.clone()), workers: 1 };
+    let settings = ServerSettings { address: "127.0.0.1:0".parse().unwrap(), tls: Some(authority.server.clone()), workers: 1 };
     let server = Server::start(settings, Arc::new(Answers(echo))).unwrap();
     let url = format!("https://{}/", server.address());
     let pem = authority.certificate_pem.into_bytes();

@@ -15,10 +15,7 @@ use crate::time::Instant;
 
 /// Both sides of a value that will be there once.
 pub fn completion<T: Send>() -> (Completer<T>, Completion<T>) {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State::Open),
-        changed: Condvar::new(),
-    });
+    let shared = Arc::new(Shared { state: Mutex::new(State::Open), changed: Condvar::new() });
     (Completer(Arc::clone(&shared)), Completion(shared))
 }
 
@@ -130,12 +127,7 @@ impl<T: Send> Completion<T> {
             }
             // A day at a time, since the system adds the duration to the present.
             let left = left.min(Duration::from_secs(86_400));
-            state = self
-                .0
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -156,21 +148,13 @@ mod tests {
     fn a_dropped_completer_ends_the_wait() {
         let (completer, completion) = completion::<u8>();
         drop(completer);
-        assert_eq!(
-            completion
-                .wait(None)
-                .expect_err("nothing was provided")
-                .kind(),
-            io::ErrorKind::BrokenPipe
-        );
+        assert_eq!(completion.wait(None).expect_err("nothing was provided").kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
     fn a_deadline_ends_the_wait() {
         let (_completer, completion) = completion::<u8>();
-        let error = completion
-            .wait(Some(Instant::real()))
-            .expect_err("nothing was provided");
+        let error = completion.wait(Some(Instant::real())).expect_err("nothing was provided");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

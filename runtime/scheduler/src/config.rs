@@ -71,12 +71,9 @@ impl Config {
         self.workers = self.workers.max(1);
         self.stack_bytes = self.stack_bytes.max(STACK_BYTES_MIN);
         self.cpu_threads_max = self.cpu_threads_max.min(self.workers);
-        for threads_max in [
-            &mut self.files_threads_max,
-            &mut self.dns_threads_max,
-            &mut self.database_threads_max,
-            &mut self.cpu_threads_max,
-        ] {
+        for threads_max in
+            [&mut self.files_threads_max, &mut self.dns_threads_max, &mut self.database_threads_max, &mut self.cpu_threads_max]
+        {
             *threads_max = (*threads_max).max(1);
         }
         self

@@ -83,10 +83,7 @@ pub(crate) struct Core {
     /// Runners whose wait has ended, in the order of their ends.
     pub(crate) ready: RefCell<VecDeque<u32>>,
     /// None is removed before the worker ends.
-    #[expect(
-        clippy::vec_box,
-        reason = "a pointer to a runner stays good when another one is added"
-    )]
+    #[expect(clippy::vec_box, reason = "a pointer to a runner stays good when another one is added")]
     runners: RefCell<Vec<Box<Runner>>>,
     free_runners: RefCell<Vec<u32>>,
     pub(crate) stacks: RefCell<StackPool>,
@@ -99,18 +96,9 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(
-        index: usize,
-        ground: Arc<Ground>,
-        reactor: Reactor,
-        stacks: StackPool,
-    ) -> Core {
+    pub(crate) fn new(index: usize, ground: Arc<Ground>, reactor: Reactor, stacks: StackPool) -> Core {
         let is_virtual = ground.is_virtual;
-        let now = if is_virtual {
-            Instant::from_nanos(0)
-        } else {
-            Instant::real()
-        };
+        let now = if is_virtual { Instant::from_nanos(0) } else { Instant::real() };
         Core {
             index,
             inbox: Arc::clone(&ground.inboxes[index]),
@@ -118,11 +106,7 @@ impl Core {
             reactor,
             is_virtual,
             now: Cell::new(now),
-            waits: RefCell::new(if is_virtual {
-                Timers::agenda()
-            } else {
-                Timers::wheel(now)
-            }),
+            waits: RefCell::new(if is_virtual { Timers::agenda() } else { Timers::wheel(now) }),
             timers_added: Cell::new(0),
             outside_waits: Cell::new(0),
             ready: RefCell::default(),
@@ -166,11 +150,7 @@ impl Core {
 
     /// The runner of that number. The reference is good as long as the worker.
     pub(crate) fn runner(&self, index: u32) -> Option<&Runner> {
-        let runner = self
-            .runners
-            .borrow()
-            .get(index as usize)
-            .map(|runner| NonNull::from(&**runner))?;
+        let runner = self.runners.borrow().get(index as usize).map(|runner| NonNull::from(&**runner))?;
         // SAFETY: runners are boxed and none is removed before the worker ends, so the pointer outlives `self`'s borrow.
         Some(unsafe { runner.as_ref() })
     }
@@ -214,10 +194,7 @@ impl Core {
         self.check_killed(runner)?;
         let sequence = runner.sequence.get() + 1;
         runner.sequence.set(sequence);
-        Ok(WaitKey {
-            runner: runner.index,
-            sequence,
-        })
+        Ok(WaitKey { runner: runner.index, sequence })
     }
 
     /// Whether the native under way may go on.
@@ -235,28 +212,13 @@ impl Core {
     }
 
     /// Suspends the current runner until the wait of that key ends.
-    pub(crate) fn wait(
-        &self,
-        key: WaitKey,
-        deadline: Option<Instant>,
-        what: WaitsFor,
-    ) -> io::Result<()> {
+    pub(crate) fn wait(&self, key: WaitKey, deadline: Option<Instant>, what: WaitsFor) -> io::Result<()> {
         let Some(runner) = self.current_runner() else {
             return Err(no_runner());
         };
-        debug_assert_eq!(
-            key,
-            WaitKey {
-                runner: runner.index,
-                sequence: runner.sequence.get()
-            }
-        );
+        debug_assert_eq!(key, WaitKey { runner: runner.index, sequence: runner.sequence.get() });
         self.native_waits.set(self.native_waits.get() + 1);
-        let timer = deadline.map(|deadline| {
-            self.waits
-                .borrow_mut()
-                .add(deadline, (0, self.next_order()), key)
-        });
+        let timer = deadline.map(|deadline| self.waits.borrow_mut().add(deadline, (0, self.next_order()), key));
         if what == WaitsFor::Outside {
             self.outside_waits.set(self.outside_waits.get() + 1);
         }
@@ -319,12 +281,6 @@ impl Core {
 
     /// Ends the present wait of a runner as killed.
     pub(crate) fn kill_wait(&self, runner: &Runner) {
-        self.wake(
-            WaitKey {
-                runner: runner.index,
-                sequence: runner.sequence.get(),
-            },
-            Wake::Killed,
-        );
+        self.wake(WaitKey { runner: runner.index, sequence: runner.sequence.get() }, Wake::Killed);
     }
 }

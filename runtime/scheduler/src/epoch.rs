@@ -25,13 +25,8 @@ pub(crate) struct Epochs {
 impl Epochs {
     /// For so many workers, none of which has started.
     pub(crate) fn new(workers: usize) -> Epochs {
-        let seen = (0..workers)
-            .map(|_| CachePadded::new(AtomicU64::new(ASLEEP)))
-            .collect();
-        Epochs {
-            open: CachePadded::new(AtomicU64::new(1)),
-            seen,
-        }
+        let seen = (0..workers).map(|_| CachePadded::new(AtomicU64::new(ASLEEP))).collect();
+        Epochs { open: CachePadded::new(AtomicU64::new(1)), seen }
     }
 
     /// Closes the open epoch. What the caller unlinked before cannot be found by slices that begin after.
@@ -45,9 +40,7 @@ impl Epochs {
     pub(crate) fn passed(&self, epoch: Epoch) -> bool {
         fence(Ordering::SeqCst);
         // Acquires the ends of the slices, so that what they did to a block happened before its reuse.
-        self.seen
-            .iter()
-            .all(|seen| seen.load(Ordering::Acquire) >= epoch.0)
+        self.seen.iter().all(|seen| seen.load(Ordering::Acquire) >= epoch.0)
     }
 
     /// `worker` ended a slice; `last` is what it announced before. Returns what it announces now.
@@ -97,8 +90,7 @@ mod loom_tests {
             let linked = Arc::new(AtomicBool::new(true));
             let block = Arc::new(UnsafeCell::new(0));
             let worker = thread::spawn({
-                let (epochs, linked, block) =
-                    (Arc::clone(&epochs), Arc::clone(&linked), Arc::clone(&block));
+                let (epochs, linked, block) = (Arc::clone(&epochs), Arc::clone(&linked), Arc::clone(&block));
                 move || {
                     let seen = enter(&epochs);
                     if linked.load(Ordering::Relaxed) {
@@ -134,10 +126,7 @@ mod loom_tests {
                 open
             });
         };
-        assert!(
-            catch_unwind(AssertUnwindSafe(broken)).is_err(),
-            "the model missed a block reused while it is read"
-        );
+        assert!(catch_unwind(AssertUnwindSafe(broken)).is_err(), "the model missed a block reused while it is read");
     }
 }
 
@@ -150,10 +139,7 @@ mod tests {
         let epochs = Epochs::new(2);
         let seen = epochs.enter(0);
         let epoch = epochs.close();
-        assert!(
-            !epochs.passed(epoch),
-            "worker 0 is in a slice that began before"
-        );
+        assert!(!epochs.passed(epoch), "worker 0 is in a slice that began before");
         epochs.slice_ended(0, seen);
         assert!(epochs.passed(epoch), "worker 1 sleeps");
     }

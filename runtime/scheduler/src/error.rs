@@ -31,24 +31,15 @@ pub fn is_killed(error: &io::Error) -> bool {
 
 /// Code on a worker's own stack tried to wait.
 pub(crate) fn no_runner() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Unsupported,
-        "a callback of the worker must not wait",
-    )
+    io::Error::new(io::ErrorKind::Unsupported, "a callback of the worker must not wait")
 }
 
 /// A wait was begun with too little stack left to go through with it.
 pub(crate) fn stack_exhausted() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        "the native stack is nearly exhausted",
-    )
+    io::Error::new(io::ErrorKind::OutOfMemory, "the native stack is nearly exhausted")
 }
 
 /// What would have completed the wait is gone.
 pub(crate) fn abandoned() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::BrokenPipe,
-        "what was waited for will never come",
-    )
+    io::Error::new(io::ErrorKind::BrokenPipe, "what was waited for will never come")
 }

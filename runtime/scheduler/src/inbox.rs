@@ -35,13 +35,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(worker: usize, sleepers: Arc<Sleepers>, waker: Waker) -> Inbox {
-        Inbox {
-            worker,
-            queue: SegQueue::new(),
-            filled: AtomicBool::new(false),
-            sleepers,
-            waker,
-        }
+        Inbox { worker, queue: SegQueue::new(), filled: AtomicBool::new(false), sleepers, waker }
     }
 
     pub(crate) fn send(&self, message: Message) {

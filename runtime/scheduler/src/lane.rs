@@ -39,10 +39,7 @@ type Panic = Box<dyn Any + Send>;
 
 /// Runs `work` on a thread of the lane while the calling runner is suspended. A thread that is no worker runs it itself. If it
 /// panics, the panic goes on in the caller. Under a virtual clock the whole scheduler waits, so that its order stays the same.
-pub fn offload<T: Send + 'static>(
-    lane: Lane,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<T> {
+pub fn offload<T: Send + 'static>(lane: Lane, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     offload_until(lane, None, work)
 }
 
@@ -69,15 +66,8 @@ fn offload_from<T: Send + 'static>(
         core.check_killed(runner)?;
     }
     let (completer, completion) = completion::<Result<T, Panic>>();
-    core.ground.lanes.push(
-        lane,
-        Box::new(move || completer.complete(catch_unwind(AssertUnwindSafe(work)))),
-    )?;
-    let outcome = if core.is_virtual {
-        completion.block(None)
-    } else {
-        completion.wait(deadline)
-    };
+    core.ground.lanes.push(lane, Box::new(move || completer.complete(catch_unwind(AssertUnwindSafe(work)))))?;
+    let outcome = if core.is_virtual { completion.block(None) } else { completion.wait(deadline) };
     outcome?.or_else(|panic| resume_unwind(panic))
 }
 
@@ -114,22 +104,12 @@ impl Lanes {
                 Lane::Cpu => config.cpu_threads_max,
             };
             let (changed, ended) = (Condvar::new(), Condvar::new());
-            Arc::new(LaneState {
-                lane,
-                threads_max,
-                queue: Mutex::default(),
-                changed,
-                ended,
-            })
+            Arc::new(LaneState { lane, threads_max, queue: Mutex::default(), changed, ended })
         }))
     }
 
     fn push(&self, lane: Lane, task: Task) -> io::Result<()> {
-        let state = self
-            .0
-            .iter()
-            .find(|state| state.lane == lane)
-            .expect("every lane has its state");
+        let state = self.0.iter().find(|state| state.lane == lane).expect("every lane has its state");
         let mut queue = state.queue();
         if queue.stopping {
             // The dropped task tells its caller.
@@ -138,9 +118,7 @@ impl Lanes {
         if queue.idle <= queue.tasks.len() && queue.alive < state.threads_max {
             let thread_state = Arc::clone(state);
             let name = format!("vega-{:?}-{}", lane, queue.alive).to_lowercase();
-            let started = thread::Builder::new()
-                .name(name)
-                .spawn(move || thread_state.serve());
+            let started = thread::Builder::new().name(name).spawn(move || thread_state.serve());
             match started {
                 Ok(thread) => {
                     queue.threads.push(thread);
@@ -208,10 +186,7 @@ impl LaneState {
                 return;
             } else {
                 queue.idle += 1;
-                queue = self
-                    .changed
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;
             }
         }
@@ -224,11 +199,7 @@ impl LaneState {
             if left.is_zero() {
                 return queue.alive;
             }
-            queue = self
-                .ended
-                .wait_timeout(queue, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            queue = self.ended.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let threads = std::mem::take(&mut queue.threads);
         drop(queue);

@@ -40,15 +40,7 @@ impl<'a> NativeGuard<'a> {
     #[inline]
     pub(crate) fn new(core: &'a Core) -> NativeGuard<'a> {
         let (runner, native) = core.enter_native();
-        NativeGuard {
-            core,
-            token: NativeToken {
-                worker: core.index as u32,
-                runner,
-                native,
-            },
-            _not_send: PhantomData,
-        }
+        NativeGuard { core, token: NativeToken { worker: core.index as u32, runner, native }, _not_send: PhantomData }
     }
 
     /// What others need to cancel it.

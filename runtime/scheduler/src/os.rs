@@ -14,10 +14,7 @@ use crate::time::Instant;
 
 /// The system's monotonic clock.
 pub(crate) fn monotonic_nanos() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result, and every supported system has this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -36,19 +33,13 @@ pub(crate) fn is_readable(descriptor: &OwnedFd) -> io::Result<bool> {
 }
 
 /// Blocks the calling thread until the descriptor is ready or the deadline has passed. For threads that are no workers.
-pub(crate) fn block_until_ready(
-    descriptor: BorrowedFd<'_>,
-    readiness: Readiness,
-    deadline: Option<Instant>,
-) -> io::Result<()> {
+pub(crate) fn block_until_ready(descriptor: BorrowedFd<'_>, readiness: Readiness, deadline: Option<Instant>) -> io::Result<()> {
     loop {
         let left = deadline.map(|deadline| deadline.since(Instant::real()));
         if left.is_some_and(|left| left.is_zero()) {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let timeout_ms = left.map_or(-1, |left| {
-            i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX)
-        });
+        let timeout_ms = left.map_or(-1, |left| i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX));
         if poll_once(descriptor, readiness, timeout_ms)? {
             return Ok(());
         }
@@ -56,20 +47,12 @@ pub(crate) fn block_until_ready(
 }
 
 /// True if the descriptor is ready, false after the timeout or an interruption.
-fn poll_once(
-    descriptor: BorrowedFd<'_>,
-    readiness: Readiness,
-    timeout_ms: i32,
-) -> io::Result<bool> {
+fn poll_once(descriptor: BorrowedFd<'_>, readiness: Readiness, timeout_ms: i32) -> io::Result<bool> {
     let events = match readiness {
         Readiness::Readable => libc::POLLIN,
         Readiness::Writable => libc::POLLOUT,
     };
-    let mut poll = libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events,
-        revents: 0,
-    };
+    let mut poll = libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 };
     // SAFETY: `poll` is one valid element, and the borrowed descriptor stays open during the call.
     match unsafe { libc::poll(&mut poll, 1, timeout_ms) } {
         0.. => Ok(poll.revents != 0),
@@ -88,9 +71,5 @@ pub(crate) fn nonblocking(descriptor: OwnedFd) -> io::Result<OwnedFd> {
         let flags = libc::fcntl(raw, libc::F_GETFL);
         flags >= 0 && libc::fcntl(raw, libc::F_SETFL, flags | libc::O_NONBLOCK) >= 0
     };
-    if changed {
-        Ok(descriptor)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if changed { Ok(descriptor) } else { Err(io::Error::last_os_error()) }
 }

@@ -55,10 +55,7 @@ struct Source {
 impl Reactor {
     pub(crate) fn new(poll: Poll, inbox: Arc<Inbox>) -> io::Result<Reactor> {
         let alarm = Alarm::new(poll.registry(), ALARM)?;
-        let handle = Arc::new(ReactorHandle {
-            registry: poll.registry().try_clone()?,
-            inbox,
-        });
+        let handle = Arc::new(ReactorHandle { registry: poll.registry().try_clone()?, inbox });
         Ok(Reactor {
             poll: RefCell::new(poll),
             events: RefCell::new(Events::with_capacity(EVENTS_PER_POLL)),
@@ -73,8 +70,7 @@ impl Reactor {
         let sources = &mut *self.sources.borrow_mut();
         let place = sources.free.pop().unwrap_or_else(|| {
             sources.places.push(Source::default());
-            u32::try_from(sources.places.len() - 1)
-                .expect("descriptors end before four billion of them")
+            u32::try_from(sources.places.len() - 1).expect("descriptors end before four billion of them")
         });
         Token((sources.places[place as usize].generation as usize) << PLACE_BITS | place as usize)
     }
@@ -102,10 +98,7 @@ impl Reactor {
     pub(crate) fn set_waiter(&self, token: Token, waiter: WaitKey) {
         let (place, generation) = split(token);
         let source = &mut self.sources.borrow_mut().places[place as usize];
-        debug_assert_eq!(
-            source.generation, generation,
-            "a handle frees its token when it lets go of it"
-        );
+        debug_assert_eq!(source.generation, generation, "a handle frees its token when it lets go of it");
         source.waiter = Some(waiter);
     }
 
@@ -134,15 +127,9 @@ impl Reactor {
             return;
         }
         let sources = &mut *self.sources.borrow_mut();
-        for event in events
-            .iter()
-            .filter(|event| event.token() != WAKER && event.token() != ALARM)
-        {
+        for event in events.iter().filter(|event| event.token() != WAKER && event.token() != ALARM) {
             let (place, generation) = split(event.token());
-            let source = sources
-                .places
-                .get_mut(place as usize)
-                .filter(|source| source.generation == generation);
+            let source = sources.places.get_mut(place as usize).filter(|source| source.generation == generation);
             if let Some(waiter) = source.and_then(|source| source.waiter.take()) {
                 wake(waiter);
             }

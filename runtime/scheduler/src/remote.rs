@@ -31,8 +31,7 @@ pub(crate) struct Shared<H: Host> {
 impl<H: Host> Shared<H> {
     /// Whether any worker's queue, or the injector, has a job.
     pub(crate) fn has_jobs(&self) -> bool {
-        !self.injectors.iter().all(Injector::is_empty)
-            || !self.stealers.iter().flatten().all(Stealer::is_empty)
+        !self.injectors.iter().all(Injector::is_empty) || !self.stealers.iter().flatten().all(Stealer::is_empty)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -89,17 +88,8 @@ impl<H: Host> Remote<H> {
 
     /// What the workers and lanes have done so far.
     pub fn statistics(&self) -> Statistics {
-        let workers = self
-            .0
-            .ground
-            .counters
-            .iter()
-            .map(|counters| counters.snapshot())
-            .collect();
-        Statistics {
-            workers,
-            lanes: self.0.ground.lanes.statistics(),
-        }
+        let workers = self.0.ground.counters.iter().map(|counters| counters.snapshot()).collect();
+        Statistics { workers, lanes: self.0.ground.lanes.statistics() }
     }
 }
 
@@ -121,12 +111,7 @@ pub(crate) type Stealers<H> = Box<[[Stealer<<H as Host>::Job>; 3]]>;
 
 /// Makes the queues of so many workers, and the stealing ends of them.
 pub(crate) fn queues<H: Host>(workers: usize) -> (Vec<OwnQueues<H>>, Stealers<H>) {
-    let own: Vec<OwnQueues<H>> = (0..workers)
-        .map(|_| PRIORITIES.map(|_| crossbeam_deque::Worker::new_fifo()))
-        .collect();
-    let stealers = own
-        .iter()
-        .map(|queues| queues.each_ref().map(crossbeam_deque::Worker::stealer))
-        .collect();
+    let own: Vec<OwnQueues<H>> = (0..workers).map(|_| PRIORITIES.map(|_| crossbeam_deque::Worker::new_fifo())).collect();
+    let stealers = own.iter().map(|queues| queues.each_ref().map(crossbeam_deque::Worker::stealer)).collect();
     (own, stealers)
 }

@@ -64,16 +64,11 @@ impl<H: Host> Scheduler<H> {
         let mut reactors = Vec::new();
         for index in 0..config.workers {
             let poll = Poll::new()?;
-            let inbox = Arc::new(Inbox::new(
-                index,
-                Arc::clone(&sleepers),
-                Waker::new(poll.registry(), WAKER)?,
-            ));
+            let inbox = Arc::new(Inbox::new(index, Arc::clone(&sleepers), Waker::new(poll.registry(), WAKER)?));
             inboxes.push(Arc::clone(&inbox));
             reactors.push(Reactor::new(poll, inbox)?);
         }
-        let counters = (0..config.workers)
-            .map(|_| CachePadded::new(WorkerCounters::new(config.slice_histogram)));
+        let counters = (0..config.workers).map(|_| CachePadded::new(WorkerCounters::new(config.slice_histogram)));
         let ground = Arc::new(Ground {
             is_virtual: config.clock != Clock::Real,
             sleepers,
@@ -87,39 +82,17 @@ impl<H: Host> Scheduler<H> {
         let (own_queues, stealers) = queues::<H>(config.workers);
         let posts = (0..config.workers).map(|_| SegQueue::new()).collect();
         let injectors = Default::default();
-        let remote = Remote(Arc::new(Shared {
-            ground,
-            host,
-            injectors,
-            stealers,
-            posts,
-        }));
+        let remote = Remote(Arc::new(Shared { ground, host, injectors, stealers, posts }));
         let budget = Arc::new(StackBudget::new(config.stacks_max));
-        let seed = if let Clock::Virtual { seed } = config.clock {
-            seed
-        } else {
-            fastrand::u64(..)
-        };
+        let seed = if let Clock::Virtual { seed } = config.clock { seed } else { fastrand::u64(..) };
 
         // From here on a failure drops the scheduler, which ends the workers that were started.
-        let mut scheduler = Scheduler {
-            remote,
-            threads: Vec::new(),
-        };
+        let mut scheduler = Scheduler { remote, threads: Vec::new() };
         for (index, (reactor, queues)) in reactors.into_iter().zip(own_queues).enumerate() {
             let stacks = StackPool::new(Arc::clone(&budget), config.stack_bytes);
             let shared = Arc::clone(&scheduler.remote.0);
-            let parts = WorkerParts {
-                index,
-                reactor,
-                queues,
-                stacks,
-                shared,
-                seed,
-            };
-            let thread = thread::Builder::new()
-                .name(format!("vega-worker-{index}"))
-                .spawn(move || parts.run())?;
+            let parts = WorkerParts { index, reactor, queues, stacks, shared, seed };
+            let thread = thread::Builder::new().name(format!("vega-worker-{index}")).spawn(move || parts.run())?;
             scheduler.threads.push(thread);
         }
         Ok(scheduler)
@@ -152,11 +125,7 @@ impl<H: Host> Scheduler<H> {
         ground.stopping.store(true, Ordering::SeqCst);
         ground.inboxes.iter().for_each(|inbox| inbox.ring());
         let own_thread = thread::current().id();
-        if self
-            .threads
-            .iter()
-            .any(|thread| thread.thread().id() == own_thread)
-        {
+        if self.threads.iter().any(|thread| thread.thread().id() == own_thread) {
             self.threads.clear();
             return ShutdownReport::default();
         }
@@ -171,10 +140,7 @@ impl<H: Host> Scheduler<H> {
                 drop(injector.steal());
             }
         }
-        shared
-            .posts
-            .iter()
-            .for_each(|posts| while posts.pop().is_some() {});
+        shared.posts.iter().for_each(|posts| while posts.pop().is_some() {});
         ShutdownReport { abandoned_threads }
     }
 }
@@ -193,12 +159,7 @@ impl<H: Host> WorkerParts<H> {
         if let Err(error) = &alternate_stack {
             tracing::warn!(%error, "overflows of native stacks will end the process");
         }
-        let core = Core::new(
-            self.index,
-            Arc::clone(&self.shared.ground),
-            self.reactor,
-            self.stacks,
-        );
+        let core = Core::new(self.index, Arc::clone(&self.shared.ground), self.reactor, self.stacks);
         Worker::new(core, self.shared, self.queues, self.seed).run();
     }
 }

@@ -43,14 +43,8 @@ pub(crate) struct Sleepers {
 impl Sleepers {
     /// The state of so many workers, all awake.
     pub(crate) fn new(workers: usize) -> Sleepers {
-        let states = (0..workers)
-            .map(|_| CachePadded::new(AtomicU8::new(AWAKE)))
-            .collect();
-        Sleepers {
-            states,
-            parked: AtomicUsize::new(0),
-            searching: AtomicUsize::new(0),
-        }
+        let states = (0..workers).map(|_| CachePadded::new(AtomicU8::new(AWAKE))).collect();
+        Sleepers { states, parked: AtomicUsize::new(0), searching: AtomicUsize::new(0) }
     }
 
     /// Whether it may be worth calling [`notify_one`](Sleepers::notify_one). A hint without a fence: only for a producer who
@@ -78,20 +72,11 @@ impl Sleepers {
     /// Announces that `worker` sleeps, ends its search if it was `searching`, and looks once more. True: it may sleep, and
     /// calls [`unpark`](Sleepers::unpark) when its poll returns. False: there is work, and the worker is awake again, counted
     /// as searching if the second value says so.
-    pub(crate) fn park(
-        &self,
-        worker: usize,
-        searching: bool,
-        has_work: impl FnOnce() -> bool,
-    ) -> Result<(), Woken> {
+    pub(crate) fn park(&self, worker: usize, searching: bool, has_work: impl FnOnce() -> bool) -> Result<(), Woken> {
         self.announce(worker, searching);
         // Orders the announcement before the look at the queues. Pairs with the fences in `notify_one` and `notify`.
         fence(Ordering::SeqCst);
-        if has_work() {
-            Err(self.unpark(worker))
-        } else {
-            Ok(())
-        }
+        if has_work() { Err(self.unpark(worker)) } else { Ok(()) }
     }
 
     fn announce(&self, worker: usize, searching: bool) {
@@ -124,11 +109,7 @@ impl Sleepers {
             return None;
         }
         loop {
-            if self
-                .searching
-                .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed)
-                .is_err()
-            {
+            if self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_err() {
                 return None;
             }
             if let Some(worker) = self.claim_any() {
@@ -138,11 +119,7 @@ impl Sleepers {
             // While this call held the count at one, another producer may have relied on a searcher that never was. So the
             // sleepers are looked at again, once the count is back at zero.
             fence(Ordering::SeqCst);
-            if !self
-                .states
-                .iter()
-                .any(|state| state.load(Ordering::Relaxed) == PARKED)
-            {
+            if !self.states.iter().any(|state| state.load(Ordering::Relaxed) == PARKED) {
                 return None;
             }
         }
@@ -163,9 +140,7 @@ impl Sleepers {
         let state = &self.states[worker];
         // The plain load spares the shared cache line a write when the worker is awake, which is the common case.
         let won = state.load(Ordering::Relaxed) == PARKED
-            && state
-                .compare_exchange(PARKED, claimed, Ordering::SeqCst, Ordering::Relaxed)
-                .is_ok();
+            && state.compare_exchange(PARKED, claimed, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if won {
             self.parked.fetch_sub(1, Ordering::SeqCst);
         }
@@ -188,11 +163,7 @@ mod tests {
         assert_eq!(sleepers.notify_one(), None);
         assert!(sleepers.end_search(), "it was the only searcher");
         assert_eq!(sleepers.notify_one(), Some(0));
-        assert_eq!(
-            sleepers.notify_one(),
-            None,
-            "the woken worker counts as searching"
-        );
+        assert_eq!(sleepers.notify_one(), None, "the woken worker counts as searching");
         assert_eq!(sleepers.unpark(0), Woken::ToSearch);
     }
 

@@ -28,19 +28,12 @@ pub(crate) struct StackBudget {
 
 impl StackBudget {
     pub(crate) fn new(stacks_max: usize) -> StackBudget {
-        StackBudget {
-            max: AtomicUsize::new(stacks_max),
-            in_use: AtomicUsize::new(0),
-        }
+        StackBudget { max: AtomicUsize::new(stacks_max), in_use: AtomicUsize::new(0) }
     }
 
     fn take(&self) -> bool {
         let max = self.max.load(Ordering::Relaxed);
-        self.in_use
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                (used < max).then_some(used + 1)
-            })
-            .is_ok()
+        self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| (used < max).then_some(used + 1)).is_ok()
     }
 
     fn give_back(&self) {
@@ -129,8 +122,7 @@ impl StackPool {
 
     /// Whether `take` would find a stack within the budget.
     pub(crate) fn may_take(&self) -> bool {
-        self.in_use == 0
-            || self.budget.in_use.load(Ordering::Relaxed) < self.budget.max.load(Ordering::Relaxed)
+        self.in_use == 0 || self.budget.in_use.load(Ordering::Relaxed) < self.budget.max.load(Ordering::Relaxed)
     }
 
     /// Stacks handed out at present.
@@ -160,22 +152,14 @@ impl StackPool {
             let kind = region.guard(number * self.stack_bytes, self.page_bytes, self.guard_kind)?;
             if kind != self.guard_kind {
                 self.guard_kind = kind;
-                self.budget
-                    .max
-                    .fetch_min(STACKS_MAX_BY_PROTECTION, Ordering::Relaxed);
+                self.budget.max.fetch_min(STACKS_MAX_BY_PROTECTION, Ordering::Relaxed);
             }
         }
-        let slab =
-            u32::try_from(self.slabs.len()).expect("address space ends before four billion slabs");
+        let slab = u32::try_from(self.slabs.len()).expect("address space ends before four billion slabs");
         for number in (0..STACKS_PER_SLAB).rev() {
             let limit = region.start() + number * self.stack_bytes;
-            let pointer =
-                |address| NonZeroUsize::new(address).expect("a mapping is never at address zero");
-            self.cold.push(SlabStack {
-                base: pointer(limit + self.stack_bytes),
-                limit: pointer(limit),
-                slab,
-            });
+            let pointer = |address| NonZeroUsize::new(address).expect("a mapping is never at address zero");
+            self.cold.push(SlabStack { base: pointer(limit + self.stack_bytes), limit: pointer(limit), slab });
         }
         self.slabs.push(region);
         Ok(())
@@ -191,9 +175,7 @@ mod tests {
     }
 
     fn take(pool: &mut StackPool) -> SlabStack {
-        pool.take()
-            .expect("memory can be mapped")
-            .expect("within the budget")
+        pool.take().expect("memory can be mapped").expect("within the budget")
     }
 
     #[test]
@@ -220,10 +202,7 @@ mod tests {
     fn stacks_that_stay_idle_lose_their_content_and_those_in_use_do_not() {
         let mut pool = pool(1_000);
         let stacks: Vec<_> = (0..20).map(|_| take(&mut pool)).collect();
-        let marks: Vec<_> = stacks
-            .iter()
-            .map(|stack| (stack.limit().get() + 3 * 4096) as *mut u8)
-            .collect();
+        let marks: Vec<_> = stacks.iter().map(|stack| (stack.limit().get() + 3 * 4096) as *mut u8).collect();
         for mark in &marks {
             // SAFETY: the address is within a stack that this test holds.
             unsafe { mark.write_volatile(1) };
@@ -232,10 +211,7 @@ mod tests {
         assert!(pool.trim(), "they were in use since the last trim");
         assert!(!pool.trim());
         // SAFETY: the pool and so the mapping is alive.
-        let kept = marks
-            .iter()
-            .filter(|mark| unsafe { mark.read_volatile() } == 1)
-            .count();
+        let kept = marks.iter().filter(|mark| unsafe { mark.read_volatile() } == 1).count();
         assert_eq!(kept, WARM_STACKS);
     }
 }

@@ -16,8 +16,7 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     #[inline]
     pub(crate) fn add(&self, amount: u64) {
-        self.0
-            .store(self.0.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
     }
 
     pub(crate) fn set(&self, value: u64) {
@@ -47,16 +46,9 @@ pub(crate) struct WorkerCounters {
 
 impl WorkerCounters {
     pub(crate) fn new(slice_histogram: bool) -> WorkerCounters {
-        let slice_nanos = slice_histogram.then(|| {
-            Mutex::new(
-                Histogram::new(HISTOGRAM_DIGITS)
-                    .expect("the number of digits is within the library's bounds"),
-            )
-        });
-        WorkerCounters {
-            slice_nanos,
-            ..WorkerCounters::default()
-        }
+        let slice_nanos = slice_histogram
+            .then(|| Mutex::new(Histogram::new(HISTOGRAM_DIGITS).expect("the number of digits is within the library's bounds")));
+        WorkerCounters { slice_nanos, ..WorkerCounters::default() }
     }
 
     pub(crate) fn snapshot(&self) -> WorkerStatistics {
@@ -71,10 +63,7 @@ impl WorkerCounters {
             runners_parked: self.runners_parked.get(),
             panics: self.panics.get(),
             overflows: self.overflows.get(),
-            slice_nanos: self
-                .slice_nanos
-                .as_ref()
-                .and_then(|histogram| histogram.lock().ok().map(|nanos| nanos.clone())),
+            slice_nanos: self.slice_nanos.as_ref().and_then(|histogram| histogram.lock().ok().map(|nanos| nanos.clone())),
         }
     }
 }

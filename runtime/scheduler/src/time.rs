@@ -62,9 +62,6 @@ mod tests {
 
     #[test]
     fn the_time_since_a_later_moment_is_zero() {
-        assert_eq!(
-            Instant::from_nanos(1).since(Instant::from_nanos(2)),
-            Duration::ZERO
-        );
+        assert_eq!(Instant::from_nanos(1).since(Instant::from_nanos(2)), Duration::ZERO);
     }
 }

@@ -68,18 +68,9 @@ pub struct Worker<H: Host> {
 }
 
 impl<H: Host> Worker<H> {
-    pub(crate) fn new(
-        core: Core,
-        shared: Arc<Shared<H>>,
-        queues: OwnQueues<H>,
-        seed: u64,
-    ) -> Worker<H> {
+    pub(crate) fn new(core: Core, shared: Arc<Shared<H>>, queues: OwnQueues<H>, seed: u64) -> Worker<H> {
         let now = core.now.get();
-        let timers = RefCell::new(if core.is_virtual {
-            Timers::agenda()
-        } else {
-            Timers::wheel(now)
-        });
+        let timers = RefCell::new(if core.is_virtual { Timers::agenda() } else { Timers::wheel(now) });
         // Another number for each worker, so that they do not all visit the same victim first.
         let random = fastrand::Rng::with_seed(seed ^ core.index as u64);
         Worker {
@@ -164,14 +155,8 @@ impl<H: Host> Worker<H> {
 
     /// The same; under a virtual clock the one with the lower `order` fires first among equal deadlines.
     pub fn add_timer_ordered(&self, deadline: Instant, order: u64, timer: H::Timer) -> TimerHandle {
-        let key = self
-            .timers
-            .borrow_mut()
-            .add(deadline, (order, self.core.next_order()), timer);
-        TimerHandle {
-            worker: self.core.index as u32,
-            key,
-        }
+        let key = self.timers.borrow_mut().add(deadline, (order, self.core.next_order()), timer);
+        TimerHandle { worker: self.core.index as u32, key }
     }
 
     /// Takes a timer out. True if it surely does not fire. False if it has fired, or if it is another worker's: that one is told,

@@ -17,15 +17,10 @@ use crate::time::Instant;
 /// Waits until the child has exited; its status is there afterwards without waiting. The child must not have been waited for.
 pub fn wait_child(process_id: u32, deadline: Option<Instant>) -> io::Result<()> {
     let mut exit = Evented::new(Exit(os::child::exit_descriptor(process_id)?));
-    exit.until_done(
-        Readiness::Readable,
-        WaitsFor::Outside,
-        deadline,
-        |exit| match os::is_readable(&exit.0)? {
-            true => Ok(()),
-            false => Err(io::ErrorKind::WouldBlock.into()),
-        },
-    )
+    exit.until_done(Readiness::Readable, WaitsFor::Outside, deadline, |exit| match os::is_readable(&exit.0)? {
+        true => Ok(()),
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    })
 }
 
 /// A descriptor that is readable from the child's exit on.
@@ -38,21 +33,11 @@ impl AsRawFd for Exit {
 }
 
 impl Source for Exit {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        _interests: Interest,
-    ) -> io::Result<()> {
+    fn register(&mut self, registry: &Registry, token: Token, _interests: Interest) -> io::Result<()> {
         SourceFd(&self.as_raw_fd()).register(registry, token, Interest::READABLE)
     }
 
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        _interests: Interest,
-    ) -> io::Result<()> {
+    fn reregister(&mut self, registry: &Registry, token: Token, _interests: Interest) -> io::Result<()> {
         SourceFd(&self.as_raw_fd()).reregister(registry, token, Interest::READABLE)
     }
 

@@ -48,9 +48,7 @@ impl<S: Source + AsRawFd> Evented<S> {
     ) -> io::Result<T> {
         loop {
             match act(&mut self.source) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(readiness, waits_for, deadline)?
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(readiness, waits_for, deadline)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
@@ -58,12 +56,7 @@ impl<S: Source + AsRawFd> Evented<S> {
     }
 
     /// Waits until the handle may be ready. The first wait on a worker reports what is ready already.
-    pub(crate) fn wait(
-        &mut self,
-        readiness: Readiness,
-        waits_for: WaitsFor,
-        deadline: Option<Instant>,
-    ) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, readiness: Readiness, waits_for: WaitsFor, deadline: Option<Instant>) -> io::Result<()> {
         with_place(|place| match place {
             Place::Runner(core) => {
                 let token = self.settle(core)?;
@@ -91,11 +84,7 @@ impl<S: Source + AsRawFd> Evented<S> {
         self.leave_home();
         let reactor = Arc::clone(&core.reactor.handle);
         let token = core.reactor.take_token();
-        if let Err(error) = reactor.registry.register(
-            &mut self.source,
-            token,
-            Interest::READABLE | Interest::WRITABLE,
-        ) {
+        if let Err(error) = reactor.registry.register(&mut self.source, token, Interest::READABLE | Interest::WRITABLE) {
             core.reactor.free_token(token);
             return Err(error);
         }
@@ -110,9 +99,7 @@ impl<S: Source + AsRawFd> Evented<S> {
         // It fails only if the descriptor is not registered, which is what is wanted.
         let _ = reactor.registry.deregister(&mut self.source);
         with_place(|place| match place {
-            Place::Runner(core) | Place::Worker(core)
-                if Arc::ptr_eq(&core.reactor.handle, &reactor) =>
-            {
+            Place::Runner(core) | Place::Worker(core) if Arc::ptr_eq(&core.reactor.handle, &reactor) => {
                 core.reactor.free_token(token);
             }
             _ => reactor.inbox.send(Message::FreeSource(token)),
@@ -128,9 +115,6 @@ impl<S: Source + AsRawFd> Drop for Evented<S> {
 
 impl<S: Source + AsRawFd> fmt::Debug for Evented<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("Evented")
-            .field(&self.source.as_raw_fd())
-            .finish()
+        formatter.debug_tuple("Evented").field(&self.source.as_raw_fd()).finish()
     }
 }

@@ -30,10 +30,7 @@ impl PipeReader {
     /// Takes the descriptor over and puts it in non-blocking mode.
     pub fn new(descriptor: impl Into<OwnedFd>) -> io::Result<PipeReader> {
         let receiver = Receiver::from(os::nonblocking(descriptor.into())?);
-        Ok(PipeReader {
-            evented: Evented::new(receiver),
-            deadline: None,
-        })
+        Ok(PipeReader { evented: Evented::new(receiver), deadline: None })
     }
 
     /// Until when reading waits from now on; then it fails with `TimedOut`.
@@ -44,12 +41,7 @@ impl PipeReader {
 
 impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.evented.until_done(
-            Readiness::Readable,
-            WaitsFor::Outside,
-            self.deadline,
-            |pipe| pipe.read(buffer),
-        )
+        self.evented.until_done(Readiness::Readable, WaitsFor::Outside, self.deadline, |pipe| pipe.read(buffer))
     }
 }
 
@@ -57,10 +49,7 @@ impl PipeWriter {
     /// Takes the descriptor over and puts it in non-blocking mode.
     pub fn new(descriptor: impl Into<OwnedFd>) -> io::Result<PipeWriter> {
         let sender = Sender::from(os::nonblocking(descriptor.into())?);
-        Ok(PipeWriter {
-            evented: Evented::new(sender),
-            deadline: None,
-        })
+        Ok(PipeWriter { evented: Evented::new(sender), deadline: None })
     }
 
     /// Until when writing waits from now on; then it fails with `TimedOut`.
@@ -71,12 +60,7 @@ impl PipeWriter {
 
 impl Write for PipeWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.evented.until_done(
-            Readiness::Writable,
-            WaitsFor::Outside,
-            self.deadline,
-            |pipe| pipe.write(bytes),
-        )
+        self.evented.until_done(Readiness::Writable, WaitsFor::Outside, self.deadline, |pipe| pipe.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -22,31 +22,22 @@ impl TcpStream {
     pub fn connect(address: SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
         let mut stream = TcpStream::new(mio::net::TcpStream::connect(address)?);
         // Readiness may be reported before the connection stands, so the socket is asked each time.
-        stream
-            .evented
-            .until_done(Readiness::Writable, WaitsFor::Outside, deadline, |stream| {
-                if let Some(error) = stream.take_error()? {
-                    return Err(error);
-                }
-                match stream.peer_addr() {
-                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                        Err(io::ErrorKind::WouldBlock.into())
-                    }
-                    Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
-                        Err(io::ErrorKind::WouldBlock.into())
-                    }
-                    connected => connected,
-                }
-            })?;
+        stream.evented.until_done(Readiness::Writable, WaitsFor::Outside, deadline, |stream| {
+            if let Some(error) = stream.take_error()? {
+                return Err(error);
+            }
+            match stream.peer_addr() {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
+                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Err(io::ErrorKind::WouldBlock.into()),
+                connected => connected,
+            }
+        })?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 
     fn new(stream: mio::net::TcpStream) -> TcpStream {
-        TcpStream {
-            evented: Evented::new(stream),
-            deadline: None,
-        }
+        TcpStream { evented: Evented::new(stream), deadline: None }
     }
 
     /// Until when `Read` and `Write` wait from now on; then they fail with `TimedOut`. Without one they wait for ever.
@@ -80,20 +71,12 @@ impl TcpStream {
         self.evented.get().local_addr()
     }
 
-    fn read_with<T>(
-        &mut self,
-        read: impl FnMut(&mut mio::net::TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
-        self.evented
-            .until_done(Readiness::Readable, WaitsFor::Outside, self.deadline, read)
+    fn read_with<T>(&mut self, read: impl FnMut(&mut mio::net::TcpStream) -> io::Result<T>) -> io::Result<T> {
+        self.evented.until_done(Readiness::Readable, WaitsFor::Outside, self.deadline, read)
     }
 
-    fn write_with<T>(
-        &mut self,
-        write: impl FnMut(&mut mio::net::TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
-        self.evented
-            .until_done(Readiness::Writable, WaitsFor::Outside, self.deadline, write)
+    fn write_with<T>(&mut self, write: impl FnMut(&mut mio::net::TcpStream) -> io::Result<T>) -> io::Result<T> {
+        self.evented.until_done(Readiness::Writable, WaitsFor::Outside, self.deadline, write)
     }
 }
 
@@ -128,19 +111,12 @@ pub struct TcpListener(Evented<mio::net::TcpListener>);
 impl TcpListener {
     /// Listens at the address; port zero takes any free one.
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-        Ok(TcpListener(Evented::new(mio::net::TcpListener::bind(
-            address,
-        )?)))
+        Ok(TcpListener(Evented::new(mio::net::TcpListener::bind(address)?)))
     }
 
     /// The next connection and the other side's address. Virtual time passes while it waits.
     pub fn accept(&mut self, deadline: Option<Instant>) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.0.until_done(
-            Readiness::Readable,
-            WaitsFor::Inside,
-            deadline,
-            |listener| listener.accept(),
-        );
+        let accepted = self.0.until_done(Readiness::Readable, WaitsFor::Inside, deadline, |listener| listener.accept());
         accepted.map(|(stream, address)| (TcpStream::new(stream), address))
     }
 

@@ -27,26 +27,14 @@ mod linux {
     impl Alarm {
         pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Alarm> {
             // SAFETY: plain system call; the result is checked before use.
-            let raw = unsafe {
-                libc::timerfd_create(
-                    libc::CLOCK_MONOTONIC,
-                    libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
-                )
-            };
+            let raw = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
             if raw < 0 {
                 return Err(io::Error::last_os_error());
             }
             // SAFETY: the call above just made this descriptor, and nobody else knows it.
             let descriptor = unsafe { OwnedFd::from_raw_fd(raw) };
-            registry.register(
-                &mut SourceFd(&descriptor.as_raw_fd()),
-                token,
-                Interest::READABLE,
-            )?;
-            Ok(Alarm {
-                descriptor,
-                set: Instant::NEVER,
-            })
+            registry.register(&mut SourceFd(&descriptor.as_raw_fd()), token, Interest::READABLE)?;
+            Ok(Alarm { descriptor, set: Instant::NEVER })
         }
 
         /// Sets the alarm and returns the timeout that the poll still needs: none.
@@ -56,28 +44,12 @@ mod linux {
                 self.set = moment;
                 // A zero would disarm the timer.
                 let nanos = moment.as_nanos().max(1);
-                let time = libc::timespec {
-                    tv_sec: (nanos / 1_000_000_000) as i64,
-                    tv_nsec: (nanos % 1_000_000_000) as i64,
-                };
-                let interval = libc::timespec {
-                    tv_sec: 0,
-                    tv_nsec: 0,
-                };
-                let timer = libc::itimerspec {
-                    it_interval: interval,
-                    it_value: time,
-                };
+                let time = libc::timespec { tv_sec: (nanos / 1_000_000_000) as i64, tv_nsec: (nanos % 1_000_000_000) as i64 };
+                let interval = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+                let timer = libc::itimerspec { it_interval: interval, it_value: time };
                 let descriptor = self.descriptor.as_raw_fd();
                 // SAFETY: the descriptor is ours and open, and `timer` is valid for the call.
-                unsafe {
-                    libc::timerfd_settime(
-                        descriptor,
-                        libc::TFD_TIMER_ABSTIME,
-                        &timer,
-                        std::ptr::null_mut(),
-                    )
-                };
+                unsafe { libc::timerfd_settime(descriptor, libc::TFD_TIMER_ABSTIME, &timer, std::ptr::null_mut()) };
             }
             None
         }

@@ -52,18 +52,11 @@ fn replace(signal: libc::c_int) -> Previous {
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         libc::sigemptyset(&mut action.sa_mask);
         libc::sigaction(signal, &action, previous.as_mut_ptr());
-        Previous {
-            signal,
-            action: previous.assume_init(),
-        }
+        Previous { signal, action: previous.assume_init() }
     }
 }
 
-unsafe extern "C" fn handle(
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+unsafe extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the system passes valid structures to a handler with SA_SIGINFO.
     let handled = unsafe { end_watched(&*info, &mut *context.cast()) };
     if !handled {
@@ -80,9 +73,7 @@ unsafe fn end_watched(info: &libc::siginfo_t, context: &mut libc::ucontext_t) ->
     // SAFETY: both signals carry a fault address.
     let address = unsafe { info.si_addr() } as usize;
     // An overflow faults within the coroutine's own range, of which only the guard can fault.
-    if !coroutine.stack_ptr_in_bounds(registers::stack_pointer(context))
-        || !coroutine.stack_ptr_in_bounds(address)
-    {
+    if !coroutine.stack_ptr_in_bounds(registers::stack_pointer(context)) || !coroutine.stack_ptr_in_bounds(address) {
         return false;
     }
     WATCHED.set(None);
@@ -95,9 +86,7 @@ unsafe fn end_watched(info: &libc::siginfo_t, context: &mut libc::ucontext_t) ->
 
 /// Does what would have been done without us.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let previous = PREVIOUS
-        .get()
-        .and_then(|all| all.iter().find(|previous| previous.signal == signal));
+    let previous = PREVIOUS.get().and_then(|all| all.iter().find(|previous| previous.signal == signal));
     let Some(previous) = previous else {
         return restore_default(signal);
     };
@@ -136,13 +125,7 @@ mod registers {
     }
 
     pub(super) fn write(context: &mut libc::ucontext_t, values: TrapHandlerRegs) {
-        let TrapHandlerRegs {
-            rip,
-            rsp,
-            rbp,
-            rdi,
-            rsi,
-        } = values;
+        let TrapHandlerRegs { rip, rsp, rbp, rdi, rsi } = values;
         let registers = &mut context.uc_mcontext.gregs;
         registers[libc::REG_RIP as usize] = rip as i64;
         registers[libc::REG_RSP as usize] = rsp as i64;
@@ -161,14 +144,7 @@ mod registers {
     }
 
     pub(super) fn write(context: &mut libc::ucontext_t, values: TrapHandlerRegs) {
-        let TrapHandlerRegs {
-            pc,
-            sp,
-            x0,
-            x1,
-            x29,
-            lr,
-        } = values;
+        let TrapHandlerRegs { pc, sp, x0, x1, x29, lr } = values;
         let registers = &mut context.uc_mcontext;
         registers.pc = pc;
         registers.sp = sp;
@@ -189,14 +165,7 @@ mod registers {
     }
 
     pub(super) fn write(context: &mut libc::ucontext_t, values: TrapHandlerRegs) {
-        let TrapHandlerRegs {
-            pc,
-            sp,
-            x0,
-            x1,
-            x29,
-            lr,
-        } = values;
+        let TrapHandlerRegs { pc, sp, x0, x1, x29, lr } = values;
         // SAFETY: as above.
         let registers = unsafe { &mut (*context.uc_mcontext).__ss };
         registers.__pc = pc;
@@ -231,10 +200,7 @@ impl AlternateStack {
             }
             previous.assume_init()
         };
-        Ok(AlternateStack {
-            previous,
-            _region: region,
-        })
+        Ok(AlternateStack { previous, _region: region })
     }
 }
 

@@ -58,16 +58,8 @@ impl Region {
     }
 
     /// Makes the given part fault on access, by advice if the system knows it.
-    pub(crate) fn guard(
-        &self,
-        offset: usize,
-        bytes: usize,
-        kind: GuardKind,
-    ) -> io::Result<GuardKind> {
-        assert!(
-            offset + bytes <= self.bytes,
-            "the guard lies within the region"
-        );
+    pub(crate) fn guard(&self, offset: usize, bytes: usize, kind: GuardKind) -> io::Result<GuardKind> {
+        assert!(offset + bytes <= self.bytes, "the guard lies within the region");
         // SAFETY: in bounds by the assertion.
         let start: *mut libc::c_void = unsafe { self.start.as_ptr().add(offset) }.cast();
         #[cfg(target_os = "linux")]
@@ -92,18 +84,9 @@ impl Region {
     ///
     /// Nobody needs the content any more.
     pub(crate) unsafe fn release(&self, offset: usize, bytes: usize) {
-        assert!(
-            offset + bytes <= self.bytes,
-            "the part lies within the region"
-        );
+        assert!(offset + bytes <= self.bytes, "the part lies within the region");
         // SAFETY: in bounds by the assertion, and the caller gives up the content.
-        unsafe {
-            libc::madvise(
-                self.start.as_ptr().add(offset).cast(),
-                bytes,
-                libc::MADV_DONTNEED,
-            )
-        };
+        unsafe { libc::madvise(self.start.as_ptr().add(offset).cast(), bytes, libc::MADV_DONTNEED) };
     }
 }
 

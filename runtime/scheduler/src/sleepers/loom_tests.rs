@@ -28,20 +28,14 @@ struct World {
 }
 
 fn world(workers: usize) -> Arc<World> {
-    Arc::new(World {
-        sleepers: Sleepers::new(workers),
-        queue: Queue(AtomicUsize::new(0)),
-    })
+    Arc::new(World { sleepers: Sleepers::new(workers), queue: Queue(AtomicUsize::new(0)) })
 }
 
 type Park = fn(&World, usize, bool) -> bool;
 type Notify = fn(&World) -> Option<usize>;
 
 fn park(world: &World, worker: usize, searching: bool) -> bool {
-    world
-        .sleepers
-        .park(worker, searching, || world.queue.has_work())
-        .is_ok()
+    world.sleepers.park(worker, searching, || world.queue.has_work()).is_ok()
 }
 
 fn park_without_a_second_look(world: &World, worker: usize, searching: bool) -> bool {
@@ -63,11 +57,7 @@ fn notify_without_looking_again(world: &World) -> Option<usize> {
     if sleepers.parked.load(Ordering::Relaxed) == 0 {
         return None;
     }
-    if sleepers
-        .searching
-        .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed)
-        .is_err()
-    {
+    if sleepers.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_err() {
         return None;
     }
     let claimed = sleepers.claim_any();
@@ -102,10 +92,7 @@ fn one_producer(park: Park, notify: Notify) {
         });
         let asleep = park(&world, 0, true);
         let woken = producer.join().expect("the producer does not panic");
-        assert!(
-            !asleep || woken == Some(0),
-            "the worker sleeps, there is work, and nobody wakes it"
-        );
+        assert!(!asleep || woken == Some(0), "the worker sleeps, there is work, and nobody wakes it");
     });
 }
 
@@ -124,10 +111,7 @@ fn two_producers(park: Park, notify: Notify) {
         let asleep = park(&world, 0, false);
         let first = first.join().expect("a producer does not panic");
         let second = second.join().expect("a producer does not panic");
-        assert!(
-            !asleep || first.is_some() || second.is_some(),
-            "two pushes, a sleeper, and no wake-up"
-        );
+        assert!(!asleep || first.is_some() || second.is_some(), "two pushes, a sleeper, and no wake-up");
     });
 }
 
@@ -156,10 +140,7 @@ fn a_sleeper_turns_over(notify: Notify) {
         first.join().expect("a producer does not panic");
         second.join().expect("a producer does not panic");
         let unclaimed = world.sleepers.states[0].load(Ordering::SeqCst) == PARKED;
-        assert!(
-            !(asleep && unclaimed),
-            "the worker sleeps, there is work, and nobody wakes it"
-        );
+        assert!(!(asleep && unclaimed), "the worker sleeps, there is work, and nobody wakes it");
     });
 }
 
@@ -181,10 +162,7 @@ fn one_message(park: Park) {
 }
 
 fn the_model_catches(check: impl FnOnce()) {
-    assert!(
-        catch_unwind(AssertUnwindSafe(check)).is_err(),
-        "the model missed a lost wake-up that is there"
-    );
+    assert!(catch_unwind(AssertUnwindSafe(check)).is_err(), "the model missed a lost wake-up that is there");
 }
 
 #[test]
@@ -238,14 +216,8 @@ fn loom_of_two_sleepers_one_push_wakes_only_one() {
         let asleep = [park(&world, 0, false), park(&world, 1, false)];
         let (first, second) = producer.join().expect("the producer does not panic");
         if asleep == [true, true] {
-            assert!(
-                first.is_some() || second.is_some(),
-                "both sleep beside work"
-            );
+            assert!(first.is_some() || second.is_some(), "both sleep beside work");
         }
-        assert!(
-            first.is_none() || second.is_none(),
-            "the first one woken was still searching"
-        );
+        assert!(first.is_none() || second.is_none(), "the first one woken was still searching");
     });
 }

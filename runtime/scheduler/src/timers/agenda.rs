@@ -23,54 +23,36 @@ struct Place {
 
 impl<T> Agenda<T> {
     pub(crate) fn new() -> Agenda<T> {
-        Agenda {
-            ordered: BTreeMap::new(),
-            places: Vec::new(),
-            free: Vec::new(),
-        }
+        Agenda { ordered: BTreeMap::new(), places: Vec::new(), free: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, deadline: Instant, order: (u64, u64), payload: T) -> TimerKey {
         let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place {
-                generation: 0,
-                order: None,
-            });
+            self.places.push(Place { generation: 0, order: None });
             u32::try_from(self.places.len() - 1).expect("memory ends before four billion timers")
         });
         let order = (deadline, order, place);
         self.places[place as usize].order = Some(order);
         self.ordered.insert(order, payload);
-        TimerKey {
-            place,
-            generation: self.places[place as usize].generation,
-        }
+        TimerKey { place, generation: self.places[place as usize].generation }
     }
 
     pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<T> {
-        let place = self
-            .places
-            .get(key.place as usize)
-            .filter(|place| place.generation == key.generation)?;
+        let place = self.places.get(key.place as usize).filter(|place| place.generation == key.generation)?;
         let order = place.order?;
         self.free_place(key.place);
         self.ordered.remove(&order)
     }
 
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<T> {
-        let entry = self
-            .ordered
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)?;
+        let entry = self.ordered.first_entry().filter(|entry| entry.key().0 <= now)?;
         let ((_, _, place), payload) = entry.remove_entry();
         self.free_place(place);
         Some(payload)
     }
 
     pub(crate) fn first(&self) -> Option<(Instant, (u64, u64))> {
-        self.ordered
-            .first_key_value()
-            .map(|(&(deadline, order, _), _)| (deadline, order))
+        self.ordered.first_key_value().map(|(&(deadline, order, _), _)| (deadline, order))
     }
 
     fn free_place(&mut self, place: u32) {

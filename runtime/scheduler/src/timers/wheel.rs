@@ -53,14 +53,7 @@ impl<T> Wheel<T> {
     pub(crate) fn new(now: Instant) -> Wheel<T> {
         Wheel {
             present: now.as_nanos() >> TICK_SHIFT,
-            lists: vec![
-                List {
-                    first: NONE,
-                    last: NONE
-                };
-                DUE as usize + 1
-            ]
-            .into_boxed_slice(),
+            lists: vec![List { first: NONE, last: NONE }; DUE as usize + 1].into_boxed_slice(),
             occupied: [[0; WORDS]; LEVELS],
             entries: Vec::new(),
             free: NONE,
@@ -102,8 +95,7 @@ impl<T> Wheel<T> {
         if self.lists[DUE as usize].first != NONE {
             return Some(Instant::from_nanos(self.present << TICK_SHIFT));
         }
-        self.next_slot()
-            .map(|(_, _, tick)| Instant::from_nanos(tick << TICK_SHIFT))
+        self.next_slot().map(|(_, _, tick)| Instant::from_nanos(tick << TICK_SHIFT))
     }
 
     fn advance(&mut self, tick: u64) {
@@ -134,14 +126,7 @@ impl<T> Wheel<T> {
     /// Moves every timer of a slot that the present has reached to where it belongs now.
     fn move_down(&mut self, level: usize, slot: usize) {
         let list = level * SLOTS + slot;
-        let mut place = std::mem::replace(
-            &mut self.lists[list],
-            List {
-                first: NONE,
-                last: NONE,
-            },
-        )
-        .first;
+        let mut place = std::mem::replace(&mut self.lists[list], List { first: NONE, last: NONE }).first;
         self.occupied[level][slot / 64] &= !(1 << (slot % 64));
         while place != NONE {
             let next = self.entries[place as usize].next;
@@ -176,12 +161,7 @@ impl<T> Wheel<T> {
     }
 
     fn unlink(&mut self, place: u32) {
-        let Entry {
-            list,
-            previous,
-            next,
-            ..
-        } = self.entries[place as usize];
+        let Entry { list, previous, next, .. } = self.entries[place as usize];
         match previous {
             NONE => self.lists[list as usize].first = next,
             previous => self.entries[previous as usize].next = next,
@@ -198,16 +178,8 @@ impl<T> Wheel<T> {
 
     fn take_entry(&mut self) -> u32 {
         if self.free == NONE {
-            self.entries.push(Entry {
-                tick: 0,
-                generation: 0,
-                list: NONE,
-                previous: NONE,
-                next: NONE,
-                payload: None,
-            });
-            return u32::try_from(self.entries.len() - 1)
-                .expect("memory ends before four billion timers");
+            self.entries.push(Entry { tick: 0, generation: 0, list: NONE, previous: NONE, next: NONE, payload: None });
+            return u32::try_from(self.entries.len() - 1).expect("memory ends before four billion timers");
         }
         let place = self.free;
         self.free = self.entries[place as usize].next;
@@ -229,9 +201,7 @@ fn next_bit(words: &[u64; WORDS], from: usize) -> Option<usize> {
     if first != 0 {
         return Some(from / 64 * 64 + first.trailing_zeros() as usize);
     }
-    (from / 64 + 1..WORDS)
-        .find(|&word| words[word] != 0)
-        .map(|word| word * 64 + words[word].trailing_zeros() as usize)
+    (from / 64 + 1..WORDS).find(|&word| words[word] != 0).map(|word| word * 64 + words[word].trailing_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -253,11 +223,7 @@ mod tests {
         for distance in [1, 255, 256, 257, 65_535, 65_536, 70_000, 1 << 24, 1 << 33] {
             let mut wheel = Wheel::new(at(77));
             wheel.add(at(77 + distance), distance);
-            assert_eq!(
-                fired(&mut wheel, 77 + distance - 1),
-                [],
-                "{distance} ticks away"
-            );
+            assert_eq!(fired(&mut wheel, 77 + distance - 1), [], "{distance} ticks away");
             assert_eq!(fired(&mut wheel, 77 + distance), [distance]);
         }
     }

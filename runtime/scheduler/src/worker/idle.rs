@@ -45,13 +45,7 @@ impl<H: Host> Worker<H> {
             return;
         }
         self.publish();
-        let parked = self
-            .core
-            .ground
-            .sleepers
-            .park(self.core.index, self.searching.take(), || {
-                self.has_work(may_run)
-            });
+        let parked = self.core.ground.sleepers.park(self.core.index, self.searching.take(), || self.has_work(may_run));
         let woken = match parked {
             Ok(()) => {
                 self.sleep();
@@ -63,9 +57,7 @@ impl<H: Host> Worker<H> {
     }
 
     fn has_work(&self, may_run: bool) -> bool {
-        self.core.inbox.is_filled()
-            || self.shared.is_stopping()
-            || (may_run && self.shared.has_jobs())
+        self.core.inbox.is_filled() || self.shared.is_stopping() || (may_run && self.shared.has_jobs())
     }
 
     fn sleep(&self) {
@@ -73,45 +65,27 @@ impl<H: Host> Worker<H> {
         let ground = &self.core.ground;
         ground.epochs.leave(self.core.index);
         let now = self.core.now.get();
-        let until = if self.core.is_virtual {
-            None
-        } else {
-            self.next_look(now)
-        };
-        self.core.reactor.sleep(until, now, |key| {
-            self.core.wake(key, crate::runner::Wake::Ready)
-        });
+        let until = if self.core.is_virtual { None } else { self.next_look(now) };
+        self.core.reactor.sleep(until, now, |key| self.core.wake(key, crate::runner::Wake::Ready));
         self.epoch.set(ground.epochs.enter(self.core.index));
     }
 
     /// When the worker has to look at something again though nobody wakes it.
     fn next_look(&self, now: Instant) -> Option<Instant> {
         let trim = self.trims.get().then_some(now + TRIM_INTERVAL);
-        let looks = [
-            self.core.waits.borrow().next_look(),
-            self.timers.borrow().next_look(),
-            trim,
-        ];
+        let looks = [self.core.waits.borrow().next_look(), self.timers.borrow().next_look(), trim];
         looks.into_iter().flatten().min()
     }
 
     /// Lets virtual time move to the next deadline, if nothing is left to do at the present one.
     fn move_time(&self) -> bool {
         let ground = &self.core.ground;
-        let held =
-            self.core.outside_waits.get() > 0 || ground.clock_holds.load(Ordering::SeqCst) > 0;
+        let held = self.core.outside_waits.get() > 0 || ground.clock_holds.load(Ordering::SeqCst) > 0;
         if held || self.has_work(true) || self.has_queued() {
             return false;
         }
-        let (wait, timer) = (
-            self.core.waits.borrow().first_exact(),
-            self.timers.borrow().first_exact(),
-        );
-        let next = [wait, timer]
-            .into_iter()
-            .flatten()
-            .map(|(deadline, _)| deadline)
-            .min();
+        let (wait, timer) = (self.core.waits.borrow().first_exact(), self.timers.borrow().first_exact());
+        let next = [wait, timer].into_iter().flatten().map(|(deadline, _)| deadline).min();
         match next {
             Some(deadline) if deadline != Instant::NEVER => {
                 self.core.now.set(self.core.now.get().max(deadline));

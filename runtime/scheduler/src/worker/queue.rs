@@ -104,20 +104,15 @@ impl<H: Host> Worker<H> {
         let workers = self.shared.stealers.len();
         let first = self.random.borrow_mut().usize(..workers);
         [High, Normal, Low].into_iter().any(|priority| {
-            (0..workers)
-                .map(|offset| (first + offset) % workers)
-                .filter(|&victim| victim != self.core.index)
-                .any(|victim| {
-                    let stealer = &self.shared.stealers[victim][priority as usize];
-                    let Some(job) =
-                        steal(|| stealer.steal_batch_and_pop(&self.queues[priority as usize]))
-                    else {
-                        return false;
-                    };
-                    self.next.set(Some((job, priority)));
-                    self.counters().steals.add(1);
-                    true
-                })
+            (0..workers).map(|offset| (first + offset) % workers).filter(|&victim| victim != self.core.index).any(|victim| {
+                let stealer = &self.shared.stealers[victim][priority as usize];
+                let Some(job) = steal(|| stealer.steal_batch_and_pop(&self.queues[priority as usize])) else {
+                    return false;
+                };
+                self.next.set(Some((job, priority)));
+                self.counters().steals.add(1);
+                true
+            })
         })
     }
 

@@ -33,8 +33,7 @@ impl<H: Host> Worker<H> {
     /// Runs until the scheduler stops.
     pub(crate) fn run(&self) {
         self.core.enter_thread();
-        self.epoch
-            .set(self.core.ground.epochs.enter(self.core.index));
+        self.epoch.set(self.core.ground.epochs.enter(self.core.index));
         while !self.shared.is_stopping() {
             self.keep_house();
             let resumed = self.resume_ready();
@@ -93,10 +92,7 @@ impl<H: Host> Worker<H> {
     fn fire_timers(&self, now: Instant) {
         for _ in 0..TIMERS_PER_TURN {
             // Under the virtual clock both kinds of timers share one order.
-            let (wait, timer) = (
-                self.core.waits.borrow().first_exact(),
-                self.timers.borrow().first_exact(),
-            );
+            let (wait, timer) = (self.core.waits.borrow().first_exact(), self.timers.borrow().first_exact());
             let timer_first = matches!((wait, timer), (Some(wait), Some(timer)) if timer < wait);
             if !timer_first {
                 let due = self.core.waits.borrow_mut().pop_due(now);
@@ -121,9 +117,7 @@ impl<H: Host> Worker<H> {
 
     fn tell_panic(&self, token: Option<u64>, payload: Box<dyn Any + Send>) {
         self.counters().panics.add(1);
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            self.host().panicked(token, payload, self)
-        }));
+        let told = catch_unwind(AssertUnwindSafe(|| self.host().panicked(token, payload, self)));
         if told.is_err() {
             tracing::error!(?token, "the host panicked when it was told of a panic");
         }
@@ -182,9 +176,7 @@ impl<H: Host> Worker<H> {
             }
         };
         let runner = self.core.runner(self.core.take_runner())?;
-        runner
-            .stack_limit
-            .set(corosensei::stack::Stack::limit(&stack).get());
+        runner.stack_limit.set(corosensei::stack::Stack::limit(&stack).get());
         let (worker, place): (*const Worker<H>, *const Runner) = (self, runner);
         let coroutine = RunnerCoroutine::with_stack(stack, move |yielder, resume| {
             // SAFETY: the worker ends its coroutines before it goes away, and runners live as long as the worker; all of it
@@ -212,10 +204,7 @@ impl<H: Host> Worker<H> {
         while !self.core.stopping.get() {
             let Some(job) = self.take_job() else { return };
             runner.token.set(self.host().token(&job));
-            let started = self.core.ground.counters[self.core.index]
-                .slice_nanos
-                .as_ref()
-                .map(|_| self.core.read_clock());
+            let started = self.core.ground.counters[self.core.index].slice_nanos.as_ref().map(|_| self.core.read_clock());
             let outcome = catch_unwind(AssertUnwindSafe(|| self.host().run(job, self)));
             let reductions = outcome.unwrap_or_else(|payload| {
                 runner.leave_native();
@@ -245,12 +234,7 @@ impl<H: Host> Worker<H> {
     #[inline]
     fn end_slice(&self, reductions: u32) -> bool {
         self.slices.set(self.slices.get() + 1);
-        self.epoch.set(
-            self.core
-                .ground
-                .epochs
-                .slice_ended(self.core.index, self.epoch.get()),
-        );
+        self.epoch.set(self.core.ground.epochs.slice_ended(self.core.index, self.epoch.get()));
         if self.pushed.get() && self.core.ground.sleepers.someone_sleeps() {
             // One job is this worker's own next one.
             self.offer(2);

@@ -25,15 +25,11 @@ fn a_panic_is_told_with_the_jobs_token_and_the_worker_goes_on() {
     let scheduler = with_workers(1);
     let faults = faults(&scheduler);
     for number in 1..=3 {
-        let job = Job::once(number, |_| {
-            std::panic::resume_unwind(Box::new("on purpose"))
-        });
+        let job = Job::once(number, |_| std::panic::resume_unwind(Box::new("on purpose")));
         scheduler.remote().push(job, Priority::Normal);
         receive(&faults);
     }
-    let expected: Vec<_> = (1..=3)
-        .map(|number| (Some(number), "on purpose".to_owned()))
-        .collect();
+    let expected: Vec<_> = (1..=3).map(|number| (Some(number), "on purpose".to_owned())).collect();
     assert_eq!(*scheduler.host().panics.lock().unwrap(), expected);
     assert_eq!(run(scheduler.remote(), |_| 7), 7);
 }
@@ -42,15 +38,9 @@ fn a_panic_is_told_with_the_jobs_token_and_the_worker_goes_on() {
 fn a_panic_in_a_callback_is_told_without_a_token() {
     let scheduler = with_workers(1);
     let faults = faults(&scheduler);
-    scheduler.remote().post(
-        0,
-        Box::new(|_| std::panic::resume_unwind(Box::new("in a callback"))),
-    );
+    scheduler.remote().post(0, Box::new(|_| std::panic::resume_unwind(Box::new("in a callback"))));
     receive(&faults);
-    assert_eq!(
-        *scheduler.host().panics.lock().unwrap(),
-        [(None, "in a callback".to_owned())]
-    );
+    assert_eq!(*scheduler.host().panics.lock().unwrap(), [(None, "in a callback".to_owned())]);
     assert_eq!(run(scheduler.remote(), |_| 7), 7);
 }
 
@@ -62,21 +52,13 @@ fn an_overflow_of_the_native_stack_ends_its_slice_alone() {
     let (completer, wait) = vega_scheduler::completion::<u8>();
     let waiting = crate::support::begin(scheduler.remote(), move |_| wait.wait(None).unwrap());
     for number in 1..=5 {
-        scheduler.remote().push(
-            Job::once(number, |_| assert_ne!(overflow(0), 0)),
-            Priority::Normal,
-        );
+        scheduler.remote().push(Job::once(number, |_| assert_ne!(overflow(0), 0)), Priority::Normal);
         receive(&faults);
     }
     assert_eq!(*scheduler.host().overflows.lock().unwrap(), [1, 2, 3, 4, 5]);
     completer.complete(9);
     assert_eq!(receive(&waiting), 9);
-    let overflows: u64 = scheduler
-        .statistics()
-        .workers
-        .iter()
-        .map(|worker| worker.overflows)
-        .sum();
+    let overflows: u64 = scheduler.statistics().workers.iter().map(|worker| worker.overflows).sum();
     assert_eq!(overflows, 5);
 }
 
@@ -100,11 +82,7 @@ fn an_overflow_in_a_native_that_waited_before_is_survived() {
 #[inline(never)]
 fn sleep_deep(bytes_left: usize) -> std::io::Result<()> {
     let frame = black_box([0_u8; 1024]);
-    let slept = if bytes_left < 2048 {
-        sleep(std::time::Duration::ZERO)
-    } else {
-        sleep_deep(bytes_left - frame.len())
-    };
+    let slept = if bytes_left < 2048 { sleep(std::time::Duration::ZERO) } else { sleep_deep(bytes_left - frame.len()) };
     black_box(frame);
     slept
 }
@@ -114,14 +92,8 @@ fn a_wait_with_the_stack_nearly_used_up_is_an_error() {
     let scheduler = with_workers(1);
     let outcomes = run(scheduler.remote(), |_| {
         // Deeper and deeper until a wait is refused, which comes before the overflow.
-        (0..)
-            .map(|step| sleep_deep(step * 4096))
-            .find(Result::is_err)
-            .unwrap()
+        (0..).map(|step| sleep_deep(step * 4096)).find(Result::is_err).unwrap()
     });
-    assert_eq!(
-        outcomes.unwrap_err().kind(),
-        std::io::ErrorKind::OutOfMemory
-    );
+    assert_eq!(outcomes.unwrap_err().kind(), std::io::ErrorKind::OutOfMemory);
     assert!(scheduler.host().overflows.lock().unwrap().is_empty());
 }

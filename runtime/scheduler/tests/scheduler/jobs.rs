@@ -19,18 +19,14 @@ fn every_job_runs_exactly_once_on_some_worker() {
     let spawner_runs = Arc::clone(&runs);
     run(scheduler.remote(), move |worker| {
         for number in 0..JOBS {
-            let (runs, left, sender) =
-                (Arc::clone(&spawner_runs), Arc::clone(&left), sender.clone());
+            let (runs, left, sender) = (Arc::clone(&spawner_runs), Arc::clone(&left), sender.clone());
             let job = Job::once(number as u64, move |_| {
                 runs[number].fetch_add(1, Ordering::Relaxed);
                 if left.fetch_sub(1, Ordering::AcqRel) == 1 {
                     sender.send(()).unwrap();
                 }
             });
-            worker.push(
-                job,
-                [Priority::High, Priority::Normal, Priority::Low][number % 3],
-            );
+            worker.push(job, [Priority::High, Priority::Normal, Priority::Low][number % 3]);
         }
     });
     receive(&receiver);
@@ -58,10 +54,7 @@ fn an_idle_worker_steals_from_a_busy_one() {
     let workers = HashSet::from([receive(&receiver), receive(&receiver)]);
     assert_eq!(workers.len(), 2);
     let statistics = scheduler.statistics();
-    assert!(
-        statistics.workers.iter().any(|worker| worker.steals > 0),
-        "{statistics:?}"
-    );
+    assert!(statistics.workers.iter().any(|worker| worker.steals > 0), "{statistics:?}");
 }
 
 #[test]
@@ -95,11 +88,7 @@ fn lower_priorities_progress_beside_endless_higher_ones() {
             let (slices, stop) = (Arc::clone(&slices), Arc::clone(&stop));
             let mut busy = Job::new(number, move |_| {
                 slices.fetch_add(1, Ordering::Relaxed);
-                if stop.load(Ordering::Relaxed) == 2 {
-                    After::End
-                } else {
-                    After::Again
-                }
+                if stop.load(Ordering::Relaxed) == 2 { After::End } else { After::Again }
             });
             busy.priority = Priority::High;
             worker.push(busy, Priority::High);
@@ -109,9 +98,7 @@ fn lower_priorities_progress_beside_endless_higher_ones() {
             let started = slices.load(Ordering::Relaxed);
             let job = Job::once(9, move |_| {
                 stop.fetch_add(1, Ordering::Relaxed);
-                sender
-                    .send((priority, slices.load(Ordering::Relaxed) - started))
-                    .unwrap();
+                sender.send((priority, slices.load(Ordering::Relaxed) - started)).unwrap();
             });
             worker.push(job, priority);
         }
@@ -119,10 +106,7 @@ fn lower_priorities_progress_beside_endless_higher_ones() {
     let (first, normal_waited) = receive(&receiver);
     let (_, low_waited) = receive(&receiver);
     assert_eq!(first, Priority::Normal);
-    assert!(
-        normal_waited <= 8,
-        "normal work waited {normal_waited} slices"
-    );
+    assert!(normal_waited <= 8, "normal work waited {normal_waited} slices");
     assert!(low_waited <= 64, "low work waited {low_waited} slices");
 }
 
@@ -132,30 +116,17 @@ fn the_receiver_of_a_message_runs_next_but_not_for_ever() {
     let (sender, receiver) = channel();
     run(scheduler.remote(), move |worker| {
         let other = sender.clone();
-        worker.push(
-            Job::once(1, move |_| other.send(u64::MAX).unwrap()),
-            Priority::Normal,
-        );
+        worker.push(Job::once(1, move |_| other.send(u64::MAX).unwrap()), Priority::Normal);
         hop(worker, 0, sender);
     });
     let order: Vec<u64> = (0..101).map(|_| receive(&receiver)).collect();
     let waited = order.iter().position(|&number| number == u64::MAX).unwrap();
-    assert!(
-        waited > 2,
-        "a job pushed as next runs before those in the queue"
-    );
-    assert!(
-        waited < 40,
-        "a queued job waited for {waited} others that were pushed as next"
-    );
+    assert!(waited > 2, "a job pushed as next runs before those in the queue");
+    assert!(waited < 40, "a queued job waited for {waited} others that were pushed as next");
 }
 
 /// A chain of a hundred jobs, each of which pushes the next one as next.
-fn hop(
-    worker: &vega_scheduler::Worker<crate::support::Closures>,
-    number: u64,
-    sender: std::sync::mpsc::Sender<u64>,
-) {
+fn hop(worker: &vega_scheduler::Worker<crate::support::Closures>, number: u64, sender: std::sync::mpsc::Sender<u64>) {
     if number < 100 {
         let job = Job::once(number, move |worker| {
             sender.send(number).unwrap();
@@ -171,40 +142,24 @@ fn a_job_from_outside_runs_beside_endless_local_ones() {
     let stop = Arc::new(AtomicU64::new(0));
     for number in 0..2 {
         let stop = Arc::clone(&stop);
-        let busy = Job::new(number, move |_| {
-            if stop.load(Ordering::Relaxed) == 1 {
-                After::End
-            } else {
-                After::Again
-            }
-        });
+        let busy = Job::new(number, move |_| if stop.load(Ordering::Relaxed) == 1 { After::End } else { After::Again });
         scheduler.remote().push(busy, Priority::Normal);
     }
-    run(scheduler.remote(), move |_| {
-        stop.store(1, Ordering::Relaxed)
-    });
+    run(scheduler.remote(), move |_| stop.store(1, Ordering::Relaxed));
 }
 
 #[test]
 fn a_worker_with_every_stack_in_use_queues_its_jobs() {
     // One stack beyond the first: two natives may wait at once, and a third job waits in the queue until one of them is done.
-    let scheduler = start(Config {
-        workers: 1,
-        stacks_max: 1,
-        ..Config::default()
-    });
+    let scheduler = start(Config { workers: 1, stacks_max: 1, ..Config::default() });
     let (first, first_wait) = vega_scheduler::completion::<()>();
     let (second, second_wait) = vega_scheduler::completion::<()>();
-    let waits = [first_wait, second_wait]
-        .map(|wait| begin(scheduler.remote(), move |_| wait.wait(None).is_ok()));
+    let waits = [first_wait, second_wait].map(|wait| begin(scheduler.remote(), move |_| wait.wait(None).is_ok()));
     let third = begin(scheduler.remote(), |worker| worker.index());
     while scheduler.statistics().workers[0].runners_parked < 2 {
         std::thread::yield_now();
     }
-    assert!(
-        third.try_recv().is_err(),
-        "there is no stack for the third job"
-    );
+    assert!(third.try_recv().is_err(), "there is no stack for the third job");
     first.complete(());
     assert!(receive(&waits[0]));
     assert_eq!(receive(&third), 0);
@@ -217,10 +172,7 @@ fn a_message_reaches_the_worker_it_is_for() {
     let scheduler = with_workers(2);
     for index in 0..2 {
         let (sender, receiver) = channel();
-        scheduler.remote().post(
-            index,
-            Box::new(move |worker| sender.send((worker.index(), worker.local().get())).unwrap()),
-        );
+        scheduler.remote().post(index, Box::new(move |worker| sender.send((worker.index(), worker.local().get())).unwrap()));
         assert_eq!(receive(&receiver), (index, index as u64));
     }
 }

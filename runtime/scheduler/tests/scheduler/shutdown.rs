@@ -35,12 +35,7 @@ fn natives_that_wait_are_killed_and_what_they_own_is_dropped() {
         })
         .collect();
     (0..NATIVES).for_each(|_| receive(&all_started));
-    assert_eq!(
-        scheduler.shutdown(),
-        ShutdownReport {
-            abandoned_threads: 0
-        }
-    );
+    assert_eq!(scheduler.shutdown(), ShutdownReport { abandoned_threads: 0 });
     assert_eq!(drops.load(Ordering::Relaxed), NATIVES);
     assert!(ended.iter().all(receive));
 }
@@ -62,11 +57,7 @@ fn jobs_that_never_ran_and_jobs_that_run_for_ever_are_dropped() {
     assert_eq!(drops.load(Ordering::Relaxed), 100);
     let late = CountsDrops(Arc::clone(&drops));
     remote.push(Job::once(0, move |_| drop(late)), Priority::Normal);
-    assert_eq!(
-        drops.load(Ordering::Relaxed),
-        101,
-        "a job that comes too late is dropped at once"
-    );
+    assert_eq!(drops.load(Ordering::Relaxed), 101, "a job that comes too late is dropped at once");
 }
 
 #[test]
@@ -82,16 +73,9 @@ fn a_shutdown_while_a_lane_works_waits_for_it() {
         })
     });
     receive(&has_started);
-    assert_eq!(
-        scheduler.shutdown(),
-        ShutdownReport {
-            abandoned_threads: 0
-        }
-    );
+    assert_eq!(scheduler.shutdown(), ShutdownReport { abandoned_threads: 0 });
     assert!(is_killed(&receive(&killed).unwrap_err()));
-    is_done
-        .try_recv()
-        .expect("the call ended before the shutdown did");
+    is_done.try_recv().expect("the call ended before the shutdown did");
 }
 
 #[test]
@@ -101,10 +85,7 @@ fn two_schedulers_run_side_by_side() {
     // A job of one waits for a job of the other, each on its own thread.
     let sum = run(first.remote(), move |_| {
         let (completer, wait) = vega_scheduler::completion();
-        remote.push(
-            Job::once(0, move |_| completer.complete(20)),
-            Priority::Normal,
-        );
+        remote.push(Job::once(0, move |_| completer.complete(20)), Priority::Normal);
         wait.wait(None).unwrap() + 1
     });
     assert_eq!(sum, 21);

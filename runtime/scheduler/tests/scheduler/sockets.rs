@@ -75,19 +75,11 @@ fn more_bytes_than_the_buffers_hold_go_through() {
     });
     run(scheduler.remote(), move |_| {
         let bytes: Vec<u8> = (0..BYTES).map(|place| (place % 251) as u8).collect();
-        TcpStream::connect(address, None)
-            .unwrap()
-            .write_all(&bytes)
-            .unwrap();
+        TcpStream::connect(address, None).unwrap().write_all(&bytes).unwrap();
     });
     let bytes = receive(&reader);
     assert_eq!(bytes.len(), BYTES);
-    assert!(
-        bytes
-            .iter()
-            .enumerate()
-            .all(|(place, &byte)| byte == (place % 251) as u8)
-    );
+    assert!(bytes.iter().enumerate().all(|(place, &byte)| byte == (place % 251) as u8));
 }
 
 #[test]
@@ -116,11 +108,7 @@ fn a_blocked_read_can_be_cancelled_from_another_thread() {
     let (mut accepted, _) = listener.accept().unwrap();
     scheduler.remote().cancel_native(receive(&receiver));
     assert!(is_killed(&receive(&ended)));
-    assert_eq!(
-        accepted.read(&mut [0]).unwrap(),
-        0,
-        "the killed native's socket is closed"
-    );
+    assert_eq!(accepted.read(&mut [0]).unwrap(), 0, "the killed native's socket is closed");
 }
 
 #[test]
@@ -128,9 +116,7 @@ fn a_refused_connection_is_an_error() {
     let scheduler = with_workers(1);
     let (listener, address) = silent();
     drop(listener);
-    let error = run(scheduler.remote(), move |_| {
-        TcpStream::connect(address, None).unwrap_err()
-    });
+    let error = run(scheduler.remote(), move |_| TcpStream::connect(address, None).unwrap_err());
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
@@ -145,9 +131,7 @@ fn a_stream_goes_on_on_another_worker() {
             stream.write_all(&[byte[0] + 1]).unwrap();
         }
     });
-    let mut stream = Some(run(scheduler.remote(), move |_| {
-        TcpStream::connect(address, None).unwrap()
-    }));
+    let mut stream = Some(run(scheduler.remote(), move |_| TcpStream::connect(address, None).unwrap()));
     let mut visited = [0; 2];
     // Posts name the worker; the job they push is that worker's own and nobody else is free to steal it in time or not, so
     // where it ran is recorded.
@@ -160,10 +144,9 @@ fn a_stream_goes_on_on_another_worker() {
             moving.read_exact(&mut answer).unwrap();
             sender.send((worker.index(), answer[0], moving)).unwrap();
         });
-        scheduler.remote().post(
-            usize::from(step) % 2,
-            Box::new(move |worker| worker.push(job, vega_scheduler::Priority::Normal)),
-        );
+        scheduler
+            .remote()
+            .post(usize::from(step) % 2, Box::new(move |worker| worker.push(job, vega_scheduler::Priority::Normal)));
         let (worker, answer, back) = receive(&receiver);
         assert_eq!(answer, step + 1);
         visited[worker] += 1;
@@ -191,11 +174,7 @@ fn a_stream_knows_whether_it_is_open_without_waiting() {
 fn a_child_is_talked_to_and_waited_for_while_others_run() {
     let scheduler = with_workers(1);
     let (answer, success) = run(scheduler.remote(), |_| {
-        let mut child = Command::new("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut writer = PipeWriter::new(child.stdin.take().unwrap()).unwrap();
         let mut reader = PipeReader::new(child.stdout.take().unwrap()).unwrap();
         writer.write_all(b"hello").unwrap();

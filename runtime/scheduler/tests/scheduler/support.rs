@@ -33,23 +33,12 @@ pub(crate) struct Job {
 
 impl Job {
     /// Runs slices until it says that it has ended.
-    pub(crate) fn new(
-        number: u64,
-        slice: impl FnMut(&Worker<Closures>) -> After + Send + 'static,
-    ) -> Box<Job> {
-        Box::new(Job {
-            number,
-            priority: Priority::Normal,
-            reductions: FULL_SLICE,
-            slice: Box::new(slice),
-        })
+    pub(crate) fn new(number: u64, slice: impl FnMut(&Worker<Closures>) -> After + Send + 'static) -> Box<Job> {
+        Box::new(Job { number, priority: Priority::Normal, reductions: FULL_SLICE, slice: Box::new(slice) })
     }
 
     /// Runs one slice.
-    pub(crate) fn once(
-        number: u64,
-        slice: impl FnOnce(&Worker<Closures>) + Send + 'static,
-    ) -> Box<Job> {
+    pub(crate) fn once(number: u64, slice: impl FnOnce(&Worker<Closures>) + Send + 'static) -> Box<Job> {
         let mut slice = Some(slice);
         Job::new(number, move |worker| {
             slice.take().expect("it runs once")(worker);
@@ -112,15 +101,8 @@ impl Host for Closures {
         post(worker);
     }
 
-    fn panicked(
-        &self,
-        token: Option<u64>,
-        payload: Box<dyn Any + Send>,
-        _worker: &Worker<Closures>,
-    ) {
-        let text = payload
-            .downcast_ref::<&str>()
-            .map_or_else(String::new, ToString::to_string);
+    fn panicked(&self, token: Option<u64>, payload: Box<dyn Any + Send>, _worker: &Worker<Closures>) {
+        let text = payload.downcast_ref::<&str>().map_or_else(String::new, ToString::to_string);
         self.panics.lock().unwrap().push((token, text));
         self.fault();
     }
@@ -142,17 +124,11 @@ pub(crate) fn start(config: Config) -> Scheduler<Closures> {
 }
 
 pub(crate) fn with_workers(workers: usize) -> Scheduler<Closures> {
-    start(Config {
-        workers,
-        ..Config::default()
-    })
+    start(Config { workers, ..Config::default() })
 }
 
 /// Runs a closure as a job and returns what it returns.
-pub(crate) fn run<T: Send + 'static>(
-    remote: &Remote<Closures>,
-    work: impl FnOnce(&Worker<Closures>) -> T + Send + 'static,
-) -> T {
+pub(crate) fn run<T: Send + 'static>(remote: &Remote<Closures>, work: impl FnOnce(&Worker<Closures>) -> T + Send + 'static) -> T {
     receive(&begin(remote, work))
 }
 
@@ -171,7 +147,5 @@ pub(crate) fn begin<T: Send + 'static>(
 }
 
 pub(crate) fn receive<T>(receiver: &Receiver<T>) -> T {
-    receiver
-        .recv_timeout(PATIENCE)
-        .expect("what the test waits for happens in time")
+    receiver.recv_timeout(PATIENCE).expect("what the test waits for happens in time")
 }

@@ -10,10 +10,7 @@ use vega_scheduler::{Clock, Config, Instant, Lane, Priority, Scheduler, now, off
 use crate::support::{After, Closures, Job, begin, receive, run, start, with_workers};
 
 fn virtual_time(seed: u64) -> Scheduler<Closures> {
-    start(Config {
-        clock: Clock::Virtual { seed },
-        ..Config::default()
-    })
+    start(Config { clock: Clock::Virtual { seed }, ..Config::default() })
 }
 
 #[test]
@@ -23,14 +20,8 @@ fn a_cancelled_timer_does_not_fire() {
     run(scheduler.remote(), move |worker| {
         let soon = now() + Duration::from_millis(1);
         let cancelled = sender.clone();
-        let handle = worker.add_timer(
-            soon,
-            Box::new(move |_| cancelled.send("cancelled").unwrap()),
-        );
-        worker.add_timer(
-            soon + Duration::from_millis(1),
-            Box::new(move |_| sender.send("kept").unwrap()),
-        );
+        let handle = worker.add_timer(soon, Box::new(move |_| cancelled.send("cancelled").unwrap()));
+        worker.add_timer(soon + Duration::from_millis(1), Box::new(move |_| sender.send("kept").unwrap()));
         assert!(worker.cancel_timer(handle));
         assert!(!worker.cancel_timer(handle));
     });
@@ -47,10 +38,7 @@ fn another_workers_timer_is_cancelled_by_message() {
             let never = now() + Duration::from_secs(3_600);
             // Dropping the timer drops what it captured, and so closes the channel.
             let handle = worker.add_timer(never, Box::new(move |_| sender.send(()).unwrap()));
-            worker.remote().post(
-                1,
-                Box::new(move |worker| assert!(!worker.cancel_timer(handle))),
-            );
+            worker.remote().post(1, Box::new(move |worker| assert!(!worker.cancel_timer(handle))));
         }),
     );
     let dropped = receiver.recv_timeout(crate::support::PATIENCE).unwrap_err();
@@ -74,31 +62,20 @@ fn beside_endless_full_slices_a_timer_fires_within_two_of_them() {
             // A timer for the present tick, so the next look at the clock finds it due.
             if number == 0 && due.load(Ordering::Relaxed) == u64::MAX {
                 due.store(slice, Ordering::Relaxed);
-                let (slices, due, late, sender) = (
-                    Arc::clone(&slices),
-                    Arc::clone(&due),
-                    Arc::clone(&late),
-                    sender.clone(),
-                );
+                let (slices, due, late, sender) = (Arc::clone(&slices), Arc::clone(&due), Arc::clone(&late), sender.clone());
                 let past = Instant::from_nanos(worker.now().as_nanos() - 1_000_000);
                 worker.add_timer(
                     past,
                     Box::new(move |_| {
                         let mut late = late.lock().unwrap();
-                        late.push(
-                            slices.load(Ordering::Relaxed) - due.swap(u64::MAX, Ordering::Relaxed),
-                        );
+                        late.push(slices.load(Ordering::Relaxed) - due.swap(u64::MAX, Ordering::Relaxed));
                         if late.len() == 500 {
                             sender.send(()).unwrap();
                         }
                     }),
                 );
             }
-            if stop.load(Ordering::Relaxed) == 1 {
-                After::End
-            } else {
-                After::Again
-            }
+            if stop.load(Ordering::Relaxed) == 1 { After::End } else { After::Again }
         });
         scheduler.remote().push(busy, Priority::Normal);
     }
@@ -121,11 +98,7 @@ fn an_idle_worker_is_late_by_less_than_a_millisecond_in_the_median() {
     });
     late.sort_unstable();
     // A poll in milliseconds would be late by one at the median; the tick is an eighth of it.
-    assert!(
-        late[50] < Duration::from_micros(700),
-        "median lateness {:?}",
-        late[50]
-    );
+    assert!(late[50] < Duration::from_micros(700), "median lateness {:?}", late[50]);
 }
 
 #[test]
@@ -137,10 +110,7 @@ fn virtual_time_moves_only_to_deadlines_and_needs_no_real_time() {
         sleep(Duration::from_nanos(3)).unwrap();
         now().since(before)
     });
-    assert_eq!(
-        elapsed,
-        Duration::from_secs(86_400 * 365) + Duration::from_nanos(3)
-    );
+    assert_eq!(elapsed, Duration::from_secs(86_400 * 365) + Duration::from_nanos(3));
 }
 
 #[test]
@@ -149,19 +119,9 @@ fn virtual_timers_fire_by_deadline_then_order_then_addition() {
     let (sender, receiver) = channel();
     run(scheduler.remote(), move |worker| {
         let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
-        for (millis, order, name) in [
-            (2, 5, "d"),
-            (2, 1, "b"),
-            (1, 9, "a"),
-            (2, 1, "c"),
-            (3, 0, "e"),
-        ] {
+        for (millis, order, name) in [(2, 5, "d"), (2, 1, "b"), (1, 9, "a"), (2, 1, "c"), (3, 0, "e")] {
             let sender = sender.clone();
-            worker.add_timer_ordered(
-                at(millis),
-                order,
-                Box::new(move |_| sender.send(name).unwrap()),
-            );
+            worker.add_timer_ordered(at(millis), order, Box::new(move |_| sender.send(name).unwrap()));
         }
     });
     let order: String = (0..5).map(|_| receive(&receiver)).collect();
@@ -180,11 +140,7 @@ fn virtual_time_stands_still_while_a_lane_works_and_while_it_is_held() {
         now()
     });
     assert_eq!(receive(&receiver), Instant::from_nanos(0));
-    assert_eq!(
-        run(scheduler.remote(), |_| now()),
-        Instant::from_nanos(0),
-        "the clock is held"
-    );
+    assert_eq!(run(scheduler.remote(), |_| now()), Instant::from_nanos(0), "the clock is held");
     drop(hold);
     assert_eq!(receive(&slept), Instant::from_nanos(1_000_000));
 }
@@ -196,10 +152,7 @@ fn order(seed: u64) -> Vec<u64> {
     run(scheduler.remote(), move |worker| {
         for number in 0..10 {
             let sender = sender.clone();
-            worker.push(
-                Job::once(number, move |_| sender.send(number).unwrap()),
-                Priority::Normal,
-            );
+            worker.push(Job::once(number, move |_| sender.send(number).unwrap()), Priority::Normal);
         }
     });
     (0..10).map(|_| receive(&receiver)).collect()

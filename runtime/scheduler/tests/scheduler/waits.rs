@@ -5,10 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use vega_scheduler::{
-    Instant, Lane, completion, is_killed, now, offload, offload_until, sleep, sleep_until,
-    yield_now,
-};
+use vega_scheduler::{Instant, Lane, completion, is_killed, now, offload, offload_until, sleep, sleep_until, yield_now};
 
 use crate::support::{begin, receive, run, with_workers};
 
@@ -38,13 +35,7 @@ fn a_sleep_never_ends_early() {
 #[test]
 fn a_thousand_natives_sleep_at_once_on_one_worker() {
     let scheduler = with_workers(1);
-    let sleeps: Vec<_> = (0..1_000)
-        .map(|_| {
-            begin(scheduler.remote(), |_| {
-                sleep(Duration::from_millis(20)).is_ok()
-            })
-        })
-        .collect();
+    let sleeps: Vec<_> = (0..1_000).map(|_| begin(scheduler.remote(), |_| sleep(Duration::from_millis(20)).is_ok())).collect();
     assert!(sleeps.iter().all(receive));
 }
 
@@ -63,10 +54,8 @@ fn offloaded_work_runs_on_another_thread_and_returns_its_result() {
 fn a_panic_in_offloaded_work_goes_on_in_its_caller() {
     let scheduler = with_workers(1);
     let caught = run(scheduler.remote(), |_| {
-        std::panic::catch_unwind(|| {
-            offload(Lane::Cpu, || std::panic::resume_unwind(Box::new(42_u8))).map(|(): ()| ())
-        })
-        .map_err(|payload| *payload.downcast::<u8>().unwrap())
+        std::panic::catch_unwind(|| offload(Lane::Cpu, || std::panic::resume_unwind(Box::new(42_u8))).map(|(): ()| ()))
+            .map_err(|payload| *payload.downcast::<u8>().unwrap())
     });
     assert_eq!(caught.unwrap_err(), 42);
 }
@@ -78,30 +67,16 @@ fn a_lane_that_hangs_delays_no_other_lane() {
     let hung: Vec<_> = (0..4)
         .map(|_| {
             let release = Arc::clone(&release);
-            begin(scheduler.remote(), move |_| {
-                offload(Lane::Files, move || release.wait()).is_ok()
-            })
+            begin(scheduler.remote(), move |_| offload(Lane::Files, move || release.wait()).is_ok())
         })
         .collect();
     for lane in [Lane::Dns, Lane::Database, Lane::Cpu] {
-        assert_eq!(
-            run(scheduler.remote(), move |_| offload(lane, || 1).unwrap()),
-            1,
-            "{lane:?}"
-        );
+        assert_eq!(run(scheduler.remote(), move |_| offload(lane, || 1).unwrap()), 1, "{lane:?}");
     }
     release.wait();
     assert!(hung.iter().all(receive));
-    let finished: u64 = scheduler
-        .statistics()
-        .lanes
-        .iter()
-        .map(|lane| lane.finished)
-        .sum();
-    assert!(
-        (6..=7).contains(&finished),
-        "the last call may be about to be counted, {finished}"
-    );
+    let finished: u64 = scheduler.statistics().lanes.iter().map(|lane| lane.finished).sum();
+    assert!((6..=7).contains(&finished), "the last call may be about to be counted, {finished}");
 }
 
 #[test]
@@ -109,12 +84,7 @@ fn an_offload_that_takes_too_long_is_given_up() {
     let scheduler = with_workers(1);
     let (release, wait) = completion::<()>();
     let error = run(scheduler.remote(), move |_| {
-        offload_until(
-            Lane::Dns,
-            Some(now() + Duration::from_millis(5)),
-            move || wait.wait(None),
-        )
-        .unwrap_err()
+        offload_until(Lane::Dns, Some(now() + Duration::from_millis(5)), move || wait.wait(None)).unwrap_err()
     });
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     release.complete(());
@@ -175,9 +145,7 @@ fn a_native_that_unwinds_does_not_wait() {
     struct WaitsInDrop(std::sync::mpsc::Sender<bool>);
     impl Drop for WaitsInDrop {
         fn drop(&mut self) {
-            self.0
-                .send(sleep(Duration::from_secs(60)).is_err_and(|error| is_killed(&error)))
-                .unwrap();
+            self.0.send(sleep(Duration::from_secs(60)).is_err_and(|error| is_killed(&error))).unwrap();
         }
     }
     let scheduler = with_workers(1);
@@ -186,9 +154,7 @@ fn a_native_that_unwinds_does_not_wait() {
         let _waits = WaitsInDrop(sender);
         std::panic::resume_unwind(Box::new("the native panics"));
     });
-    scheduler
-        .remote()
-        .push(job, vega_scheduler::Priority::Normal);
+    scheduler.remote().push(job, vega_scheduler::Priority::Normal);
     assert!(receive(&receiver));
     assert_eq!(run(scheduler.remote(), |_| 1), 1);
 }
@@ -197,14 +163,8 @@ fn a_native_that_unwinds_does_not_wait() {
 fn a_callback_of_the_worker_must_not_wait() {
     let scheduler = with_workers(1);
     let (sender, receiver) = channel();
-    scheduler.remote().post(
-        0,
-        Box::new(move |_| sender.send(sleep(Duration::from_secs(60))).unwrap()),
-    );
-    assert_eq!(
-        receive(&receiver).unwrap_err().kind(),
-        io::ErrorKind::Unsupported
-    );
+    scheduler.remote().post(0, Box::new(move |_| sender.send(sleep(Duration::from_secs(60))).unwrap()));
+    assert_eq!(receive(&receiver).unwrap_err().kind(), io::ErrorKind::Unsupported);
 }
 
 #[test]
