@@ -11,3 +11,4 @@ pub mod retry; // when to try again // an upper bound of what a request can cost
 pub mod history; // the rounds that a conversation is made of
 pub mod turn; // the loop of model calls and tool runs within one invocation
 pub mod provider; // the protocols of real providers
+pub mod script; // the scripted model, which needs no network

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use crate::error::{CallError, Origin};
+use crate::error::{CallError, Origin, from_event, from_response, undecodable};
 use crate::http::{Headers, HttpRequest, HttpResponse, Secret};
 use crate::message::{Request, Response};
 
@@ -134,16 +134,16 @@ impl Endpoint {
 
     /// The request as it goes over the wire. Fails before any connection where the key is missing or
     /// the base is no address.
-    pub fn encode(&self, request: &Request) -> Result<HttpRequest, CallError> {
+    pub fn encode(&self, request: &Request) -> Result<HttpRequest, Box<CallError>> {
         if !(self.base_url.starts_with("http://") || self.base_url.starts_with("https://")) {
             let text = format!("{} is `{}`, which is not an http or https address", self.base_url_variable, self.base_url);
-            return Err(CallError::provider(0, text));
+            return Err(Box::new(CallError::provider(0, text)));
         }
         let mut headers = Headers::new();
         headers.push("content-type", "application/json");
         headers.push("accept", if request.stream { "text/event-stream" } else { "application/json" });
         match (&self.credential, self.protocol) {
-            (Credential::Missing, _) => return Err(self.missing_key(&request.model)),
+            (Credential::Missing, _) => return Err(Box::new(self.missing_key(&request.model))),
             (Credential::Key(key), Protocol::Anthropic) => headers.push("x-api-key", key.expose()),
             (Credential::Key(secret) | Credential::Bearer(secret), _) => {
                 headers.push("authorization", format!("Bearer {}", secret.expose()));
@@ -162,20 +162,22 @@ impl Endpoint {
     }
 
     /// The answer to a request that was not streamed.
-    pub fn decode(&self, response: &HttpResponse, model: &str, now: SystemTime) -> Result<Response, CallError> {
+    pub fn decode(&self, response: &HttpResponse, model: &str, now: SystemTime) -> Result<Response, Box<CallError>> {
         let origin = self.origin(model);
         if response.status != 200 {
-            return Err(crate::error::from_response(response, origin, now));
+            return Err(Box::new(from_response(response, origin, now)));
         }
-        let body: Value = serde_json::from_slice(&response.body)
-            .map_err(|error| crate::error::undecodable(response, error.is_eof(), origin))?;
+        let body: Value =
+            serde_json::from_slice(&response.body).map_err(|error| Box::new(undecodable(response, error.is_eof(), origin)))?;
         let decoded = match self.protocol {
             Protocol::Anthropic => anthropic::decode(body, &response.headers),
             Protocol::OpenAi => openai::decode(body, &response.headers),
         };
-        decoded.map_err(|problem| match problem {
-            Undecoded::Error(body) => crate::error::from_event(&body, origin),
-            Undecoded::Unexpected => crate::error::undecodable(response, false, origin),
+        decoded.map_err(|problem| {
+            Box::new(match problem {
+                Undecoded::Error(body) => from_event(&body, origin),
+                Undecoded::Unexpected => undecodable(response, false, origin),
+            })
         })
     }
 

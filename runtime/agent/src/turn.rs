@@ -44,7 +44,7 @@ pub enum Event {
         lowered: bool,
     },
     /// The model did not answer, and no attempt is left.
-    Failed(CallError),
+    Failed(Box<CallError>),
     /// A tool ended.
     ToolDone {
         /// [`ToolRun::index`].
@@ -73,7 +73,7 @@ pub enum Action {
     /// The invocation has its reply. Typed ones may still be rejected.
     Finish(Reply),
     /// The invocation failed.
-    Fail(CallError),
+    Fail(Box<CallError>),
 }
 
 /// A tool to run.
@@ -205,16 +205,16 @@ impl TurnLoop {
         let text = format!("{}{}", self.paused, response.text());
         let wants_tools = response.tool_uses().next().is_some();
         match response.stop_reason {
-            StopReason::Refusal { category, explanation } => Action::Fail(refused(category, explanation)),
+            StopReason::Refusal { category, explanation } => refused(category, explanation),
             StopReason::MaxTokens | StopReason::ContextFull => {
                 self.cut(text, response.blocks.into(), response.stop_reason, response.model, wants_tools, lowered)
             }
             _ if wants_tools => match &self.reached {
-                Some(limit) => Action::Fail(turn_limit(limit, text)),
+                Some(limit) => turn_limit(limit, text),
                 None => self.run_tools(response.blocks.into()),
             },
             StopReason::PauseTurn => match &self.reached {
-                Some(limit) => Action::Fail(turn_limit(limit, text)),
+                Some(limit) => turn_limit(limit, text),
                 None => {
                     self.paused = text;
                     self.append(response.blocks.into(), [].into());
@@ -243,12 +243,12 @@ impl TurnLoop {
         if self.expectation == Expectation::Typed {
             let problem = format!("it was cut at {bound}");
             let message = format!("the answer is incomplete: {problem}");
-            return Action::Fail(CallError::new(ErrorKind::OutputInvalid { text, problem }, message));
+            return fail(ErrorKind::OutputInvalid { text, problem }, message);
         }
         if wants_tools || lowered || stop_reason == StopReason::ContextFull {
             let place = if wants_tools { " in the middle of a tool call" } else { "" };
             let message = format!("the answer was cut{place} at {bound}");
-            return Action::Fail(CallError::new(ErrorKind::Truncated { text }, message));
+            return fail(ErrorKind::Truncated { text }, message);
         }
         let warning = format!("the reply was cut at {bound}");
         self.finish(text, blocks, stop_reason, model, Some(warning))
@@ -273,7 +273,7 @@ impl TurnLoop {
     fn rejected(&mut self, blocks: Arc<[Block]>, text: String, problem: String) -> Action {
         if std::mem::replace(&mut self.repaired, true) {
             let message = format!("the answer does not have the wanted form: {problem}");
-            return Action::Fail(CallError::new(ErrorKind::OutputInvalid { text, problem }, message));
+            return fail(ErrorKind::OutputInvalid { text, problem }, message);
         }
         let complaint = format!("This answer does not fit: {problem}\nAnswer again, with the corrected JSON only.");
         if !blocks.is_empty() {
@@ -318,17 +318,22 @@ impl TurnLoop {
     }
 }
 
-fn refused(category: Option<String>, explanation: Option<String>) -> CallError {
-    let category = category.map(|word| format!(" ({word})")).unwrap_or_default();
-    let explanation = explanation.map(|text| format!(": {text}")).unwrap_or_default();
-    CallError::new(ErrorKind::Refused, format!("the provider's policy stopped the answer{category}{explanation}"))
+fn fail(kind: ErrorKind, message: String) -> Action {
+    Action::Fail(Box::new(CallError::new(kind, message)))
 }
 
-fn turn_limit(limit: &str, partial: String) -> CallError {
+fn refused(category: Option<String>, explanation: Option<String>) -> Action {
+    let category = category.map(|word| format!(" ({word})")).unwrap_or_default();
+    let explanation = explanation.map(|text| format!(": {text}")).unwrap_or_default();
+    fail(ErrorKind::Refused, format!("the provider's policy stopped the answer{category}{explanation}"))
+}
+
+fn turn_limit(limit: &str, partial: String) -> Action {
     let message = format!("the model kept calling tools beyond `{limit}`");
-    let mut error = CallError::new(ErrorKind::TurnLimit { limit: limit.to_owned(), partial: partial.clone() }, message);
+    let kind = ErrorKind::TurnLimit { limit: limit.to_owned(), partial: partial.clone() };
+    let mut error = CallError::new(kind, message);
     error.partial = Some(partial);
-    error
+    Action::Fail(Box::new(error))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn expect_reply(action: Action) -> Reply {
     }
 }
 
-fn expect_error(action: Action) -> CallError {
+fn expect_error(action: Action) -> Box<CallError> {
     match action {
         Action::Fail(error) => error,
         other => panic!("expected a failure, got {other:?}"),
@@ -253,7 +253,7 @@ fn events_that_come_too_late_change_nothing() {
     assert!(matches!(turn.on(done(9, "nobody")), Action::Wait));
     let results = results(&expect_call(turn.on(done(1, "second"))));
     assert_eq!(results.iter().map(|result| result.1.as_str()).collect::<Vec<_>>(), ["first", "second"]);
-    let failure = CallError::new(ErrorKind::Overloaded, "busy");
+    let failure = Box::new(CallError::new(ErrorKind::Overloaded, "busy"));
     assert_eq!(expect_error(turn.on(Event::Failed(failure.clone()))), failure);
     assert!(matches!(turn.on(says("late")), Action::Wait));
 }
