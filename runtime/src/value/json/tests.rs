@@ -303,7 +303,6 @@ proptest! {
     #[test]
     fn durations_and_amounts_read_back(number in any::<i64>()) {
         let mut text = String::new();
-        // Text has whole units below: a duration is exact to the nanosecond, money to the pico-dollar.
         print::write_duration(number, &mut text);
         prop_assert_eq!(parse_duration(&text), Some(number));
         text.clear();

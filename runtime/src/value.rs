@@ -380,38 +380,38 @@ impl Value {
             Tag::Function => View::Function(FunctionId(self.int_bits() as u32)),
             Tag::Process => View::Process(self.int_bits() as u64),
             Tag::Frame => View::Frame(self.frame_bits()),
-            // SAFETY (all below): the tag says which handle the payload is.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Str => View::Str(unsafe { self.handle_unchecked() }),
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Bytes => View::Bytes(unsafe { self.handle_unchecked() }),
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Array => View::Array(unsafe { self.handle_unchecked() }),
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Map => View::Map(unsafe { self.handle_unchecked() }),
             Tag::Struct => {
-                // SAFETY: see above.
+                // SAFETY: the tag says which handle the payload is.
                 let record: &Record = unsafe { self.handle_unchecked() };
                 View::Struct(StructId(record.definition()), record)
             }
             Tag::Enum => {
-                // SAFETY: see above.
+                // SAFETY: the tag says which handle the payload is.
                 let record: &Record = unsafe { self.handle_unchecked() };
                 View::Enum(EnumId(record.definition()), record.variant(), record)
             }
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Tuple => View::Tuple(unsafe { self.handle_unchecked() }),
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Range => View::Range(unsafe { self.handle_unchecked() }),
             Tag::Closure => {
-                // SAFETY: see above.
+                // SAFETY: the tag says which handle the payload is.
                 let record: &Record = unsafe { self.handle_unchecked() };
                 View::Closure(FunctionId(record.definition()), record)
             }
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Error => View::Error(unsafe { self.handle_unchecked() }),
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Handle => View::Handle(unsafe { self.handle_unchecked() }),
-            // SAFETY: see above.
+            // SAFETY: the tag says which handle the payload is.
             Tag::Secret => View::Secret(unsafe { self.handle_unchecked() }),
         }
     }
@@ -475,7 +475,7 @@ impl Value {
         self.as_str().map(Str::as_str)
     }
 
-    /// The array or the text's or map's … handle in place, for changing it: see the variants below.
+    /// The array's handle, for changing it.
     #[inline]
     pub fn as_array_mut(&mut self) -> Option<&mut Array> {
         // SAFETY: the tag is checked.
