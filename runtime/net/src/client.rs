@@ -20,7 +20,7 @@ pub use crate::resolver::{Lookup, SystemLookup};
 /// Buffer of each direction of a connection, in bytes, while it is in use.
 const BUFFER_BYTES: usize = 4 << 10;
 /// Connections kept open without a request.
-const IDLE_CONNECTIONS_MAX: usize = 256;
+const IDLE_CONNECTIONS_MAX: usize = 100;
 /// How long a connection is kept open without a request.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 

@@ -444,8 +444,8 @@ fn read_more(wire: &mut dyn Wire, bytes: &mut Vec<u8>) -> io::Result<bool> {
     }
 }
 
-/// What the server's scheduler runs: one boxed function a connection.
-pub(crate) struct Connections;
+/// A host for jobs that are boxed functions: what the server runs, one a connection.
+pub struct Connections;
 
 impl Host for Connections {
     type Job = Box<Box<dyn FnOnce() + Send>>;
