@@ -23,3 +23,5 @@ pub mod limits; // every bound, with its default
 #[cfg(not(loom))]
 pub mod output; // where text goes
 pub mod process; // one isolated computation
+#[cfg(not(loom))]
+pub mod vm; // runs the instructions of one process

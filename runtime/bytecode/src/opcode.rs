@@ -9,9 +9,8 @@
 //! Where the result of an instruction is also an operand, it is computed first, then the old content is released.
 //!
 //! Operands in the table say what an instruction does to a slot:
-//! `ScalarOut` writes a scalar and does not look at the old content, which must not be a heap value; `ValueOut` releases the old content; `In` reads and leaves
-//! (copying a heap value counts it); `Take` moves out and leaves null; `Change` works on the slot's value in place, copying shared
-//! storage first.
+//! `ScalarOut` writes a scalar, `ValueOut` any value, and both release the old content; `In` reads and leaves (copying a heap value
+//! counts it); `Take` moves out and leaves null; `Change` works on the slot's value in place, copying shared storage first.
 //!
 //! A call's **window** starts at register `a` and lies above all live registers: `a` itself is for the frame header and receives
 //! the result, `a+1…` are the arguments, which the callee owns. `a+1` is the callee's `r0`. A callee with
@@ -20,7 +19,7 @@
 /// What one operand field means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operand {
-    /// Register that receives a scalar; old content is overwritten unseen.
+    /// Register that receives a scalar; old content is released.
     ScalarOut,
     /// Register that receives any value; old content is released.
     ValueOut,
@@ -323,8 +322,8 @@ opcodes! {
     MakeError = 0x87, "error", [_ Window Kind Count];
     /// `a` = whether the error in `b` is of kind `c` or below it.
     ErrorIs = 0x88, "is.err", [_ ScalarOut In Kind];
-    /// `a` = payload value `c` of the error in `b`, or null.
-    ErrorPayload = 0x89, "payload", [_ ValueOut In Immediate];
+    /// `a` = payload value number `x` of the error in `b` as a handler of kind `c` sees it, or null.
+    ErrorPayload = 0x89, "payload", [Immediate ValueOut In Kind];
 
     // Supervision and processes: 0x90–0x9F.
     /// Spawns under supervision, as spawn description `b` says, with the window at `a`; `a` becomes the handle.

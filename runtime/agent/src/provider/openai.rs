@@ -69,8 +69,7 @@ pub fn arguments(value: Option<&Value>) -> Value {
     }
 }
 
-/// The stop reason; a refusal's text wins over the word.
-pub fn stop_reason(word: Option<&Value>, refusal: Option<String>) -> StopReason {
+fn stop_reason(word: Option<&Value>, refusal: Option<String>) -> StopReason {
     if refusal.is_some() {
         return StopReason::Refusal { category: None, explanation: refusal };
     }

@@ -235,7 +235,10 @@ impl Place<'_> {
                 let path = &module.paths[at.bc() as usize];
                 let dynamic = path.steps.iter().filter(|step| **step == PathStep::Index).count();
                 let last = usize::from(path.registers) + dynamic;
-                self.register(u32::try_from(last).unwrap_or(u32::MAX))
+                self.register(u32::try_from(last).unwrap_or(u32::MAX))?;
+                let inside = (usize::from(path.registers)..=last).contains(&at.a().into());
+                ensure!(!inside, "r{} holds both the variable and a step of the path", at.a());
+                Ok(())
             }
             Opcode::Call => {
                 let target = &module.functions[at.bc() as usize];

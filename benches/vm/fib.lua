@@ -1,0 +1,10 @@
+-- The same as fib.vega: recursive calls and small integers.
+local function fib(n)
+  if n < 2 then return n end
+  return fib(n - 1) + fib(n - 2)
+end
+
+local start = os.clock()
+local result = fib(32)
+io.stderr:write(string.format("cpu %.0f ms\n", (os.clock() - start) * 1000))
+print(result)

@@ -1,0 +1,599 @@
+//! The loop over instructions.
+//!
+//! Position, registers and reductions are local variables here; they are written back before anything that may look at the machine.
+//! Scalars are computed in place, everything that follows a pointer is done by `operate` and `place`, everything that touches the
+//! world by the host.
+//!
+//! Why the raw pointers are sound: `vega_bytecode::verify` has proven that every register operand is below its function's number of
+//! registers, that windows lie within the frame, that jumps land in the code and that the code does not run off its end; calls make
+//! sure that the stack has room for the frame they begin. So `ip` points at an instruction of the running function and every register
+//! that an instruction names is a slot of the stack, which always holds a value.
+
+use vega_bytecode::{Instruction, Opcode, kinds};
+
+use super::host::{Host, Wake};
+use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NO_RESULT, callable, header, return_address};
+use super::operate;
+use super::place;
+use super::program::{LoadedFunction, LoadedProgram};
+use super::unwind::Flow;
+use crate::error::Error;
+use crate::native::{Input, NativeResult};
+use crate::value::{Value, heap};
+
+/// Arguments of a host call that fit the native stack without an allocation.
+const ARGUMENTS_INLINE: usize = 6;
+
+/// Why the loop over instructions was left.
+enum Stop {
+    /// Something that [`Machine::settle`] goes on with; the position is written back.
+    Flow(Flow),
+    /// An error of the instruction under way.
+    Raise(Error),
+    /// The reductions are spent.
+    Preempt,
+    /// A function returned to an address that is no code.
+    Returned(*const Instruction, Value),
+}
+
+impl Machine {
+    /// Runs until the machine stops, for at most so many reductions. What is left of them is written back.
+    pub fn run<H: Host>(&mut self, program: &LoadedProgram, host: &mut H, reductions: &mut u32) -> Exit {
+        self.left = *reductions;
+        self.depth_max = program.limits().call_depth;
+        let flow = match std::mem::replace(&mut self.at, At::Code) {
+            At::Code => Flow::Continue,
+            At::Start => Flow::Step(Input::Start),
+            At::Resumed => Flow::Step(Input::Resumed),
+            At::Receive(port, deadline) => match host.next_input(port, deadline) {
+                Some(input) => Flow::Step(input),
+                None => {
+                    self.at = At::Receive(port, deadline);
+                    Flow::Stop(Exit::Waiting)
+                }
+            },
+            At::Over => {
+                self.at = At::Over;
+                Flow::Stop(Exit::Done(Value::NULL))
+            }
+        };
+        let exit = match self.settle(program, host, flow) {
+            Some(exit) => exit,
+            None => self.interpret(program, host),
+        };
+        *reductions = self.left;
+        exit
+    }
+
+    /// Runs instructions from the machine's position on.
+    fn interpret<H: Host>(&mut self, program: &LoadedProgram, host: &mut H) -> Exit {
+        loop {
+            let flow = match self.instructions(program, host) {
+                Stop::Flow(flow) => flow,
+                Stop::Raise(error) => Flow::Raise(error),
+                Stop::Preempt => return Exit::Preempted,
+                Stop::Returned(back, value) => self.returned(back, value),
+            };
+            if let Some(exit) = self.settle(program, host, flow) {
+                return exit;
+            }
+            if heap::over_limit() {
+                return Exit::Limit(self.heap_limit(program));
+            }
+        }
+    }
+
+    fn heap_limit(&mut self, program: &LoadedProgram) -> Error {
+        let mut error = Error::new(kinds::LIMIT_REACHED, "heap");
+        error.record_trace(|| self.trace(program));
+        self.at = At::Over;
+        error
+    }
+
+    fn instructions<H: Host>(&mut self, program: &LoadedProgram, host: &mut H) -> Stop {
+        let functions: *const LoadedFunction = program.functions().as_ptr();
+        let mut ip = self.ip;
+        let mut base = self.slot(self.base);
+        let mut left = self.left;
+
+        /// The address of a register.
+        macro_rules! register {
+            ($number:expr) => {
+                base.wrapping_add($number as usize)
+            };
+        }
+        /// The value of a register.
+        macro_rules! read {
+            ($number:expr) => {
+                // SAFETY: see the module's text: the slot holds a value; the reference ends with the expression.
+                unsafe { &*register!($number) }
+            };
+        }
+        macro_rules! int {
+            ($number:expr) => {
+                read!($number).int_bits()
+            };
+        }
+        macro_rules! float {
+            ($number:expr) => {
+                read!($number).float_bits()
+            };
+        }
+        /// Writes a register and releases its old content. For scalars the release is one comparison that never holds; measured, it costs
+        /// nothing, and so no program can lose memory.
+        macro_rules! assign {
+            ($number:expr, $value:expr) => {{
+                let value: Value = $value;
+                // SAFETY: see the module's text: the slot holds a value, which this drops.
+                unsafe { *register!($number) = value }
+            }};
+        }
+        macro_rules! write_back {
+            () => {{
+                self.ip = ip;
+                self.base = self.number(base);
+                self.left = left;
+            }};
+        }
+        macro_rules! stop {
+            ($stop:expr) => {{
+                let stop = $stop;
+                write_back!();
+                return stop;
+            }};
+        }
+        macro_rules! raise {
+            ($error:expr) => {
+                stop!(Stop::Raise($error))
+            };
+        }
+        /// Goes where the instruction says. A backward jump costs a reduction.
+        macro_rules! jump {
+            ($at:expr) => {{
+                let offset = $at.offset();
+                // SAFETY: the target lies in the code.
+                ip = unsafe { ip.offset(offset as isize) };
+                if offset < 0 {
+                    if left == 0 {
+                        stop!(Stop::Preempt);
+                    }
+                    left -= 1;
+                }
+            }};
+        }
+        macro_rules! jump_if {
+            ($at:expr, $condition:expr) => {
+                if $condition {
+                    jump!($at);
+                }
+            };
+        }
+        macro_rules! checked {
+            ($at:expr, $method:ident, $what:literal) => {{
+                let (result, overflowed) = int!($at.b()).$method(int!($at.c()));
+                if overflowed {
+                    raise!(operate::overflow(concat!("int ", $what)));
+                }
+                assign!($at.a(), Value::int(result));
+            }};
+        }
+        /// Goes on after a step that may have moved the stack or changed the position.
+        macro_rules! go_on {
+            ($flow:expr) => {
+                match $flow {
+                    Flow::Continue if !heap::over_limit() => {
+                        ip = self.ip;
+                        base = self.slot(self.base);
+                        left = self.left;
+                    }
+                    flow => return Stop::Flow(flow),
+                }
+            };
+        }
+        macro_rules! returns {
+            ($at:expr, $result:expr) => {{
+                let result: Value = $result;
+                // SAFETY: the header of a frame lies below its registers.
+                let slot = unsafe { base.sub(1) };
+                if $at.x() != 0 {
+                    // SAFETY: as above; value registers were verified to lie in the frame.
+                    unsafe { release_values(program, (*slot).frame_bits().function, base) };
+                }
+                // SAFETY: as above.
+                let back = return_address(unsafe { &*slot });
+                // SAFETY: as above. The header owns nothing, so it is overwritten unseen.
+                unsafe { slot.write(Value::NULL) };
+                if back == BOTTOM || back == FROM_NATIVE {
+                    stop!(Stop::Returned(back, result));
+                }
+                // SAFETY: as above.
+                unsafe { slot.write(result) };
+                ip = back;
+                // SAFETY: other addresses in headers are those after a call instruction, whose window was this slot.
+                base = unsafe { slot.sub((*ip.sub(1)).a() as usize) };
+                self.depth -= 1;
+            }};
+        }
+
+        loop {
+            // SAFETY: see the module's text: `ip` points at an instruction, and its number is one of the table's.
+            let (at, op) = unsafe {
+                let at = *ip;
+                ip = ip.add(1);
+                (at, std::mem::transmute::<u8, Opcode>(at.byte()))
+            };
+            match op {
+                Opcode::LoadNull => assign!(at.a(), Value::NULL),
+                Opcode::LoadBool => assign!(at.a(), Value::bool(at.b() != 0)),
+                Opcode::LoadInt => assign!(at.a(), Value::int(at.bc_signed().into())),
+                Opcode::LoadScalar => assign!(at.a(), program.constant(at.bc())),
+                Opcode::LoadConstant => assign!(at.a(), program.constant(at.bc())),
+                // A heap value cannot be copied as bits: where a hostile program asks for it, it is counted.
+                Opcode::MoveScalar => assign!(at.a(), read!(at.b()).clone()),
+                Opcode::Copy => assign!(at.a(), read!(at.b()).clone()),
+                Opcode::Move => {
+                    // SAFETY: see the module's text.
+                    let value = unsafe { (*register!(at.b())).take() };
+                    assign!(at.a(), value);
+                }
+                Opcode::Drop => assign!(at.a(), Value::NULL),
+
+                Opcode::AddInt => checked!(at, overflowing_add, "addition"),
+                Opcode::SubInt => checked!(at, overflowing_sub, "subtraction"),
+                Opcode::MulInt => checked!(at, overflowing_mul, "multiplication"),
+                Opcode::DivInt | Opcode::RemInt => match operate::divide(op, int!(at.b()), int!(at.c())) {
+                    Ok(result) => assign!(at.a(), Value::int(result)),
+                    Err(error) => raise!(error),
+                },
+                Opcode::AddIntImmediate => {
+                    let (result, overflowed) = int!(at.b()).overflowing_add((at.c() as i16).into());
+                    if overflowed {
+                        raise!(operate::overflow("int addition"));
+                    }
+                    assign!(at.a(), Value::int(result));
+                }
+                Opcode::NegInt => {
+                    let (result, overflowed) = int!(at.b()).overflowing_neg();
+                    if overflowed {
+                        raise!(operate::overflow("int negation"));
+                    }
+                    assign!(at.a(), Value::int(result));
+                }
+                Opcode::AndInt => assign!(at.a(), Value::int(int!(at.b()) & int!(at.c()))),
+                Opcode::OrInt => assign!(at.a(), Value::int(int!(at.b()) | int!(at.c()))),
+                Opcode::XorInt => assign!(at.a(), Value::int(int!(at.b()) ^ int!(at.c()))),
+                Opcode::ShlInt | Opcode::ShrInt => {
+                    let places = int!(at.c());
+                    if !(0..64).contains(&places) {
+                        raise!(operate::overflow("shift"));
+                    }
+                    let number = int!(at.b());
+                    assign!(at.a(), Value::int(if op == Opcode::ShlInt { number << places } else { number >> places }));
+                }
+
+                Opcode::AddFloat => assign!(at.a(), Value::float(float!(at.b()) + float!(at.c()))),
+                Opcode::SubFloat => assign!(at.a(), Value::float(float!(at.b()) - float!(at.c()))),
+                Opcode::MulFloat => assign!(at.a(), Value::float(float!(at.b()) * float!(at.c()))),
+                Opcode::DivFloat => assign!(at.a(), Value::float(float!(at.b()) / float!(at.c()))),
+                Opcode::RemFloat => assign!(at.a(), Value::float(float!(at.b()) % float!(at.c()))),
+                Opcode::NegFloat => assign!(at.a(), Value::float(-float!(at.b()))),
+                Opcode::IntToFloat => assign!(at.a(), Value::float(int!(at.b()) as f64)),
+                Opcode::FloatToInt => match operate::float_to_int(float!(at.b())) {
+                    Ok(result) => assign!(at.a(), Value::int(result)),
+                    Err(error) => raise!(error),
+                },
+                Opcode::Not => assign!(at.a(), Value::bool(!read!(at.b()).bool_bits())),
+                Opcode::Arith => match operate::arith(at.x(), read!(at.b()), read!(at.c())) {
+                    Ok(result) => assign!(at.a(), result),
+                    Err(error) => raise!(error),
+                },
+
+                Opcode::EqInt => assign!(at.a(), Value::bool(int!(at.b()) == int!(at.c()))),
+                Opcode::LtInt => assign!(at.a(), Value::bool(int!(at.b()) < int!(at.c()))),
+                Opcode::LeInt => assign!(at.a(), Value::bool(int!(at.b()) <= int!(at.c()))),
+                Opcode::EqFloat => assign!(at.a(), Value::bool(float!(at.b()) == float!(at.c()))),
+                Opcode::LtFloat => assign!(at.a(), Value::bool(float!(at.b()) < float!(at.c()))),
+                Opcode::LeFloat => assign!(at.a(), Value::bool(float!(at.b()) <= float!(at.c()))),
+
+                Opcode::Jump => jump!(at),
+                Opcode::JumpIf => jump_if!(at, read!(at.a()).bool_bits()),
+                Opcode::JumpIfNot => jump_if!(at, !read!(at.a()).bool_bits()),
+                Opcode::JumpIfNull => jump_if!(at, read!(at.a()).is_null()),
+                Opcode::JumpIfNotNull => jump_if!(at, !read!(at.a()).is_null()),
+                Opcode::JumpIfLtInt => jump_if!(at, int!(at.a()) < int!(at.b())),
+                Opcode::JumpIfLeInt => jump_if!(at, int!(at.a()) <= int!(at.b())),
+                Opcode::JumpIfEqInt => jump_if!(at, int!(at.a()) == int!(at.b())),
+                Opcode::JumpIfNeInt => jump_if!(at, int!(at.a()) != int!(at.b())),
+                Opcode::JumpIfLtImmediate => jump_if!(at, int!(at.a()) < i64::from(at.b() as i16)),
+                Opcode::JumpIfGeImmediate => jump_if!(at, int!(at.a()) >= i64::from(at.b() as i16)),
+                Opcode::JumpIfEqImmediate => jump_if!(at, int!(at.a()) == i64::from(at.b() as i16)),
+                Opcode::JumpIfNeImmediate => jump_if!(at, int!(at.a()) != i64::from(at.b() as i16)),
+                Opcode::ForInt => {
+                    // Below an int, so it cannot overflow in a compiled program; in any other it wraps.
+                    let next = int!(at.a()).wrapping_add(1);
+                    assign!(at.a(), Value::int(next));
+                    jump_if!(at, next < int!(at.b()));
+                }
+                // SAFETY: verify has checked the registers, `b + 1` included, and that none is the element's.
+                Opcode::IterNext => match unsafe { operate::next_element(base, at.a(), at.b(), program) } {
+                    Ok(true) => {}
+                    Ok(false) => jump!(at),
+                    Err(error) => raise!(error),
+                },
+
+                Opcode::Eq
+                | Opcode::Lt
+                | Opcode::Le
+                | Opcode::Contains
+                | Opcode::Concat
+                | Opcode::Append
+                | Opcode::ToText
+                | Opcode::Format
+                | Opcode::JoinText
+                | Opcode::MakeArray
+                | Opcode::MakeMap
+                | Opcode::MakeTuple
+                | Opcode::MakeStruct
+                | Opcode::MakeEnum
+                | Opcode::MakeRange
+                | Opcode::MakeClosure
+                | Opcode::Push
+                | Opcode::Index
+                | Opcode::SetIndex
+                | Opcode::Field
+                | Opcode::SetField
+                | Opcode::Slice
+                | Opcode::Len
+                | Opcode::Variant
+                | Opcode::IsType
+                | Opcode::Narrow
+                | Opcode::MakeError
+                | Opcode::ErrorIs
+                | Opcode::ErrorPayload => {
+                    // SAFETY: verify has checked the registers, runs and windows of the instruction.
+                    if let Err(error) = unsafe { operate::execute(op, at, base, program) } {
+                        raise!(error);
+                    }
+                    if heap::over_limit() {
+                        stop!(Stop::Flow(Flow::Continue));
+                    }
+                }
+                Opcode::PathGet | Opcode::PathSet | Opcode::PathTake | Opcode::PathPush => {
+                    // SAFETY: verify has checked the path's registers, and that the place's root is none of them.
+                    if let Err(error) = unsafe { place::execute(op, at, base, program) } {
+                        raise!(error);
+                    }
+                    if heap::over_limit() {
+                        stop!(Stop::Flow(Flow::Continue));
+                    }
+                }
+
+                Opcode::Call => {
+                    // SAFETY: verify has checked the function's number; the window lies in the frame.
+                    let (target, window) = unsafe { (&*functions.add(at.bc() as usize), register!(at.a())) };
+                    if left == 0 {
+                        // SAFETY: back to this very instruction.
+                        ip = unsafe { ip.sub(1) };
+                        stop!(Stop::Preempt);
+                    }
+                    left -= 1;
+                    let room = self.stack.end() as usize - window as usize;
+                    if room < target.frame_bytes || self.depth >= self.depth_max {
+                        write_back!();
+                        let number = self.number(window);
+                        if let Err(error) = self.make_room(program, number + 1, target.registers) {
+                            raise!(error);
+                        }
+                        base = self.slot(self.base);
+                    }
+                    let window = register!(at.a());
+                    // SAFETY: the window lies in the frame; the slot holds a value, which this drops.
+                    unsafe { *window = header(at.bc(), ip) };
+                    // SAFETY: the stack has room for the frame, which begins after the header.
+                    base = unsafe { window.add(1) };
+                    ip = target.code();
+                    self.depth += 1;
+                }
+                Opcode::CallClosure => {
+                    write_back!();
+                    let called = self.call_closure(program, at);
+                    if let Err(error) = called {
+                        raise!(error);
+                    }
+                    ip = self.ip;
+                    base = self.slot(self.base);
+                    left = left.saturating_sub(1);
+                }
+                Opcode::CallNative => {
+                    left = left.saturating_sub(1);
+                    write_back!();
+                    go_on!(self.call_native(program, host, at));
+                }
+                Opcode::Return => {
+                    // SAFETY: see the module's text.
+                    returns!(at, unsafe { (*register!(at.a())).take() })
+                }
+                // A heap value cannot be returned as bits: where a hostile program asks for it, it is counted.
+                Opcode::ReturnScalar => returns!(at, read!(at.a()).clone()),
+                Opcode::ReturnNull => returns!(at, Value::NULL),
+                Opcode::Throw => {
+                    // SAFETY: see the module's text.
+                    let thrown = unsafe { (*register!(at.a())).take() };
+                    match thrown.as_error() {
+                        Some(error) => raise!(error.clone()),
+                        // What a cleanup catches of an exit is null; throwing it on goes on with the exit.
+                        None if thrown.is_null() && self.ending.is_some() => stop!(Stop::Flow(Flow::Leave)),
+                        None => raise!(operate::mismatch("an error", &thrown, program)),
+                    }
+                }
+
+                Opcode::SpawnSupervised | Opcode::Spawn => {
+                    write_back!();
+                    let count = program.module().spawns[at.b() as usize].window_values();
+                    go_on!(self.ask_host(at.a(), count, |machine, values| host.spawn(machine, at.b().into(), values)));
+                }
+                Opcode::Ask => {
+                    write_back!();
+                    let count = program.module().asks[at.b() as usize].window_values();
+                    go_on!(self.ask_host(at.a(), count, |machine, values| host.ask(machine, at.b().into(), values)));
+                }
+                Opcode::Await => {
+                    write_back!();
+                    let value = read!(at.b()).clone();
+                    let answer = host.await_value(self, &value);
+                    let result = self.base + u32::from(at.a());
+                    go_on!(self.answered(answer, result));
+                }
+                Opcode::JoinRound => {
+                    write_back!();
+                    if let Err(error) = host.join_round(self, at.bc()) {
+                        raise!(error);
+                    }
+                }
+                Opcode::Send => {
+                    write_back!();
+                    let (target, message) = (read!(at.a()).clone(), read!(at.b()).clone());
+                    let wait = (at.x() != 0).then(|| int!(at.c()));
+                    let answer = host.send(self, &target, &message, wait);
+                    go_on!(self.answered(answer, NO_RESULT));
+                }
+                Opcode::Link => {
+                    write_back!();
+                    let target = read!(at.a()).clone();
+                    if let Err(error) = host.link(&target) {
+                        raise!(error);
+                    }
+                }
+                Opcode::Monitor => {
+                    write_back!();
+                    let target = read!(at.b()).clone();
+                    match host.monitor(&target) {
+                        Ok(monitor) => assign!(at.a(), monitor),
+                        Err(error) => raise!(error),
+                    }
+                }
+                Opcode::Exit => {
+                    self.ending = Some(Box::new(read!(at.a()).clone()));
+                    stop!(Stop::Flow(Flow::Leave));
+                }
+                Opcode::SelfProcess => assign!(at.a(), host.self_process()),
+                Opcode::ReceivePeek => match host.receive_peek() {
+                    Some(message) => {
+                        assign!(at.a(), message);
+                        if heap::over_limit() {
+                            stop!(Stop::Flow(Flow::Continue));
+                        }
+                    }
+                    None => jump!(at),
+                },
+                Opcode::ReceiveAccept => host.receive_accept(),
+                Opcode::ReceiveSkip => {
+                    host.receive_skip();
+                    jump!(at);
+                }
+                Opcode::ReceiveWait => {
+                    let timeout = (at.b() != 0).then(|| int!(at.a()));
+                    match host.receive_wait(timeout) {
+                        Wake::Mail => jump!(at),
+                        Wake::TimedOut => {}
+                        Wake::Wait => {
+                            // Asks again when there is mail, or the time is over.
+                            // SAFETY: back to this very instruction.
+                            ip = unsafe { ip.sub(1) };
+                            stop!(Stop::Flow(Flow::Stop(Exit::Waiting)));
+                        }
+                    }
+                }
+
+                Opcode::SendStream
+                | Opcode::StreamNext
+                | Opcode::StreamDone
+                | Opcode::BudgetEnter
+                | Opcode::BudgetExit
+                | Opcode::BudgetCheck
+                | Opcode::BudgetReserve
+                | Opcode::ParBegin
+                | Opcode::ParSpawn
+                | Opcode::ParJoin => unreachable!("verify refuses `{}`", op.mnemonic()),
+            }
+        }
+    }
+
+    /// Begins the frame of a closure whose window is at `a`, with `c` arguments.
+    fn call_closure(&mut self, program: &LoadedProgram, at: Instruction) -> Result<(), Error> {
+        // A copy, since making room may move the register that holds it; it is counted, not copied.
+        // SAFETY: verify has checked the register.
+        let closure = unsafe { (*self.slot(self.base + u32::from(at.b()))).clone() };
+        let arguments = u32::from(at.c());
+        let (function, captures) = callable(program, &closure, arguments as usize)?;
+        let target = program.function(function);
+        let first = self.base + u32::from(at.a()) + 1;
+        self.make_room(program, first, target.registers)?;
+        // SAFETY: the window lies in the frame, and the stack has room for the target's registers, which hold the arguments already
+        // and take the captures after them.
+        unsafe {
+            *self.slot(first - 1) = header(function, self.ip);
+            for (index, capture) in captures.iter().enumerate() {
+                *self.slot(first + arguments + index as u32) = capture.clone();
+            }
+        }
+        self.base = first;
+        self.ip = target.code();
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Calls a native with the window at `a` and `c` arguments.
+    fn call_native<H: Host>(&mut self, program: &LoadedProgram, host: &mut H, at: Instruction) -> Flow {
+        let changes_self = program.module().natives[at.b() as usize].changes_self;
+        let window = self.base + u32::from(at.a());
+        let mut changed = Value::NULL;
+        let answer = self.with_window(at.a(), at.c().into(), |machine, arguments| {
+            let answer = host.native(machine, at.b().into(), arguments);
+            if changes_self {
+                changed = arguments[0].take();
+            }
+            answer
+        });
+        if changes_self {
+            // SAFETY: verify has checked that the native takes an argument and that the window lies in the frame.
+            unsafe { *self.slot(window + 1) = changed };
+        }
+        self.answered(answer, window)
+    }
+
+    /// Asks the host something with the values of the window at `a`, and puts the answer there.
+    fn ask_host(&mut self, a: u16, count: usize, ask: impl FnOnce(&Machine, &mut [Value]) -> NativeResult) -> Flow {
+        let answer = self.with_window(a, count, ask);
+        self.answered(answer, self.base + u32::from(a))
+    }
+
+    /// Moves the values of a window out to the native stack, where they stay while the host works.
+    fn with_window(&self, a: u16, count: usize, work: impl FnOnce(&Machine, &mut [Value]) -> NativeResult) -> NativeResult {
+        let first = self.slot(self.base + u32::from(a) + 1);
+        // SAFETY: verify has checked that the window lies in the frame.
+        let take = |index: usize| unsafe { (*first.add(index)).take() };
+        if count <= ARGUMENTS_INLINE {
+            let mut values = [const { Value::NULL }; ARGUMENTS_INLINE];
+            for (index, value) in values[..count].iter_mut().enumerate() {
+                *value = take(index);
+            }
+            work(self, &mut values[..count])
+        } else {
+            let mut values: Vec<Value> = (0..count).map(take).collect();
+            work(self, &mut values)
+        }
+    }
+}
+
+/// Releases the value registers of a frame.
+///
+/// # Safety
+/// `base` is the first register of a frame of the function.
+#[inline(never)]
+unsafe fn release_values(program: &LoadedProgram, function: u32, base: *mut Value) {
+    for &register in &program.function(function).value_registers {
+        // SAFETY: verify has checked that the register lies in the frame; every slot holds a value.
+        unsafe { *base.add(register as usize) = Value::NULL };
+    }
+}

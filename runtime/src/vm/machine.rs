@@ -1,0 +1,234 @@
+//! One process's registers, frames and position.
+//!
+//! # Frames
+//!
+//! The header of a frame is the slot below its registers: the number of its function, and the address at which its caller goes on.
+//! The caller's registers begin as far below as the caller's instruction says whose window was called. Two addresses mean something
+//! else: [`BOTTOM`], under the first frame, and [`FROM_NATIVE`], under a frame that a native frame called.
+//!
+//! A native frame is a state of Rust in [`Machine::natives`]; it remembers where the code that called it goes on.
+//!
+//! Invariant: while a machine does not run, `ip` and `base` are those of its topmost Vega frame, and `at` says what comes next.
+
+use std::ptr;
+
+use vega_bytecode::{FunctionId, Instruction};
+use vega_scheduler::Instant;
+
+use super::program::{LoadedFunction, LoadedProgram};
+use super::stack::Stack;
+use crate::error::Error;
+use crate::native::{Callee, PortId, Resumable};
+use crate::value::{Frame, Value, View};
+
+/// Returning to this address ends the machine.
+pub(crate) const BOTTOM: *const Instruction = ptr::null();
+/// Returning to this address gives the result to the topmost native frame.
+pub(crate) const FROM_NATIVE: *const Instruction = ptr::without_provenance(8);
+
+/// Why a machine stopped running.
+#[derive(Debug)]
+pub enum Exit {
+    /// Its reductions are spent, or a native asked for a pause. It wants to run again.
+    Preempted,
+    /// It waits for what the host was told. It is run again when that is there.
+    Waiting,
+    /// Its first function returned.
+    Done(Value),
+    /// An error that nothing caught.
+    Failed(Error),
+    /// It ended itself, with this reason.
+    Ended(Value),
+    /// It holds more memory than it may. Nothing can catch this.
+    Limit(Error),
+}
+
+/// What a machine does when it is run.
+pub(crate) enum At {
+    /// Goes on with its instructions.
+    Code,
+    /// Steps its topmost native frame for the first time.
+    Start,
+    /// Steps its topmost native frame after a pause.
+    Resumed,
+    /// Asks what arrived for its topmost native frame.
+    Receive(PortId, Option<Instant>),
+    /// It has ended.
+    Over,
+}
+
+/// The state of a native that works in steps, and where the code goes on that called it.
+pub(crate) struct NativeFrame {
+    /// Where its result goes: a slot's number, or [`NO_RESULT`].
+    pub(crate) result: u32,
+    /// First register of the caller's frame, as a slot's number.
+    pub(crate) base: u32,
+    /// Where the caller goes on; [`BOTTOM`] where there is none.
+    pub(crate) ip: *const Instruction,
+    /// Calls below the caller's frame.
+    pub(crate) depth: u32,
+    /// Whether a Vega frame that it called is above it.
+    pub(crate) calling: bool,
+    /// The state. Absent while it is being stepped.
+    pub(crate) state: Option<Box<dyn Resumable>>,
+}
+
+/// The result of the native is not wanted.
+pub(crate) const NO_RESULT: u32 = u32::MAX;
+
+/// One process's registers, frames and position.
+pub struct Machine {
+    pub(crate) stack: Stack,
+    /// The next instruction.
+    pub(crate) ip: *const Instruction,
+    /// First register of the topmost Vega frame, as a slot's number.
+    pub(crate) base: u32,
+    /// Vega calls under one another.
+    pub(crate) depth: u32,
+    /// Most calls under one another: the program's limit.
+    pub(crate) depth_max: u32,
+    /// Reductions left in this turn.
+    pub(crate) left: u32,
+    pub(crate) natives: Vec<NativeFrame>,
+    /// The reason with which the process is ending itself.
+    pub(crate) ending: Option<Box<Value>>,
+    pub(crate) at: At,
+}
+
+impl Machine {
+    /// A machine that calls `function` with `arguments`, of which there must be as many as it takes, captures included.
+    pub fn new(program: &LoadedProgram, function: FunctionId, arguments: impl ExactSizeIterator<Item = Value>) -> Self {
+        let target = program.function(function.0);
+        assert_eq!(target.arguments as usize, arguments.len(), "the caller passes what the function takes");
+        let mut machine = Self::empty(target.registers + 1);
+        machine.base = 1;
+        machine.enter(function.0, target, 1, BOTTOM, arguments);
+        machine
+    }
+
+    /// A machine that calls the function value `closure` with `arguments`; the error where that is no function or takes others.
+    pub fn closure(program: &LoadedProgram, closure: &Value, mut arguments: Vec<Value>) -> Result<Self, Error> {
+        let (function, captures) = callable(program, closure, arguments.len())?;
+        arguments.extend_from_slice(captures);
+        Ok(Self::new(program, FunctionId(function), arguments.into_iter()))
+    }
+
+    /// A machine whose first frame is a native one.
+    pub fn native(state: Box<dyn Resumable>) -> Self {
+        let mut machine = Self::empty(0);
+        machine.at = At::Start;
+        machine.natives.push(NativeFrame {
+            result: NO_RESULT,
+            base: 0,
+            ip: BOTTOM,
+            depth: 0,
+            calling: false,
+            state: Some(state),
+        });
+        machine
+    }
+
+    fn empty(slots: u32) -> Self {
+        Self {
+            stack: Stack::new(slots),
+            ip: BOTTOM,
+            base: 0,
+            depth: 0,
+            depth_max: 0,
+            left: 0,
+            natives: Vec::new(),
+            ending: None,
+            at: At::Code,
+        }
+    }
+
+    /// Bytes that the machine holds besides the values on the heap.
+    pub fn bytes(&self) -> usize {
+        self.stack.capacity() as usize * size_of::<Value>() + self.natives.capacity() * size_of::<NativeFrame>()
+    }
+
+    /// Begins a frame whose registers start at slot `base`; the stack has room for it.
+    pub(crate) fn enter(
+        &mut self,
+        function: u32,
+        target: &LoadedFunction,
+        base: u32,
+        return_to: *const Instruction,
+        arguments: impl Iterator<Item = Value>,
+    ) {
+        debug_assert!(base + target.registers <= self.stack.capacity());
+        let first = self.slot(base);
+        // SAFETY: the slots from the header to the last register lie within the stack, as the caller promises; all hold values.
+        unsafe {
+            *first.sub(1) = header(function, return_to);
+            for (index, argument) in arguments.take(target.registers as usize).enumerate() {
+                *first.add(index) = argument;
+            }
+        }
+        self.base = base;
+        self.ip = target.code();
+        self.depth += 1;
+    }
+
+    /// The address of a slot.
+    #[inline]
+    pub(crate) fn slot(&self, number: u32) -> *mut Value {
+        debug_assert!(number <= self.stack.capacity());
+        // SAFETY: numbers of slots are made from addresses in the stack, or checked against its capacity.
+        unsafe { self.stack.first().add(number as usize) }
+    }
+
+    /// The number of a slot.
+    #[inline]
+    pub(crate) fn number(&self, slot: *const Value) -> u32 {
+        ((slot as usize - self.stack.first() as usize) / size_of::<Value>()) as u32
+    }
+
+    /// The number of the function whose registers begin at slot `base`.
+    #[inline]
+    pub(crate) fn function_at(&self, base: u32) -> u32 {
+        self.stack.as_slice()[base as usize - 1].frame_bits().function
+    }
+}
+
+// SAFETY: the values of a machine belong to one process; whoever moves the machine moves all of them together, and the addresses in
+// it point into the program, which the process holds and nobody changes, or are compared only.
+unsafe impl Send for Machine {}
+
+/// The header of a frame.
+#[inline]
+pub(crate) fn header(function: u32, return_to: *const Instruction) -> Value {
+    let address = return_to as u64;
+    Value::frame(Frame { function, pc: address as u32, base: (address >> 32) as u32 })
+}
+
+/// Where the caller of a frame goes on.
+#[inline]
+pub(crate) fn return_address(header: &Value) -> *const Instruction {
+    ptr::with_exposed_provenance(header.int_bits() as usize)
+}
+
+/// The function of a function value and what it captured, if it can be called with so many arguments.
+pub(crate) fn callable<'v>(program: &LoadedProgram, value: &'v Value, arguments: usize) -> Result<(u32, &'v [Value]), Error> {
+    let (function, captures): (u32, &[Value]) = match value.view() {
+        View::Function(id) => (id.0, &[]),
+        View::Closure(id, record) => (id.0, record.values()),
+        _ => return Err(super::operate::mismatch("a function", value, program)),
+    };
+    let target = program.functions().get(function as usize);
+    match target {
+        Some(target) if target.arguments as usize == arguments + captures.len() => Ok((function, captures)),
+        _ => Err(super::operate::mismatch(&format!("a function of {arguments} arguments"), value, program)),
+    }
+}
+
+/// The same for what a native frame calls.
+pub(crate) fn callee<'c>(program: &LoadedProgram, callee: &'c Callee, arguments: usize) -> Result<(u32, &'c [Value]), Error> {
+    match callee {
+        Callee::Closure(value) => callable(program, value, arguments),
+        Callee::Function(id) => {
+            let fits = program.functions().get(id.0 as usize).is_some_and(|target| target.arguments as usize == arguments);
+            if fits { Ok((id.0, &[])) } else { Err(super::operate::mismatch("a function", &Value::function(*id), program)) }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Instructions that compute values from values: texts, containers, comparison, types, errors.
+
+use std::cmp::Ordering;
+
+use vega_bytecode::{FunctionId, Instruction, KindId, Opcode, StructId, Type, TypeId, kinds};
+
+pub(crate) use super::arithmetic::{arith, divide, float_to_int, overflow};
+use super::format;
+use super::program::LoadedProgram;
+use crate::error::Error;
+use crate::value::record::take_from_slots;
+use crate::value::{RESULT, RecordKind, Str, Value, View, equal, heap, is_type, print};
+
+/// The error of a value that is not what the instruction works on. Compiled programs meet it only where `any` or `json` is involved.
+#[cold]
+#[inline(never)]
+pub(crate) fn mismatch(expected: &str, found: &Value, program: &LoadedProgram) -> Error {
+    let found = is_type::value_type_name(found, program.module());
+    let message = format!("expected {expected}, found {found}");
+    Error::with_payload(kinds::TYPE_MISMATCH, message, vec![expected.into(), found.into()])
+}
+
+/// The error of an index outside.
+#[cold]
+#[inline(never)]
+pub(crate) fn out_of_bounds(index: i64, length: usize) -> Error {
+    Error::new(kinds::INDEX_OUT_OF_BOUNDS, format!("index {index}, length {length}"))
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn no_key(key: &Value, program: &LoadedProgram) -> Error {
+    Error::new(kinds::KEY_NOT_FOUND, format!("no key {}", print::to_nested_text(key, program.module())))
+}
+
+/// Fails where so many bytes more are over the process's limit: before they are allocated, since that could be the whole memory.
+fn room(bytes: usize) -> Result<(), Error> {
+    if heap::has_room(bytes) { Ok(()) } else { Err(Error::new(kinds::LIMIT_REACHED, "heap")) }
+}
+
+/// Executes one instruction that works on values alone.
+///
+/// # Safety
+/// `base` is the first register of a frame of the running function, whose instructions are verified.
+pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, program: &LoadedProgram) -> Result<(), Error> {
+    let module = program.module();
+    // SAFETY: verified operands are slots of the stack, which hold values. No two references below are to one slot at a time where
+    // one of them may change it: such operands are moved or copied out first.
+    let register = |number: u16| unsafe { base.add(number as usize) };
+    // SAFETY: as above.
+    let read = |number: u16| unsafe { &*register(number) };
+    // SAFETY: as above.
+    let take = |number: u16| unsafe { (*register(number)).take() };
+    // Moves a run of registers out.
+    let take_run = |first: u16, count: u16| (0..count).map(|index| take(first + index)).collect::<Vec<Value>>();
+    // Moves the values of a window into a record.
+    let take_window = |kind: RecordKind, count: u16| {
+        // SAFETY: verify has checked that the window with `count` values lies in the frame.
+        unsafe { take_from_slots(kind, register(at.a() + 1), count) }
+    };
+    let result = match op {
+        Opcode::Eq => Value::bool(equal::equal(read(at.b()), read(at.c()))),
+        Opcode::Lt => Value::bool(order(read(at.b()), read(at.c()), program)? == Some(Ordering::Less)),
+        Opcode::Le => Value::bool(matches!(order(read(at.b()), read(at.c()), program)?, Some(Ordering::Less | Ordering::Equal))),
+        Opcode::Contains => match equal::contains(read(at.c()), read(at.b())) {
+            Some(found) => Value::bool(found),
+            None => return Err(mismatch("a container", read(at.c()), program)),
+        },
+        Opcode::Concat => concat(read(at.b()), read(at.c()), program)?,
+        Opcode::Append => {
+            let more = read(at.b()).clone();
+            // SAFETY: as above; `more` is a copy.
+            return append(unsafe { &mut *register(at.a()) }, more, program);
+        }
+        Opcode::ToText => text(read(at.b()), program).into(),
+        Opcode::Format => {
+            let constant = program.constant(at.c().into());
+            let spec = constant.as_text().expect("verify has checked that the format is text");
+            Value::from(format::format(read(at.b()), spec, module))
+        }
+        Opcode::JoinText => {
+            let mut joined = String::new();
+            for index in 0..at.c() {
+                let part = take(at.b() + index);
+                if let Some(text) = part.as_text() {
+                    room(text.len())?;
+                }
+                print::write_text(&part, module, &mut joined);
+            }
+            Value::from(joined)
+        }
+        Opcode::MakeArray => Value::array(take_run(at.b(), at.c())),
+        Opcode::MakeMap => {
+            let mut map = crate::value::Map::new();
+            for index in (0..at.c()).step_by(2) {
+                let (key, value) = (take(at.b() + index), take(at.b() + index + 1));
+                if !crate::value::Map::is_key(&key) {
+                    return Err(mismatch("a key", &key, program));
+                }
+                map.insert(key, value);
+            }
+            map.into()
+        }
+        // SAFETY: verify has checked that the run lies in the frame.
+        Opcode::MakeTuple => unsafe { take_from_slots(RecordKind::Tuple, register(at.b()), at.c()) },
+        Opcode::MakeStruct => {
+            let Type::Struct(StructId(id), _) = &module.types[TypeId(at.bc())] else {
+                unreachable!("verify has checked that the type is a struct")
+            };
+            take_window(RecordKind::Struct(StructId(*id)), module.structs[*id as usize].fields.len() as u16)
+        }
+        Opcode::MakeEnum => {
+            let id = match &module.types[TypeId(at.b().into())] {
+                Type::Enum(id, _) => *id,
+                _ => RESULT,
+            };
+            match at.c() {
+                0 => Value::unit_variant(id, at.x().into()),
+                count => take_window(RecordKind::Variant(id, at.x().into()), count),
+            }
+        }
+        Opcode::MakeRange => crate::value::Range::new(read(at.b()).int_bits(), read(at.c()).int_bits(), at.x() == 1).into(),
+        Opcode::MakeClosure => match at.c() {
+            0 => Value::function(FunctionId(at.b().into())),
+            count => take_window(RecordKind::Closure(FunctionId(at.b().into())), count),
+        },
+        Opcode::Push => {
+            let value = take(at.b());
+            // SAFETY: as above; `value` was moved out.
+            let array = unsafe { &mut *register(at.a()) };
+            return push(array, value, program);
+        }
+        Opcode::Index => index(read(at.b()), read(at.c()), program)?,
+        Opcode::SetIndex => {
+            let (key, value) = (read(at.b()).clone(), take(at.c()));
+            // SAFETY: as above; key and value are copies of their own.
+            return set_index(unsafe { &mut *register(at.a()) }, &key, value, program);
+        }
+        Opcode::Field => field(read(at.b()), at.c(), program)?,
+        Opcode::SetField => {
+            let value = take(at.c());
+            // SAFETY: as above; `value` was moved out.
+            *field_mut(unsafe { &mut *register(at.a()) }, at.b(), program)? = value;
+            return Ok(());
+        }
+        Opcode::Slice => slice(read(at.b()), read(at.c()), program)?,
+        Opcode::Len => Value::int(length(read(at.b()), program)?),
+        Opcode::Variant => Value::int(read(at.b()).variant_number()),
+        Opcode::IsType => Value::bool(is_type::is_type(read(at.b()), TypeId(at.c().into()), module)),
+        Opcode::Narrow => is_type::narrow(read(at.b()).clone(), TypeId(at.c().into()), module)?,
+        Opcode::MakeError => Error::thrown(KindId(at.b().into()), take_run(at.a() + 1, at.c()), module).into(),
+        Opcode::ErrorIs => Value::bool(read(at.b()).as_error().is_some_and(|error| error.is(KindId(at.c().into()), module))),
+        Opcode::ErrorPayload => match read(at.b()).as_error() {
+            Some(error) => error.payload_as(KindId(at.c().into()), at.x().into()),
+            None => Value::NULL,
+        },
+        _ => unreachable!("`{}` is executed elsewhere", op.mnemonic()),
+    };
+    // SAFETY: as above; no reference to the slot is left.
+    unsafe { *register(at.a()) = result };
+    Ok(())
+}
+
+/// How two values compare; `None` where one is NaN.
+fn order(one: &Value, two: &Value, program: &LoadedProgram) -> Result<Option<Ordering>, Error> {
+    match equal::order(one, two) {
+        Some(ordering) => Ok(Some(ordering)),
+        None => match (one.view(), two.view()) {
+            (View::Float(_), View::Float(_) | View::Int(_)) | (View::Int(_), View::Float(_)) => Ok(None),
+            _ => Err(mismatch("two values of one ordered type", one, program)),
+        },
+    }
+}
+
+/// The text of a value; that of a `str` without copying it.
+fn text(value: &Value, program: &LoadedProgram) -> Str {
+    match value.as_str() {
+        Some(text) if !value.is_json() => text.clone(),
+        _ => Str::from(print::to_text(value, program.module())),
+    }
+}
+
+fn concat(one: &Value, two: &Value, program: &LoadedProgram) -> Result<Value, Error> {
+    match (one.view(), two.view()) {
+        (View::Array(one), View::Array(two)) => {
+            room((one.len() + two.len()) * size_of::<Value>())?;
+            Ok(one.concat(two).into())
+        }
+        (View::Bytes(one), View::Bytes(two)) => {
+            room(one.len() + two.len())?;
+            Ok(one.concat(two).into())
+        }
+        (View::Str(_), _) | (_, View::Str(_)) => {
+            let (one, two) = (text(one, program), text(two, program));
+            room(one.as_str().len() + two.as_str().len())?;
+            Ok(one.concat(&two).into())
+        }
+        _ => Err(mismatch("text, an array or bytes", one, program)),
+    }
+}
+
+/// `place += more`, in the place's own storage where nobody shares it.
+pub(super) fn append(place: &mut Value, more: Value, program: &LoadedProgram) -> Result<(), Error> {
+    if place.is_json() {
+        *place = concat(place, &more, program)?;
+    } else if let Some(target) = place.as_str_mut() {
+        let more = text(&more, program);
+        room(more.as_str().len())?;
+        target.push_str(more.as_str());
+    } else if let (Some(target), Some(more)) = (place.as_array_mut(), more.as_array()) {
+        room(more.len() * size_of::<Value>())?;
+        target.extend(more);
+    } else if let (Some(target), Some(more)) = (place.as_bytes_mut(), more.as_bytes()) {
+        room(more.len())?;
+        target.extend(more.as_slice());
+    } else {
+        *place = concat(place, &more, program)?;
+    }
+    Ok(())
+}
+
+/// Appends one element to the array in a place.
+pub(super) fn push(place: &mut Value, value: Value, program: &LoadedProgram) -> Result<(), Error> {
+    match place.as_array_mut() {
+        Some(array) => {
+            array.push(value);
+            Ok(())
+        }
+        None => Err(mismatch("an array", place, program)),
+    }
+}
+
+/// `container[key]`
+pub(super) fn index(container: &Value, key: &Value, program: &LoadedProgram) -> Result<Value, Error> {
+    let found = match (container.view(), key.view()) {
+        (View::Array(array), View::Int(index)) => array.get(index).cloned(),
+        (View::Str(text), View::Int(index)) => {
+            text.character(index).map(|character| Value::str(character.encode_utf8(&mut [0; 4]) as &str))
+        }
+        (View::Bytes(bytes), View::Int(index)) => {
+            usize::try_from(index).ok().and_then(|index| bytes.as_slice().get(index)).map(|&byte| Value::int(byte.into()))
+        }
+        (View::Map(map), _) => return map.get(key).cloned().ok_or_else(|| no_key(key, program)),
+        (View::Array(_) | View::Str(_) | View::Bytes(_), _) => return Err(mismatch("an int", key, program)),
+        _ => return Err(mismatch("an array, text, bytes or a map", container, program)),
+    };
+    found.ok_or_else(|| out_of_bounds(key.int_bits(), length(container, program).unwrap_or(0) as usize))
+}
+
+/// `container[key] = value`
+pub(super) fn set_index(container: &mut Value, key: &Value, value: Value, program: &LoadedProgram) -> Result<(), Error> {
+    if container.as_array().is_some() || container.as_map().is_some_and(|map| map.has(key)) {
+        *element_mut(container, key, program)? = value;
+        return Ok(());
+    }
+    if let Some(map) = container.as_map_mut() {
+        if !crate::value::Map::is_key(key) {
+            return Err(mismatch("a key", key, program));
+        }
+        map.insert(key.clone(), value);
+        return Ok(());
+    }
+    let Some(bytes) = container.as_bytes_mut() else { return Err(mismatch("an array, bytes or a map", container, program)) };
+    let (Some(index), Some(byte)) = (key.as_int(), value.as_int().and_then(|byte| u8::try_from(byte).ok())) else {
+        return Err(Error::new(kinds::INVALID_ARGUMENT, "a byte is an int from 0 to 255"));
+    };
+    if bytes.set(index, byte) { Ok(()) } else { Err(out_of_bounds(index, bytes.len())) }
+}
+
+/// The element or entry of a key, for changing it.
+pub(super) fn element_mut<'v>(container: &'v mut Value, key: &Value, program: &LoadedProgram) -> Result<&'v mut Value, Error> {
+    // The checks come first: a reference that is returned cannot be given up again on another path.
+    if let Some(array) = container.as_array() {
+        let (Some(index), length) = (key.as_int(), array.len()) else { return Err(mismatch("an int", key, program)) };
+        let array = container.as_array_mut().expect("it was an array just now");
+        return array.get_mut(index).ok_or_else(|| out_of_bounds(index, length));
+    }
+    if container.as_map().is_none() {
+        return Err(mismatch("an array or a map", container, program));
+    }
+    let map = container.as_map_mut().expect("it was a map just now");
+    map.get_mut(key).ok_or_else(|| no_key(key, program))
+}
+
+/// Field number `number` of a struct or tuple, or payload of a variant.
+pub(super) fn field(value: &Value, number: u16, program: &LoadedProgram) -> Result<Value, Error> {
+    let found = value.as_record().and_then(|record| record.values().get(number as usize));
+    found.cloned().ok_or_else(|| mismatch("a value with fields", value, program))
+}
+
+/// The same, for changing it.
+pub(super) fn field_mut<'v>(value: &'v mut Value, number: u16, program: &LoadedProgram) -> Result<&'v mut Value, Error> {
+    let length = value.as_record().map_or(0, |record| record.values().len());
+    if usize::from(number) >= length {
+        return Err(mismatch("a value with fields", value, program));
+    }
+    let record = value.as_record_mut().expect("it has fields");
+    Ok(&mut record.values_mut()[number as usize])
+}
+
+fn slice(value: &Value, range: &Value, program: &LoadedProgram) -> Result<Value, Error> {
+    let Some(range) = range.as_range() else { return Err(mismatch("a range", range, program)) };
+    let outside = || {
+        let length = length(value, program).unwrap_or(0);
+        let dots = if range.is_inclusive() { "..=" } else { ".." };
+        Error::new(kinds::INDEX_OUT_OF_BOUNDS, format!("slice {}{dots}{}, length {length}", range.start(), range.end()))
+    };
+    let Some(bounds) = range.bounds() else { return Err(outside()) };
+    let part = match value.view() {
+        View::Array(array) => array.slice(bounds).map(Value::from),
+        View::Str(text) => text.slice(bounds).map(Value::from),
+        View::Bytes(bytes) => bytes.slice(bounds).map(Value::from),
+        _ => return Err(mismatch("an array, text or bytes", value, program)),
+    };
+    part.ok_or_else(outside)
+}
+
+fn length(value: &Value, program: &LoadedProgram) -> Result<i64, Error> {
+    let length = match value.view() {
+        View::Array(array) => array.len(),
+        View::Str(text) => text.len(),
+        View::Bytes(bytes) => bytes.len(),
+        View::Map(map) => map.len(),
+        View::Range(range) => return Ok(i64::try_from(range.len()).unwrap_or(i64::MAX)),
+        _ => return Err(mismatch("a container", value, program)),
+    };
+    Ok(length as i64)
+}
+
+/// Puts the next element of the container in `b` into `a` and advances the position in `b + 1`; false when there is none.
+///
+/// # Safety
+/// As for [`execute`]; `a`, `b` and `b + 1` are different registers.
+pub(crate) unsafe fn next_element(base: *mut Value, a: u16, b: u16, program: &LoadedProgram) -> Result<bool, Error> {
+    // SAFETY: verify has checked the registers.
+    let (container, position) = unsafe { (&*base.add(b as usize), (*base.add(b as usize + 1)).int_bits()) };
+    let next = match container.view() {
+        View::Array(array) => array.get(position).map(|element| (element.clone(), position + 1)),
+        View::Range(range) => {
+            let number = range.start().checked_add(position).filter(|&number| position >= 0 && range.contains(number));
+            number.map(|number| (Value::int(number), position + 1))
+        }
+        View::Map(map) => usize::try_from(position)
+            .ok()
+            .and_then(|cursor| map.entry_from(cursor))
+            .map(|(cursor, key, value)| (Value::tuple(vec![key.clone(), value.clone()]), cursor as i64)),
+        // The position in a text counts bytes.
+        View::Str(text) => {
+            let rest = usize::try_from(position).ok().and_then(|start| text.as_str().get(start..));
+            rest.and_then(|rest| rest.chars().next())
+                .map(|character| (Value::str(character.encode_utf8(&mut [0; 4]) as &str), position + character.len_utf8() as i64))
+        }
+        _ => return Err(mismatch("something to iterate over", container, program)),
+    };
+    let Some((element, position)) = next else { return Ok(false) };
+    // SAFETY: as above; the references to both slots have ended.
+    unsafe {
+        *base.add(b as usize + 1) = Value::int(position);
+        *base.add(a as usize) = element;
+    }
+    Ok(true)
+}

@@ -1,0 +1,97 @@
+//! The registers of one process: a growable run of slots.
+//!
+//! Invariant: all `capacity` slots are initialised values. Slots above the running frame hold no heap value in compiled programs; where a
+//! hostile one leaves some, they stay valid and are released with the stack.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+use crate::value::Value;
+
+/// Slots of a new stack, a frame's header and registers included; most processes never need more.
+const SLOTS_MIN: u32 = 16;
+
+/// A run of slots that grows by moving.
+pub(crate) struct Stack {
+    slots: NonNull<Value>,
+    capacity: u32,
+}
+
+impl Stack {
+    /// A stack with room for at least `slots`.
+    pub(crate) fn new(slots: u32) -> Self {
+        let capacity = slots.max(SLOTS_MIN);
+        Self { slots: allocate(capacity), capacity }
+    }
+
+    /// The first slot.
+    #[inline]
+    pub(crate) fn first(&self) -> *mut Value {
+        self.slots.as_ptr()
+    }
+
+    /// One past the last slot.
+    #[inline]
+    pub(crate) fn end(&self) -> *mut Value {
+        // SAFETY: the slots are one allocation of `capacity` values.
+        unsafe { self.slots.as_ptr().add(self.capacity as usize) }
+    }
+
+    /// How many slots there are.
+    pub(crate) fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// All slots.
+    pub(crate) fn as_slice(&self) -> &[Value] {
+        // SAFETY: all `capacity` slots are initialised, and borrowed as long as the stack is.
+        unsafe { std::slice::from_raw_parts(self.slots.as_ptr(), self.capacity as usize) }
+    }
+
+    /// Moves the slots to a run of at least `slots`, twice as many as now if that is not more than `slots_max`.
+    pub(crate) fn grow(&mut self, slots: u32, slots_max: u32) {
+        let capacity = self.capacity.saturating_mul(2).min(slots_max).max(slots);
+        let larger = allocate_copy(capacity, self.as_slice());
+        deallocate(self.slots, self.capacity);
+        self.slots = larger;
+        self.capacity = capacity;
+    }
+}
+
+fn layout(capacity: u32) -> Layout {
+    Layout::array::<Value>(capacity as usize).expect("2^32 slots fit an address space")
+}
+
+fn allocate(capacity: u32) -> NonNull<Value> {
+    allocate_copy(capacity, &[])
+}
+
+/// Allocates slots; the first are moved out of `old`, which the caller frees without dropping, the others are null.
+fn allocate_copy(capacity: u32, old: &[Value]) -> NonNull<Value> {
+    let layout = layout(capacity);
+    // SAFETY: the layout is not empty: a stack has at least `SLOTS_MIN` slots.
+    let Some(slots) = NonNull::new(unsafe { alloc(layout) }.cast::<Value>()) else { handle_alloc_error(layout) };
+    // SAFETY: the new memory has room for `capacity` values, at least as many as `old` has; both are separate allocations.
+    unsafe {
+        slots.as_ptr().copy_from_nonoverlapping(old.as_ptr(), old.len());
+        for index in old.len()..capacity as usize {
+            slots.add(index).write(Value::NULL);
+        }
+    }
+    slots
+}
+
+fn deallocate(slots: NonNull<Value>, capacity: u32) {
+    // SAFETY: the memory came from `allocate_copy` with this capacity, and nobody refers to it any more.
+    unsafe { dealloc(slots.as_ptr().cast(), layout(capacity)) }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for index in 0..self.capacity as usize {
+            // SAFETY: every slot is initialised and dropped once.
+            unsafe { self.slots.add(index).drop_in_place() };
+        }
+        deallocate(self.slots, self.capacity);
+    }
+}
