@@ -12,3 +12,4 @@ pub mod history; // the rounds that a conversation is made of
 pub mod turn; // the loop of model calls and tool runs within one invocation
 pub mod provider; // the protocols of real providers
 pub mod script; // the scripted model, which needs no network
+pub mod mock_server; // the scripted model over HTTP

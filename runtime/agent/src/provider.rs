@@ -3,6 +3,7 @@
 //! Nothing here opens a connection. Keys appear in one header of the encoded request and nowhere else.
 pub mod anthropic; // Messages
 pub mod openai; // chat completions, and servers that imitate them
+pub mod stream; // answers that arrive in pieces
 
 use std::sync::Arc;
 use std::time::SystemTime;

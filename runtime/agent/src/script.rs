@@ -21,7 +21,7 @@ use crate::message::{Block, Message, Request, Response, Role, ToolUse, Usage, jo
 use crate::provider::{Endpoint, anthropic};
 
 pub use replies::ReplyError;
-use replies::{Answer, Reply};
+use replies::{Answer, Replies, Reply};
 
 /// A script, with the count of how often each of its replies was used.
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ pub enum Cut {
 impl Script {
     /// Reads a replies file.
     pub fn parse(text: &str) -> Result<Script, ReplyError> {
-        let (replies, agents) = replies::parse(text)?;
+        let Replies { replies, agents } = replies::parse(text)?;
         let used = replies.iter().map(|_| AtomicU32::new(0)).collect();
         Ok(Script { replies, agents, used })
     }

@@ -69,7 +69,8 @@ pub fn arguments(value: Option<&Value>) -> Value {
     }
 }
 
-fn stop_reason(word: Option<&Value>, refusal: Option<String>) -> StopReason {
+/// The stop reason; a refusal's text wins over the word.
+pub fn stop_reason(word: Option<&Value>, refusal: Option<String>) -> StopReason {
     if refusal.is_some() {
         return StopReason::Refusal { category: None, explanation: refusal };
     }

@@ -60,8 +60,16 @@ pub struct ReplyError {
     pub message: String,
 }
 
-/// The file's replies, and the agents with a text of their instructions.
-pub(super) fn parse(text: &str) -> Result<(Vec<Reply>, Vec<(String, String)>), ReplyError> {
+/// A replies file, checked.
+#[derive(Debug)]
+pub(super) struct Replies {
+    pub(super) replies: Vec<Reply>,
+    /// Names of agents, each with a text of its instructions.
+    pub(super) agents: Vec<(String, String)>,
+}
+
+/// Reads a replies file.
+pub(super) fn parse(text: &str) -> Result<Replies, ReplyError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let message = error.message().replace('\n', " ");
         ReplyError::at(text, error.span().unwrap_or(0..0), message)
@@ -70,7 +78,7 @@ pub(super) fn parse(text: &str) -> Result<(Vec<Reply>, Vec<(String, String)>), R
         let place = reply.span();
         reply.into_inner().check(place).map_err(|(place, message)| ReplyError::at(text, place, message))
     });
-    Ok((replies.collect::<Result<_, _>>()?, file.agents.into_iter().collect()))
+    Ok(Replies { replies: replies.collect::<Result<_, _>>()?, agents: file.agents.into_iter().collect() })
 }
 
 #[derive(Deserialize)]
@@ -298,8 +306,7 @@ mod tests {
     use super::*;
 
     fn reply(text: &str) -> Reply {
-        let (mut replies, _) = parse(&format!("[[reply]]\n{text}")).unwrap();
-        replies.remove(0)
+        parse(&format!("[[reply]]\n{text}")).unwrap().replies.remove(0)
     }
 
     #[test]

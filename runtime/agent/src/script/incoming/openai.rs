@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Refusal, Unpaired, content_text, object, required_string, unpaired};
 use crate::http::Headers;
-use crate::message::{Block, Message, OutputSchema, Request, Role, ToolChoice, ToolResult, ToolSpec};
+use crate::message::{Block, Message, OutputSchema, Request, ToolChoice, ToolResult, ToolSpec};
 use crate::provider::openai as protocol;
 
 /// The bound of an answer where the request names none.
