@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use vega_bytecode::module::Function;
-use vega_bytecode::{FunctionId, Instruction, Module, Opcode, kinds, verify};
+use vega_bytecode::{FunctionId, Instruction, Module, Opcode, verify};
 use vega_runtime::vm::{Exit, LoadedProgram, Machine, VmLimits, host::NoHost};
 
 /// The slice that a process gets.
@@ -24,8 +24,7 @@ fn main() {
 }
 
 fn measure(name: &str, functions: Vec<Function>, expected: i64, repetitions: u32) {
-    let mut module = Module { functions, entry: Some(FunctionId(0)), ..Module::default() };
-    module.kinds = kinds::built_in_definitions(&mut module.types);
+    let module = Module { functions, entry: Some(FunctionId(0)), ..Module::new() };
     let program = LoadedProgram::new(verify(module).expect("the code is sound"), VmLimits::default());
     let times: Vec<f64> = (0..repetitions)
         .map(|_| {

@@ -44,6 +44,16 @@ pub struct Module {
     pub entry: Option<FunctionId>,
 }
 
+impl Module {
+    /// A program without code: the error kinds and structs that every program begins with.
+    pub fn new() -> Self {
+        let mut module = Self::default();
+        module.kinds = crate::kinds::built_in_definitions(&mut module.types);
+        module.structs = crate::prelude::structs(&mut module.types);
+        module
+    }
+}
+
 /// A source file, as far as messages need it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceFile {

@@ -324,6 +324,8 @@ opcodes! {
     ErrorIs = 0x88, "is.err", [_ ScalarOut In Kind];
     /// `a` = payload value number `x` of the error in `b` as a handler of kind `c` sees it, or null.
     ErrorPayload = 0x89, "payload", [Immediate ValueOut In Kind];
+    /// Attaches the error in `b` to the error in `a` as what led to it; where `a` holds none, `b` is released.
+    ErrorAttach = 0x8A, "attach", [_ Change Take _];
 
     // Supervision and processes: 0x90–0x9F.
     /// Spawns under supervision, as spawn description `b` says, with the window at `a`; `a` becomes the handle.

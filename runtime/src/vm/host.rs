@@ -19,6 +19,15 @@ pub enum Wake {
     Wait,
 }
 
+/// What a call of the host has led to besides its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// It has cost so many reductions beyond the one of the instruction.
+    Cost(u32),
+    /// The process must not run on, not even to clean up: it was killed meanwhile. The machine stops with `Exit::Preempted`.
+    Stop,
+}
+
 /// The runtime as the interpreter sees it. Whatever takes time is answered with [`crate::native::Outcome::Resume`]: the interpreter
 /// keeps the state in a native frame and steps it.
 ///
@@ -30,6 +39,9 @@ pub trait Host {
 
     /// Steps the state of a native frame.
     fn step(&mut self, machine: &Machine, resumable: &mut dyn Resumable, input: Input) -> Step;
+
+    /// Asked after [`Host::native`] and [`Host::step`], and before any error is raised.
+    fn after(&mut self) -> After;
 
     /// What arrived at a port; none to let the process wait for it, until the deadline at most.
     fn next_input(&mut self, port: PortId, deadline: Option<Instant>) -> Option<Input>;
@@ -90,6 +102,10 @@ impl Host for NoHost {
             Ok(value) => Step::Return(value),
             Err(error) => Step::Fail(error),
         }
+    }
+
+    fn after(&mut self) -> After {
+        After::Cost(0)
     }
 
     fn next_input(&mut self, _port: PortId, _deadline: Option<Instant>) -> Option<Input> {

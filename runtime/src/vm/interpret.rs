@@ -349,7 +349,8 @@ impl Machine {
                 | Opcode::Narrow
                 | Opcode::MakeError
                 | Opcode::ErrorIs
-                | Opcode::ErrorPayload => {
+                | Opcode::ErrorPayload
+                | Opcode::ErrorAttach => {
                     // SAFETY: verify has checked the registers, runs and windows of the instruction.
                     if let Err(error) = unsafe { operate::execute(op, at, base, program) } {
                         raise!(error);
@@ -559,7 +560,10 @@ impl Machine {
             // SAFETY: verify has checked that the native takes an argument and that the window lies in the frame.
             unsafe { *self.slot(window + 1) = changed };
         }
-        self.answered(answer, window)
+        match self.account(host) {
+            Some(exit) => Flow::Stop(exit),
+            None => self.answered(answer, window),
+        }
     }
 
     /// Asks the host something with the values of the window at `a`, and puts the answer there.

@@ -22,6 +22,6 @@ mod unwind; // errors, exits, and native frames
 #[cfg(test)]
 mod tests;
 
-pub use host::{Host, Wake};
+pub use host::{After, Host, Wake};
 pub use machine::{Exit, Machine};
 pub use program::{LoadedProgram, VmLimits};

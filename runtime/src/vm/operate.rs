@@ -154,6 +154,13 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
             Some(error) => error.payload_as(KindId(at.c().into()), at.x().into()),
             None => Value::NULL,
         },
+        Opcode::ErrorAttach => {
+            let (error, attached) = (take(at.a()), take(at.b()));
+            match (error.as_error(), attached.as_error()) {
+                (Some(error), Some(attached)) => error.clone().with_cause(attached.clone()).into(),
+                _ => error,
+            }
+        }
         _ => unreachable!("`{}` is executed elsewhere", op.mnemonic()),
     };
     // SAFETY: as above; no reference to the slot is left.

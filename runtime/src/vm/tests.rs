@@ -17,8 +17,7 @@ fn function(name: &str, parameters: u16, registers: u16, code: Vec<Instruction>)
 }
 
 fn program(functions: Vec<Function>, change: impl FnOnce(&mut Module)) -> Arc<LoadedProgram> {
-    let mut module = Module { functions, entry: Some(FunctionId(0)), ..Module::default() };
-    module.kinds = kinds::built_in_definitions(&mut module.types);
+    let mut module = Module { functions, entry: Some(FunctionId(0)), ..Module::new() };
     change(&mut module);
     LoadedProgram::new(verify(module).unwrap(), VmLimits { call_depth: 100, registers: 10_000 })
 }

@@ -6,7 +6,7 @@
 use vega_bytecode::Instruction;
 use vega_bytecode::kinds;
 
-use super::host::Host;
+use super::host::{After, Host};
 use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NativeFrame, callee, return_address};
 use super::program::LoadedProgram;
 use crate::error::Error;
@@ -41,10 +41,24 @@ impl Machine {
             flow = match flow {
                 Flow::Continue => return None,
                 Flow::Stop(exit) => return Some(exit),
-                Flow::Raise(error) => self.raise(program, error),
+                Flow::Raise(error) => match self.account(host) {
+                    Some(exit) => return Some(exit),
+                    None => self.raise(program, error),
+                },
                 Flow::Leave => self.leave_process(program),
                 Flow::Step(input) => self.step(program, host, input),
             };
+        }
+    }
+
+    /// Takes what calls of the host have cost; the exit where the process must not run on.
+    pub(crate) fn account<H: Host>(&mut self, host: &mut H) -> Option<Exit> {
+        match host.after() {
+            After::Cost(reductions) => {
+                self.left = self.left.saturating_sub(reductions);
+                None
+            }
+            After::Stop => Some(Exit::Preempted),
         }
     }
 
@@ -191,6 +205,9 @@ impl Machine {
         let step = host.step(self, &mut *state, input);
         if let Some(native) = self.natives.last_mut() {
             native.state = Some(state);
+        }
+        if let Some(exit) = self.account(host) {
+            return Flow::Stop(exit);
         }
         match step {
             Step::Call { callee, arguments } => match self.call_from_native(program, &callee, arguments) {

@@ -3,6 +3,7 @@
 use super::{TYPE_DEPTH_MAX, TYPE_PARTS_MAX, VerifyError, ensure};
 use crate::kinds;
 use crate::module::*;
+use crate::prelude;
 use crate::types::{AgentId, EnumId, StructId, Type, TypeId};
 
 type Checked = Result<(), VerifyError>;
@@ -109,6 +110,9 @@ fn check_types(module: &Module) -> Checked {
 }
 
 fn check_definitions(module: &Module) -> Checked {
+    let mut types = module.types.clone();
+    let built_in = prelude::structs(&mut types);
+    ensure!(module.structs.starts_with(&built_in), "the structs of the language are missing");
     for (number, definition) in module.structs.iter().enumerate() {
         check_fields(module, &definition.fields).map_err(|error| within(error, "struct", number))?;
     }

@@ -2,14 +2,12 @@
 
 use super::*;
 use crate::instruction::Instruction;
-use crate::kinds;
 use crate::module::{Constant, Function};
 use crate::types::Type;
 
 /// A module of one function with this code and four registers.
 fn module(code: Vec<Instruction>) -> Module {
-    let mut module = Module::default();
-    module.kinds = kinds::built_in_definitions(&mut module.types);
+    let mut module = Module::new();
     module.functions.push(Function { name: "main".into(), registers: 4, code, ..Function::default() });
     module.entry = Some(FunctionId(0));
     module
