@@ -178,27 +178,32 @@ impl Core {
         self.free_runners.borrow_mut().push(runner.index);
     }
 
-    /// Begins a wait of the current runner: the key under which it can be woken. Fails if it must not wait.
-    pub(crate) fn begin_wait(&self) -> io::Result<WaitKey> {
-        let Some(runner) = self.current_runner() else {
-            return Err(no_runner());
-        };
+    /// The current runner, if it may wait: it does not unwind, has stack left, and its native was not cancelled.
+    pub(crate) fn may_wait(&self) -> io::Result<&Runner> {
+        let Some(runner) = self.current_runner() else { return Err(no_runner()) };
         // A suspension while the stack unwinds would let other code run on a thread that counts as panicking, and abort.
         if std::thread::panicking() {
             return Err(killed());
         }
+        // An overflow while something of the worker is borrowed or locked would leave it so for ever.
         let here = ptr::from_ref(&runner).addr();
         if here.saturating_sub(runner.stack_limit.get()) < STACK_RESERVE_BYTES {
             return Err(stack_exhausted());
         }
         self.check_killed(runner)?;
+        Ok(runner)
+    }
+
+    /// Begins a wait of the current runner: the key under which it can be woken.
+    pub(crate) fn begin_wait(&self) -> io::Result<WaitKey> {
+        let runner = self.may_wait()?;
         let sequence = runner.sequence.get() + 1;
         runner.sequence.set(sequence);
         Ok(WaitKey { runner: runner.index, sequence })
     }
 
     /// Whether the native under way may go on.
-    pub(crate) fn check_killed(&self, runner: &Runner) -> io::Result<()> {
+    fn check_killed(&self, runner: &Runner) -> io::Result<()> {
         if !runner.killed.get() && !self.stopping.get() {
             return Ok(());
         }

@@ -62,9 +62,7 @@ fn offload_from<T: Send + 'static>(
     deadline: Option<Instant>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
-    if let Some(runner) = core.current_runner() {
-        core.check_killed(runner)?;
-    }
+    core.may_wait()?;
     let (completer, completion) = completion::<Result<T, Panic>>();
     core.ground.lanes.push(lane, Box::new(move || completer.complete(catch_unwind(AssertUnwindSafe(work)))))?;
     let outcome = if core.is_virtual { completion.block(None) } else { completion.wait(deadline) };

@@ -17,6 +17,8 @@ use crate::os::memory::{GuardKind, Region, page_bytes};
 const STACKS_PER_SLAB: usize = 64;
 /// With guards by protection each stack takes two mappings, and a process may have about 65,000.
 const STACKS_MAX_BY_PROTECTION: usize = 30_000;
+/// The least size of the guard below a stack. Code that was compiled without probes may step over a single page.
+const GUARD_BYTES_MIN: usize = 16 * 1024;
 /// Idle stacks that keep their memory whatever happens.
 const WARM_STACKS: usize = 8;
 
@@ -66,6 +68,7 @@ pub(crate) struct StackPool {
     guard_kind: GuardKind,
     /// Including the guard.
     stack_bytes: usize,
+    guard_bytes: usize,
     page_bytes: usize,
     slabs: Vec<Region>,
     /// Touched since they were last given back; the most recently used at the end.
@@ -82,11 +85,13 @@ impl StackPool {
     /// A pool that makes stacks of `stack_bytes` within the budget, and maps memory when the first one is asked for.
     pub(crate) fn new(budget: Arc<StackBudget>, stack_bytes: usize) -> StackPool {
         let page_bytes = page_bytes();
-        let stack_bytes = stack_bytes.next_multiple_of(page_bytes) + page_bytes;
+        let guard_bytes = GUARD_BYTES_MIN.next_multiple_of(page_bytes);
+        let stack_bytes = stack_bytes.next_multiple_of(page_bytes) + guard_bytes;
         StackPool {
             budget,
             guard_kind: GuardKind::Advice,
             stack_bytes,
+            guard_bytes,
             page_bytes,
             slabs: Vec::new(),
             warm: Vec::new(),
@@ -135,7 +140,7 @@ impl StackPool {
         let unused = self.idle_least.saturating_sub(WARM_STACKS);
         for stack in self.warm.drain(..unused) {
             // The topmost page stays, since the next use of the stack touches it at once.
-            let start = stack.limit.get() + self.page_bytes;
+            let start = stack.limit.get() + self.guard_bytes;
             let bytes = stack.base.get() - self.page_bytes - start;
             let region = &self.slabs[stack.slab as usize];
             // SAFETY: the stack is idle, so its content is of no use to anybody.
@@ -146,10 +151,15 @@ impl StackPool {
         self.warm.len() > WARM_STACKS
     }
 
+    /// The lowest address of the stack that code may use.
+    pub(crate) fn usable_limit(&self, stack: &SlabStack) -> usize {
+        stack.limit.get() + self.guard_bytes
+    }
+
     fn map_slab(&mut self) -> io::Result<()> {
         let region = Region::map(self.stack_bytes * STACKS_PER_SLAB)?;
         for number in 0..STACKS_PER_SLAB {
-            let kind = region.guard(number * self.stack_bytes, self.page_bytes, self.guard_kind)?;
+            let kind = region.guard(number * self.stack_bytes, self.guard_bytes, self.guard_kind)?;
             if kind != self.guard_kind {
                 self.guard_kind = kind;
                 self.budget.max.fetch_min(STACKS_MAX_BY_PROTECTION, Ordering::Relaxed);
@@ -202,7 +212,7 @@ mod tests {
     fn stacks_that_stay_idle_lose_their_content_and_those_in_use_do_not() {
         let mut pool = pool(1_000);
         let stacks: Vec<_> = (0..20).map(|_| take(&mut pool)).collect();
-        let marks: Vec<_> = stacks.iter().map(|stack| (stack.limit().get() + 3 * 4096) as *mut u8).collect();
+        let marks: Vec<_> = stacks.iter().map(|stack| (pool.usable_limit(stack) + 8) as *mut u8).collect();
         for mark in &marks {
             // SAFETY: the address is within a stack that this test holds.
             unsafe { mark.write_volatile(1) };

@@ -59,8 +59,8 @@ impl<S: Source + AsRawFd> Evented<S> {
     pub(crate) fn wait(&mut self, readiness: Readiness, waits_for: WaitsFor, deadline: Option<Instant>) -> io::Result<()> {
         with_place(|place| match place {
             Place::Runner(core) => {
-                let token = self.settle(core)?;
                 let key = core.begin_wait()?;
+                let token = self.settle(core)?;
                 core.reactor.set_waiter(token, key);
                 core.wait(key, deadline, waits_for)
             }

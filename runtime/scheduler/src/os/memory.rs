@@ -96,3 +96,34 @@ impl Drop for Region {
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, PipeWriter, pipe};
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    /// Whether the system can read a byte at the address, which it tries for a write to a pipe.
+    fn is_readable(address: usize, (_reader, writer): &(PipeReader, PipeWriter)) -> bool {
+        // SAFETY: the system reports an address it cannot read as an error and touches nothing else.
+        let written = unsafe { libc::write(writer.as_raw_fd(), address as *const libc::c_void, 1) };
+        assert!(written == 1 || io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT));
+        written == 1
+    }
+
+    #[test]
+    fn both_kinds_of_guard_fault_and_leave_their_neighbours_alone() {
+        let pipe = pipe().expect("a pipe can be made");
+        let page = page_bytes();
+        for kind in [GuardKind::Advice, GuardKind::Protection] {
+            let region = Region::map(4 * page).expect("four pages can be mapped");
+            let made = region.guard(page, page, kind).expect("pages can be protected");
+            assert!(kind == GuardKind::Advice || made == GuardKind::Protection);
+            // SAFETY: nobody uses the memory.
+            unsafe { region.release(2 * page, page) };
+            let readable: Vec<bool> = (0..4).map(|number| is_readable(region.start() + number * page, &pipe)).collect();
+            assert_eq!(readable, [true, false, true, true], "{kind:?}");
+        }
+    }
+}

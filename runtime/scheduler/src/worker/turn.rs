@@ -76,6 +76,7 @@ impl<H: Host> Worker<H> {
     }
 
     fn read_inbox(&self) {
+        self.stalled.set(false);
         while let Some(message) = self.core.inbox.take() {
             match message {
                 Message::Ready(key) => self.core.wake(key, Wake::Ready),
@@ -176,7 +177,7 @@ impl<H: Host> Worker<H> {
             }
         };
         let runner = self.core.runner(self.core.take_runner())?;
-        runner.stack_limit.set(corosensei::stack::Stack::limit(&stack).get());
+        runner.stack_limit.set(self.core.stacks.borrow().usable_limit(&stack));
         let (worker, place): (*const Worker<H>, *const Runner) = (self, runner);
         let coroutine = RunnerCoroutine::with_stack(stack, move |yielder, resume| {
             // SAFETY: the worker ends its coroutines before it goes away, and runners live as long as the worker; all of it
@@ -246,6 +247,7 @@ impl<H: Host> Worker<H> {
 
     /// Goes on with a runner until it gives the thread back.
     fn resume(&self, runner: &Runner, resume: Resume) {
+        self.stalled.set(false);
         let result = {
             let mut place = runner.coroutine.borrow_mut();
             let Some(coroutine) = place.as_mut() else {

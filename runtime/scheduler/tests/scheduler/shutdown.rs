@@ -61,6 +61,25 @@ fn jobs_that_never_ran_and_jobs_that_run_for_ever_are_dropped() {
 }
 
 #[test]
+fn a_native_that_ignores_being_killed_does_not_stop_the_shutdown() {
+    let scheduler = with_workers(1);
+    let drops = Arc::new(AtomicUsize::new(0));
+    let (started, has_started) = channel();
+    let owned = CountsDrops(Arc::clone(&drops));
+    let job = Job::once(1, move |_| {
+        let _owned = owned;
+        started.send(()).unwrap();
+        loop {
+            let _ = sleep_until(Instant::NEVER);
+        }
+    });
+    scheduler.remote().push(job, Priority::Normal);
+    receive(&has_started);
+    scheduler.shutdown();
+    assert_eq!(drops.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_shutdown_while_a_lane_works_waits_for_it() {
     let scheduler = with_workers(1);
     let (started, has_started) = channel();
