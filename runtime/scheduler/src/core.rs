@@ -5,6 +5,7 @@
 //!
 //! Invariant: no `RefCell` of it is borrowed while a runner suspends.
 
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -13,12 +14,14 @@ use std::sync::Arc;
 
 use crate::error::{killed, no_runner, stack_exhausted};
 use crate::ground::Ground;
+use crate::host::Host;
 use crate::inbox::Inbox;
 use crate::reactor::Reactor;
 use crate::runner::{NO_NATIVE, Runner, WaitKey, Wake, Yielded};
 use crate::stack::StackPool;
 use crate::time::Instant;
 use crate::timers::Timers;
+use crate::worker::Worker;
 
 /// What a wait may still use of the native stack; below it the wait fails rather than overflow inside the scheduler.
 const STACK_RESERVE_BYTES: usize = 16 * 1024;
@@ -67,6 +70,8 @@ pub(crate) enum WaitsFor {
 }
 
 pub(crate) struct Core {
+    /// The `Worker` of which this is a part, while it is the calling thread's, and the type of its host.
+    worker: Cell<(*const (), Option<TypeId>)>,
     pub(crate) index: usize,
     pub(crate) ground: Arc<Ground>,
     pub(crate) inbox: Arc<Inbox>,
@@ -100,6 +105,7 @@ impl Core {
         let is_virtual = ground.is_virtual;
         let now = if is_virtual { Instant::from_nanos(0) } else { Instant::real() };
         Core {
+            worker: Cell::new((ptr::null(), None)),
             index,
             inbox: Arc::clone(&ground.inboxes[index]),
             ground,
@@ -120,9 +126,18 @@ impl Core {
         }
     }
 
-    /// Makes this the worker of the calling thread until `leave_thread`.
-    pub(crate) fn enter_thread(&self) {
+    /// Makes this the worker of the calling thread until `leave_thread`. `worker` is what this is a part of.
+    pub(crate) fn enter_thread<H: Host>(&self, worker: &Worker<H>) {
+        self.worker.set((ptr::from_ref(worker).cast(), Some(TypeId::of::<H>())));
         CURRENT.set(self);
+    }
+
+    /// The worker of which this is a part, if its host is an `H`.
+    pub(crate) fn worker<H: Host>(&self) -> Option<&Worker<H>> {
+        let (worker, host) = self.worker.get();
+        // SAFETY: the pointer was made from a `Worker` of the host type stored with it, which contains `self` and so lives as
+        // long.
+        (host == Some(TypeId::of::<H>())).then(|| unsafe { &*worker.cast::<Worker<H>>() })
     }
 
     pub(crate) fn leave_thread(&self) {
@@ -172,6 +187,7 @@ impl Core {
     /// Takes the stack of a runner whose coroutine has ended, and makes the runner free.
     pub(crate) fn retire_runner(&self, runner: &Runner) {
         runner.leave_native();
+        runner.in_slice.set(false);
         if let Some(coroutine) = runner.coroutine.take() {
             self.stacks.borrow_mut().give_back(coroutine.into_stack());
         }

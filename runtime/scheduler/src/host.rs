@@ -56,6 +56,17 @@ pub trait Host: Send + Sync + Sized + 'static {
     /// what they owned, the job among it, is leaked unless the host finds it by the token.
     fn overflowed(&self, token: u64, worker: &Worker<Self>);
 
+    /// The slice of that job is about to be suspended, since a native in it waits. For state of the thread that belongs to the
+    /// running job. Runs on the worker's own stack and must not wait.
+    fn suspending(&self, token: u64, worker: &Worker<Self>) {
+        let _ = (token, worker);
+    }
+
+    /// The suspended slice of that job goes on. Runs on the worker's own stack and must not wait.
+    fn resumed(&self, token: u64, worker: &Worker<Self>) {
+        let _ = (token, worker);
+    }
+
     /// Under a virtual clock: nothing is runnable, no timer is set, nothing outside is waited for. Without a push from another
     /// thread nothing will ever happen again.
     fn stalled(&self, worker: &Worker<Self>) {

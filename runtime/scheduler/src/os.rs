@@ -63,6 +63,15 @@ fn poll_once(descriptor: BorrowedFd<'_>, readiness: Readiness, timeout_ms: i32) 
     }
 }
 
+/// Says how many connections may stand before they are accepted.
+pub(crate) fn listen(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+    // SAFETY: the borrowed descriptor is open; the call takes no pointers.
+    match unsafe { libc::listen(socket.as_raw_fd(), backlog) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// The same descriptor in non-blocking mode.
 pub(crate) fn nonblocking(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     let raw = descriptor.as_raw_fd();

@@ -81,6 +81,8 @@ pub(crate) struct Runner {
     pub(crate) killed: Cell<bool>,
     /// How often that native tried to wait after it was cancelled.
     pub(crate) refusals: Cell<u32>,
+    /// It was suspended in the middle of a slice.
+    pub(crate) in_slice: Cell<bool>,
     /// The host's token of the job in the slice under way.
     pub(crate) token: Cell<u64>,
 }
@@ -98,6 +100,7 @@ impl Runner {
             native: Cell::new(NO_NATIVE),
             killed: Cell::new(false),
             refusals: Cell::new(0),
+            in_slice: Cell::new(false),
             token: Cell::new(0),
         }
     }

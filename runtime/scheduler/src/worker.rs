@@ -13,7 +13,7 @@ mod turn; // the main loop: housekeeping, resuming runners, shutting down
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use crate::core::Core;
+use crate::core::{Core, Place, with_place};
 use crate::epoch::Epoch;
 use crate::host::{Host, Priority};
 use crate::inbox::Message;
@@ -96,6 +96,20 @@ impl<H: Host> Worker<H> {
             stalled: Cell::new(false),
             random: RefCell::new(random),
         }
+    }
+
+    /// Calls `act` with the worker that the calling thread is, if it is one whose host is an `H`. For code that is not handed a
+    /// worker, such as a `Drop`. It may be another scheduler's: see [`belongs_to`](Worker::belongs_to).
+    pub fn with_current<R>(act: impl FnOnce(Option<&Worker<H>>) -> R) -> R {
+        with_place(|place| match place {
+            Place::Runner(core) | Place::Worker(core) => act(core.worker()),
+            Place::Elsewhere => act(None),
+        })
+    }
+
+    /// Whether it is a worker of that scheduler.
+    pub fn belongs_to(&self, remote: &Remote<H>) -> bool {
+        Arc::ptr_eq(&self.shared, &remote.0)
     }
 
     /// Its number, from zero.

@@ -4,10 +4,11 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 
 use super::evented::Evented;
 use crate::core::WaitsFor;
-use crate::os::Readiness;
+use crate::os::{self, Readiness};
 use crate::time::Instant;
 
 /// A connected stream. It may be used on another worker than before, or on any other thread, one call at a time.
@@ -104,6 +105,9 @@ impl Write for TcpStream {
     }
 }
 
+/// Connections that stand before they are accepted; thousands may come at once. The system may have a lower bound of its own.
+const BACKLOG: i32 = 4_096;
+
 /// Waits for connections.
 #[derive(Debug)]
 pub struct TcpListener(Evented<mio::net::TcpListener>);
@@ -111,7 +115,9 @@ pub struct TcpListener(Evented<mio::net::TcpListener>);
 impl TcpListener {
     /// Listens at the address; port zero takes any free one.
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-        Ok(TcpListener(Evented::new(mio::net::TcpListener::bind(address)?)))
+        let listener = mio::net::TcpListener::bind(address)?;
+        os::listen(listener.as_fd(), BACKLOG)?;
+        Ok(TcpListener(Evented::new(listener)))
     }
 
     /// The next connection and the other side's address. Virtual time passes while it waits.

@@ -102,6 +102,10 @@ impl<H: Host> Worker<H> {
             return true;
         }
         let workers = self.shared.stealers.len();
+        if workers == 1 {
+            // Nobody to steal from; and how often an only worker looks must not change the order it runs things in.
+            return false;
+        }
         let first = self.random.borrow_mut().usize(..workers);
         [High, Normal, Low].into_iter().any(|priority| {
             (0..workers).map(|offset| (first + offset) % workers).filter(|&victim| victim != self.core.index).any(|victim| {

@@ -32,7 +32,7 @@ const TIMERS_PER_TURN: usize = 1_024;
 impl<H: Host> Worker<H> {
     /// Runs until the scheduler stops.
     pub(crate) fn run(&self) {
-        self.core.enter_thread();
+        self.core.enter_thread(self);
         self.epoch.set(self.core.ground.epochs.enter(self.core.index));
         while !self.shared.is_stopping() {
             self.keep_house();
@@ -248,6 +248,9 @@ impl<H: Host> Worker<H> {
     /// Goes on with a runner until it gives the thread back.
     fn resume(&self, runner: &Runner, resume: Resume) {
         self.stalled.set(false);
+        if runner.in_slice.get() {
+            self.call_host(|host| host.resumed(runner.token.get(), self));
+        }
         let result = {
             let mut place = runner.coroutine.borrow_mut();
             let Some(coroutine) = place.as_mut() else {
@@ -261,8 +264,14 @@ impl<H: Host> Worker<H> {
             result
         };
         match result {
-            Ok(CoroutineResult::Yield(Yielded::Parked)) => {}
-            Ok(CoroutineResult::Yield(Yielded::Idle)) => self.keep_or_end(runner),
+            Ok(CoroutineResult::Yield(Yielded::Parked)) => {
+                runner.in_slice.set(true);
+                self.call_host(|host| host.suspending(runner.token.get(), self));
+            }
+            Ok(CoroutineResult::Yield(Yielded::Idle)) => {
+                runner.in_slice.set(false);
+                self.keep_or_end(runner);
+            }
             Ok(CoroutineResult::Return(Exit::Finished)) => self.core.retire_runner(runner),
             Ok(CoroutineResult::Return(Exit::Overflowed)) => {
                 self.core.retire_runner(runner);

@@ -55,6 +55,8 @@ pub(crate) struct Closures {
     pub(crate) overflows: Mutex<Vec<u64>>,
     /// Called when nothing will ever happen again.
     pub(crate) on_stall: Mutex<Option<Sender<()>>>,
+    /// Tokens of slices that were suspended and resumed, with `true` for the latter.
+    pub(crate) switches: Mutex<Vec<(u64, bool)>>,
     /// Told of each panic and overflow.
     pub(crate) on_fault: Mutex<Option<Sender<()>>>,
 }
@@ -110,6 +112,14 @@ impl Host for Closures {
     fn overflowed(&self, token: u64, _worker: &Worker<Closures>) {
         self.overflows.lock().unwrap().push(token);
         self.fault();
+    }
+
+    fn suspending(&self, token: u64, _worker: &Worker<Closures>) {
+        self.switches.lock().unwrap().push((token, false));
+    }
+
+    fn resumed(&self, token: u64, _worker: &Worker<Closures>) {
+        self.switches.lock().unwrap().push((token, true));
     }
 
     fn stalled(&self, _worker: &Worker<Closures>) {

@@ -5,9 +5,11 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use vega_scheduler::{Instant, Lane, completion, is_killed, now, offload, offload_until, sleep, sleep_until, yield_now};
+use vega_scheduler::{
+    Instant, Lane, Priority, Worker, completion, is_killed, now, offload, offload_until, sleep, sleep_until, yield_now,
+};
 
-use crate::support::{begin, receive, run, with_workers};
+use crate::support::{Closures, Job, begin, receive, run, with_workers};
 
 #[test]
 fn while_one_native_sleeps_others_run_on_the_same_thread() {
@@ -150,11 +152,11 @@ fn a_native_that_unwinds_does_not_wait() {
     }
     let scheduler = with_workers(1);
     let (sender, receiver) = channel();
-    let job = crate::support::Job::once(1, move |_| {
+    let job = Job::once(1, move |_| {
         let _waits = WaitsInDrop(sender);
         std::panic::resume_unwind(Box::new("the native panics"));
     });
-    scheduler.remote().push(job, vega_scheduler::Priority::Normal);
+    scheduler.remote().push(job, Priority::Normal);
     assert!(receive(&receiver));
     assert_eq!(run(scheduler.remote(), |_| 1), 1);
 }
@@ -173,4 +175,37 @@ fn off_a_worker_the_same_calls_block_the_thread() {
     sleep(Duration::from_millis(2)).unwrap();
     assert!(now().since(before) >= Duration::from_millis(2));
     assert_eq!(offload(Lane::Files, || 3).unwrap(), 3);
+}
+
+#[test]
+fn the_host_is_told_whenever_a_slice_is_suspended_and_goes_on() {
+    let scheduler = with_workers(1);
+    let (completer, wait) = completion::<()>();
+    let (sender, receiver) = channel();
+    let waits = sender.clone();
+    let waiting = Job::once(5, move |_| {
+        waits.send(()).unwrap();
+        wait.wait(None).unwrap();
+        waits.send(()).unwrap();
+    });
+    scheduler.remote().push(waiting, Priority::Normal);
+    receive(&receiver);
+    let completing = Job::once(6, move |_| completer.complete(()));
+    scheduler.remote().push(completing, Priority::Normal);
+    receive(&receiver);
+    assert_eq!(*scheduler.host().switches.lock().unwrap(), [(5, false), (5, true)]);
+}
+
+#[test]
+fn code_without_a_worker_at_hand_finds_the_one_it_is_on() {
+    let (scheduler, other) = (with_workers(1), with_workers(1));
+    let foreign = other.remote().clone();
+    let found = run(scheduler.remote(), move |worker| {
+        Worker::<Closures>::with_current(|current| {
+            let current = current.unwrap();
+            std::ptr::eq(current, worker) && current.belongs_to(worker.remote()) && !current.belongs_to(&foreign)
+        })
+    });
+    assert!(found);
+    assert!(Worker::<Closures>::with_current(|current| current.is_none()));
 }
