@@ -14,7 +14,7 @@ mod decode; // JSON to values of a wanted type
 mod parse; // JSON text to `json`
 
 pub use decode::{Problem, decode, decode_wrapped, parse_duration, parse_money, problems_text};
-pub use parse::{SyntaxProblem, parse};
+pub use parse::{Raw, SyntaxProblem, parse, raw_elements, raw_members};
 
 /// How deep arrays and objects may nest.
 pub const DEPTH_MAX: usize = 128;

@@ -27,8 +27,62 @@ impl fmt::Display for SyntaxProblem {
 
 /// Reads a whole text as one value of type `json`. Of members with one name the last counts.
 pub fn parse(text: &str) -> Result<Value, SyntaxProblem> {
+    read(text, Parser::document)
+}
+
+/// A part of a JSON text.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// Its value.
+    pub value: Value,
+    /// Its text, as it is written.
+    pub written: String,
+}
+
+impl Raw {
+    /// The characters of a string; everything else as it is written.
+    pub fn text(self) -> String {
+        self.value.as_text().map(str::to_string).unwrap_or(self.written)
+    }
+}
+
+/// Reads a text that is an object, and gives its members as they are written.
+pub fn raw_members(text: &str) -> Result<Vec<(String, Raw)>, SyntaxProblem> {
+    read(text, |parser| {
+        let mut members = Vec::new();
+        parser.blanks();
+        if parser.peek() != Some(b'{') {
+            return Err("expected an object".to_string());
+        }
+        parser.members(|parser, name| {
+            members.push((name.as_str().to_string(), parser.raw()?));
+            Ok(())
+        })?;
+        parser.end()?;
+        Ok(members)
+    })
+}
+
+/// Reads a text that is an array, and gives its elements as they are written.
+pub fn raw_elements(text: &str) -> Result<Vec<Raw>, SyntaxProblem> {
+    read(text, |parser| {
+        let mut elements = Vec::new();
+        parser.blanks();
+        if parser.peek() != Some(b'[') {
+            return Err("expected an array".to_string());
+        }
+        parser.elements(|parser| {
+            elements.push(parser.raw()?);
+            Ok(())
+        })?;
+        parser.end()?;
+        Ok(elements)
+    })
+}
+
+fn read<'t, T>(text: &'t str, work: impl FnOnce(&mut Parser<'t>) -> Parsed<T>) -> Result<T, SyntaxProblem> {
     let mut parser = Parser { text, place: 0, depth: 0 };
-    let result = parser.document();
+    let result = work(&mut parser);
     result.map_err(|message| {
         let before = &text[..text.floor_char_boundary(parser.place.min(text.len()))];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -47,8 +101,21 @@ type Parsed<T> = Result<T, String>;
 impl Parser<'_> {
     fn document(&mut self) -> Parsed<Value> {
         let value = self.value()?;
+        self.end()?;
+        Ok(value)
+    }
+
+    fn end(&mut self) -> Parsed<()> {
         self.blanks();
-        if self.place < self.text.len() { Err("expected the end of the text".to_string()) } else { Ok(value) }
+        if self.place < self.text.len() { Err("expected the end of the text".to_string()) } else { Ok(()) }
+    }
+
+    /// The next value with its text.
+    fn raw(&mut self) -> Parsed<Raw> {
+        self.blanks();
+        let start = self.place;
+        let value = self.value()?;
+        Ok(Raw { value, written: self.text[start..self.place].to_string() })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -97,13 +164,32 @@ impl Parser<'_> {
     }
 
     fn array(&mut self) -> Parsed<Value> {
+        let mut values = Vec::new();
+        self.elements(|parser| {
+            values.push(parser.value()?);
+            Ok(())
+        })?;
+        Ok(Value::array(values))
+    }
+
+    fn object(&mut self) -> Parsed<Value> {
+        let mut map = Map::new();
+        self.members(|parser, name| {
+            let value = parser.value()?;
+            map.insert(name.into(), value);
+            Ok(())
+        })?;
+        Ok(map.into())
+    }
+
+    /// Everything from `[` to `]`; `element` reads one.
+    fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         self.enter()?;
         self.place += 1;
-        let mut values = Vec::new();
         self.blanks();
         if !self.eat(b']') {
             loop {
-                values.push(self.value()?);
+                element(self)?;
                 self.blanks();
                 if self.eat(b']') {
                     break;
@@ -114,13 +200,13 @@ impl Parser<'_> {
             }
         }
         self.depth -= 1;
-        Ok(Value::array(values))
+        Ok(())
     }
 
-    fn object(&mut self) -> Parsed<Value> {
+    /// Everything from `{` to `}`; `member` reads one's value.
+    fn members(&mut self, mut member: impl FnMut(&mut Self, Str) -> Parsed<()>) -> Parsed<()> {
         self.enter()?;
         self.place += 1;
-        let mut map = Map::new();
         self.blanks();
         if !self.eat(b'}') {
             loop {
@@ -133,8 +219,7 @@ impl Parser<'_> {
                 if !self.eat(b':') {
                     return Err("expected `:`".to_string());
                 }
-                let value = self.value()?;
-                map.insert(name.into(), value);
+                member(self, name)?;
                 self.blanks();
                 if self.eat(b'}') {
                     break;
@@ -145,7 +230,7 @@ impl Parser<'_> {
             }
         }
         self.depth -= 1;
-        Ok(map.into())
+        Ok(())
     }
 
     fn number(&mut self) -> Parsed<Value> {
