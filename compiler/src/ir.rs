@@ -4,7 +4,8 @@
 //! Invariant: a [`Program`] is only made of sources without errors, so `emit` reports none, but for limits of the format.
 
 use vega_bytecode::module::{
-    Capability, Constant, EnumDefinition, FieldDefinition, Join, KindDefinition, NativeImport, Strategy, StructDefinition, ToolParameter,
+    Capability, Constant, EnumDefinition, FieldDefinition, Join, KindDefinition, NativeImport, Strategy, StructDefinition,
+    ToolParameter,
 };
 use vega_bytecode::{AgentId, FunctionId, KindId, TypeId, TypeTable};
 
@@ -23,6 +24,8 @@ pub struct Program {
     pub kinds: Vec<KindDefinition>,
     /// Natives that are called, by index.
     pub natives: Vec<NativeImport>,
+    /// For each native, whether it may touch anything outside of its arguments: files, clock, other processes.
+    pub native_effects: Vec<bool>,
     /// Functions, methods, closures, tools, clause code, `async` bodies, by `FunctionId`.
     pub functions: Vec<Function>,
     /// Agents, by `AgentId`.

@@ -60,9 +60,14 @@ macro_rules! codes {
 }
 
 // V01: syntax. V02: names. V03: types. V04: effects, budgets and capabilities. V05: what this version does not run yet.
+// V06: limits of the bytecode format.
 codes! {
     UNKNOWN_CHARACTER "V0101" "a character that means nothing here"
         "The text holds a character that no Vega token starts with. Typographic quotes and dashes pasted from a document are the usual cause.";
+
+    // V06
+    FORMAT_LIMIT "V0601" "the program is larger than bytecode can be"
+        "Instructions name registers, types and constants by numbers of limited size. A function or program that needs more of them than there are numbers must be split.";
 }
 
 #[cfg(test)]
