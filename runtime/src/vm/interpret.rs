@@ -396,6 +396,12 @@ impl Machine {
                     self.depth += 1;
                 }
                 Opcode::CallClosure => {
+                    if left == 0 {
+                        // SAFETY: back to this very instruction.
+                        ip = unsafe { ip.sub(1) };
+                        stop!(Stop::Preempt);
+                    }
+                    left -= 1;
                     write_back!();
                     let called = self.call_closure(program, at);
                     if let Err(error) = called {
@@ -403,7 +409,6 @@ impl Machine {
                     }
                     ip = self.ip;
                     base = self.slot(self.base);
-                    left = left.saturating_sub(1);
                 }
                 Opcode::CallNative => {
                     left = left.saturating_sub(1);

@@ -58,7 +58,10 @@ impl Machine {
                 self.left = self.left.saturating_sub(reductions);
                 None
             }
-            After::Stop => Some(Exit::Preempted),
+            After::Stop => {
+                self.at = At::Over;
+                Some(Exit::Preempted)
+            }
         }
     }
 
@@ -70,7 +73,7 @@ impl Machine {
                 return self.leave_native(Err(error));
             }
             if self.enter_handler(program, false, || Value::from(error.clone())) {
-                return Flow::Continue;
+                return self.charge();
             }
             match self.leave_frame(program) {
                 Below::Vega => {}
@@ -83,13 +86,22 @@ impl Machine {
         }
     }
 
+    /// Takes a reduction for going on at the machine's position: handlers and what native frames call may go round in circles, too.
+    fn charge(&mut self) -> Flow {
+        if self.left == 0 {
+            return Flow::Stop(Exit::Preempted);
+        }
+        self.left -= 1;
+        Flow::Continue
+    }
+
     /// Goes through the cleanups of a process that ends itself. Native frames on the way are dropped: what they must cancel, their
     /// `Drop` cancels.
     fn leave_process(&mut self, program: &LoadedProgram) -> Flow {
         loop {
             if self.base != 0 {
                 if self.enter_handler(program, true, || Value::NULL) {
-                    return Flow::Continue;
+                    return self.charge();
                 }
                 if let Below::Vega = self.leave_frame(program) {
                     continue;
@@ -211,7 +223,7 @@ impl Machine {
         }
         match step {
             Step::Call { callee, arguments } => match self.call_from_native(program, &callee, arguments) {
-                Ok(()) => Flow::Continue,
+                Ok(()) => self.charge(),
                 Err(mut error) => {
                     error.record_trace(|| self.trace(program));
                     Flow::Step(Input::Returned(Err(error)))
