@@ -1,3 +1,5 @@
 //! The one test binary: what a user or reader of the project would notice, across crates.
 
+mod support; // running the command as a user would
+mod language; // golden programs, one fact each
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

@@ -1,0 +1,128 @@
+//! Golden programs: each file below `tests/language/` states one fact about the language.
+//!
+//! Comments in a program say what has to happen:
+//!
+//! ```text
+//! // expect: TEXT     the next line of standard output
+//! // error: CODE      a diagnostic with this code that points at this line; the program does not compile
+//! // raises: TEXT     part of standard error of a program that ends with status 1
+//! // status: N        exit status, where it is none of the above's
+//! // flags: …         further flags of `vega run`
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::support::{root, stderr, stdout, vega};
+
+struct Expected {
+    output: Vec<String>,
+    errors: Vec<(usize, String)>,
+    raises: Vec<String>,
+    status: Option<i32>,
+    flags: Vec<String>,
+}
+
+fn expected(text: &str) -> Expected {
+    let mut expected = Expected { output: Vec::new(), errors: Vec::new(), raises: Vec::new(), status: None, flags: Vec::new() };
+    for (number, line) in text.lines().enumerate() {
+        for part in line.split("// ").skip(1) {
+            if let Some(rest) = part.strip_prefix("expect:") {
+                expected.output.push(rest.strip_prefix(' ').unwrap_or(rest).to_owned());
+            } else if let Some(code) = part.strip_prefix("error:") {
+                expected.errors.push((number + 1, code.trim().to_owned()));
+            } else if let Some(rest) = part.strip_prefix("raises:") {
+                expected.raises.push(rest.trim().to_owned());
+            } else if let Some(rest) = part.strip_prefix("status:") {
+                expected.status = Some(rest.trim().parse().expect("a status is a number"));
+            } else if let Some(rest) = part.strip_prefix("flags:") {
+                expected.flags.extend(rest.split_whitespace().map(str::to_owned));
+            }
+        }
+    }
+    expected
+}
+
+/// What is wrong with one program, if anything.
+fn check(path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let expected = expected(&text);
+    if expected.output.is_empty() && expected.errors.is_empty() && expected.raises.is_empty() && expected.status.is_none() {
+        return Err("states nothing: no expect, error, raises or status".into());
+    }
+    let mut command = vega();
+    command.arg("run").arg(path).args(["--quiet", "--offline"]).args(&expected.flags);
+    let output = crate::support::output(&mut command);
+    let (out, err) = (stdout(&output), stderr(&output));
+    let status = expected.status.unwrap_or(match (expected.errors.is_empty(), expected.raises.is_empty()) {
+        (false, _) => 2,
+        (true, false) => 1,
+        (true, true) => 0,
+    });
+    if output.status.code() != Some(status) {
+        return Err(format!("status {:?} instead of {status}\n--- stdout\n{out}--- stderr\n{err}", output.status.code()));
+    }
+    let lines: Vec<&str> = out.lines().collect();
+    if expected.errors.is_empty() && lines != expected.output {
+        return Err(format!("printed\n{out}instead of\n{}\n--- stderr\n{err}", expected.output.join("\n")));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    for (line, code) in &expected.errors {
+        let points_there = err.split("\nerror[").any(|part| {
+            let part = part.strip_prefix("error[").unwrap_or(part);
+            part.starts_with(&format!("{code}]")) && part.contains(&format!("{name}:{line}:"))
+        });
+        if !points_there {
+            return Err(format!("no error[{code}] at line {line}\n--- stderr\n{err}"));
+        }
+    }
+    let reported = err.matches("error[").count();
+    if !expected.errors.is_empty() && reported != expected.errors.len() {
+        return Err(format!("{reported} errors instead of {}\n--- stderr\n{err}", expected.errors.len()));
+    }
+    for text in &expected.raises {
+        if !err.contains(text) {
+            return Err(format!("standard error lacks {text:?}\n--- stderr\n{err}"));
+        }
+    }
+    Ok(())
+}
+
+fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("the folder of golden programs exists").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            // Folders named `parts` hold modules that programs import.
+            if path.file_name().is_some_and(|name| name != "parts") {
+                programs(&path, found);
+            }
+        } else if path.extension().is_some_and(|ending| ending == "vega") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn golden_programs_do_what_they_say() {
+    let mut found = Vec::new();
+    programs(&root().join("tests/language"), &mut found);
+    assert!(!found.is_empty(), "there are golden programs");
+    found.sort();
+    let next = Mutex::new(found.into_iter());
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let Some(path) = next.lock().expect("no check panics").next() else { return };
+                    if let Err(problem) = check(&path) {
+                        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+                        failures.lock().expect("no check panics").push(format!("=== {name}\n{problem}"));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no check panics");
+    assert!(failures.is_empty(), "{} programs fail\n{}", failures.len(), failures.join("\n"));
+}

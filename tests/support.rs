@@ -1,0 +1,104 @@
+//! What the tests of the whole product share: running the `vega` command and its mock server as a user would.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The folder of the project; commands run there.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The `vega` command, in the project's folder, with an environment that holds no keys of the person who tests.
+pub(crate) fn vega() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vega"));
+    command.current_dir(root());
+    for name in ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "VEGA_PATH"] {
+        command.env_remove(name);
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn output(command: &mut Command) -> Output {
+    command.output().expect("the command starts")
+}
+
+/// Standard output as text.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Standard error as text.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder of a test's own, removed at its end.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// A new empty folder.
+    pub(crate) fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("vega-test-{name}-{}", std::process::id()));
+        let _absent = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("the temporary folder can be written");
+        Folder(path)
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file into it and gives its path.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).expect("the temporary folder can be written");
+        }
+        std::fs::write(&path, content).expect("the temporary folder can be written");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _kept = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running `vega mock-server`, stopped at the end of the test.
+pub(crate) struct MockServer {
+    child: Child,
+    /// Its address, as a base URL.
+    pub(crate) url: String,
+}
+
+impl MockServer {
+    /// Starts one with a replies file and further flags, and waits until it says where it listens.
+    pub(crate) fn start(replies: &Path, flags: &[&str]) -> MockServer {
+        let mut command = vega();
+        command.arg("mock-server").arg("--replies").arg(replies).args(["--port", "0"]).args(flags);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the command starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap_or_else(|| panic!("no address in {line:?}"));
+        MockServer { url: url.to_owned(), child }
+    }
+
+    /// `vega run` against this server.
+    pub(crate) fn run(&self, program: &Path) -> Command {
+        let mut command = vega();
+        command.arg("run").arg(program).env("ANTHROPIC_API_KEY", "test-key-123").env("ANTHROPIC_BASE_URL", &self.url);
+        command
+    }
+}
+
+impl Drop for MockServer {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
