@@ -2,4 +2,6 @@
 
 mod support; // running the command as a user would
 mod language; // golden programs, one fact each
+mod examples; // what a newcomer runs first
+mod faults; // what a user sees when a call goes wrong
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths
