@@ -60,7 +60,9 @@ fn a_trace_holds_a_record_for_every_call_with_its_cost() {
     let calls: Vec<_> = records.iter().filter(|record| record["kind"] == "model_call" && record["status"] == "ok").collect();
     assert_eq!(calls.len(), 6, "{text}");
     for call in calls {
-        for field in ["trace_id", "span_id", "agent", "model", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "retries"] {
+        for field in
+            ["trace_id", "span_id", "agent", "model", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "retries"]
+        {
             assert!(!call[field].is_null(), "{field} is missing in {call}");
         }
         assert!(call["cost_usd"].as_f64().expect("a number") > 0.0, "{call}");

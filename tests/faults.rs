@@ -156,7 +156,10 @@ fn a_certificate_that_nobody_trusts_is_refused_and_a_ca_file_makes_it_trusted() 
 #[test]
 fn an_uncaught_failure_ends_with_status_1_and_a_stack() {
     let folder = Folder::new("uncaught");
-    let program = folder.write("a.vega", "agent A { model \"claude-haiku-5-5\" }\nfn main() {\n    let a = spawn A;\n    print(a <- \"x\");\n}\n");
+    let program = folder.write(
+        "a.vega",
+        "agent A { model \"claude-haiku-5-5\" }\nfn main() {\n    let a = spawn A;\n    print(a <- \"x\");\n}\n",
+    );
     let replies = folder.write("replies.toml", "[[reply]]\nerror = \"invalid_request\"\n");
     let run = output(vega().arg("run").arg(program).args(["--offline", "--replies"]).arg(replies));
     assert_eq!(run.status.code(), Some(1));

@@ -84,7 +84,8 @@ impl MockServer {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the command starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
-        let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap_or_else(|| panic!("no address in {line:?}"));
+        let url =
+            line.split_whitespace().find(|word| word.starts_with("http")).unwrap_or_else(|| panic!("no address in {line:?}"));
         MockServer { url: url.to_owned(), child }
     }
 
