@@ -447,6 +447,19 @@ impl FileAccess {
         self.directory.open()?.open_with(&self.relative, &options)?.write_all(content)
     }
 
+    /// The names in a directory, in order.
+    pub fn list(&self) -> io::Result<Vec<String>> {
+        let directory = self.directory.open()?;
+        let entries = match self.relative.as_os_str().is_empty() {
+            true => directory.entries()?,
+            false => directory.read_dir(&self.relative)?,
+        };
+        let names: io::Result<Vec<String>> = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
+        let mut names = names?;
+        names.sort();
+        Ok(names)
+    }
+
     /// Whether there is something.
     pub fn exists(&self) -> bool {
         self.directory.open().is_ok_and(|directory| self.relative.as_os_str().is_empty() || directory.exists(&self.relative))

@@ -49,6 +49,11 @@ pub enum Request<'a> {
         /// As the program gave it.
         path: &'a str,
     },
+    /// Asking what is in a directory.
+    FileList {
+        /// As the program gave it.
+        path: &'a str,
+    },
     /// An HTTP exchange that is no model call.
     Net {
         /// The method.
@@ -100,6 +105,8 @@ pub enum Payload {
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
+    /// Several texts: names of files.
+    Texts(Vec<String>),
 }
 
 /// How an effect failed, as data that can be kept.
@@ -221,7 +228,7 @@ fn permit(set: &CapabilitySet, request: &Request<'_>) -> Result<Permit, Denied> 
         Request::ModelCall { .. } => set.agent().map(|()| Permit::Plain),
         // What a tool does is asked for by itself, effect by effect.
         Request::Tool { .. } | Request::Clock | Request::Random => Ok(Permit::Plain),
-        Request::FileRead { path } | Request::FileExists { path } => set.file_to_read(path).map(Permit::File),
+        Request::FileRead { path } | Request::FileExists { path } | Request::FileList { path } => set.file_to_read(path).map(Permit::File),
         Request::FileWrite { path, .. } => set.file_to_write(path).map(Permit::File),
         Request::Net { host, .. } => set.host(host).map(Permit::Host),
         Request::Exec { words } => set.command(words).map(|()| Permit::Plain),

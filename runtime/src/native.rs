@@ -123,6 +123,13 @@ pub enum Notice {
         /// Why.
         reason: crate::process::ExitReason,
     },
+    /// A supervised child of this process stays down.
+    ChildDown {
+        /// Which.
+        child: crate::supervisor::Child,
+        /// Why.
+        reason: crate::process::ExitReason,
+    },
 }
 
 /// Names one place within a process where a [`Resumable`] awaits messages.

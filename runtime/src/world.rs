@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 
 use vega_bytecode::kinds;
 use vega_scheduler::{Epoch, Remote, Worker};
@@ -20,10 +20,12 @@ use crate::output::Output;
 use crate::process::block::{Birth, Job, Process};
 use crate::process::mail::{Mail, Signal};
 use crate::process::mailbox::{Bounds, Refused};
-use crate::process::state::{KILL, MAIL, SIGNAL, Wake};
+use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
 use crate::process::table::{Epochs, FreeSlots, ProcessTable};
 use crate::process::{ExitReason, Pid};
+use crate::runtime::RuntimeHandle;
 use crate::value::copy::Message;
+use crate::value::heap::{self, Account};
 use crate::vm::LoadedProgram;
 
 /// What all processes of one runtime share.
@@ -52,7 +54,9 @@ pub(crate) struct World {
     /// Calls to models that are under way.
     calls: AtomicUsize,
     program: OnceLock<Program>,
-    remote: OnceLock<Remote<World>>,
+    /// Gone when the scheduler is: it refers back to this world.
+    remote: RwLock<Option<Remote<World>>>,
+    handle: RuntimeHandle,
     pub(crate) run: RunState,
 }
 
@@ -74,6 +78,9 @@ pub(crate) struct RunState {
 pub(crate) struct RunEnd {
     /// How the first process ended.
     pub(crate) main: Option<MainEnd>,
+    pub(crate) main_pid: Option<Pid>,
+    /// Its children have ended too.
+    pub(crate) family_ended: bool,
     /// Interrupts so far.
     pub(crate) interrupts: u32,
 }
@@ -96,8 +103,8 @@ pub(crate) enum Post {
     Kill(Pid),
     /// A signal came for a process that waits in a native of this worker.
     SignalInNative(Pid),
-    /// A process is to begin.
-    Begin(Box<Birth>),
+    /// The first process is to begin.
+    BeginMain(Box<Birth>),
     /// A line for the error output.
     Report(String),
 }
@@ -124,7 +131,7 @@ pub(crate) struct WorldParts {
 }
 
 impl World {
-    pub(crate) fn new(parts: WorldParts) -> Self {
+    pub(crate) fn new(parts: WorldParts, handle: RuntimeHandle) -> Self {
         Self {
             table: ProcessTable::new(parts.limits.processes),
             limits: parts.limits,
@@ -145,7 +152,8 @@ impl World {
             draining: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             program: OnceLock::new(),
-            remote: OnceLock::new(),
+            remote: RwLock::new(None),
+            handle,
             run: RunState::default(),
         }
     }
@@ -160,14 +168,54 @@ impl World {
         self.program.set(program)
     }
 
-    /// For threads that are no workers. Present from the start of the scheduler on.
-    pub(crate) fn remote(&self) -> &Remote<World> {
-        self.remote.get().expect("set before anything is posted")
+    /// For threads that are no workers; none before the scheduler starts and after it ended.
+    pub(crate) fn remote(&self) -> Option<Remote<World>> {
+        self.remote.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_remote(&self, remote: Remote<World>) {
-        // A second call would bring an equal handle.
-        let _ = self.remote.set(remote);
+    pub(crate) fn set_remote(&self, remote: Option<Remote<World>>) {
+        *self.remote.write().unwrap_or_else(PoisonError::into_inner) = remote;
+    }
+
+    /// Reaches this runtime from anywhere.
+    pub(crate) fn handle(&self) -> RuntimeHandle {
+        self.handle.clone()
+    }
+
+    /// The children of a process have all ended.
+    pub(crate) fn family_ended(&self, owner: Pid) {
+        self.run.change(|end| {
+            if end.main_pid == Some(owner) {
+                end.family_ended = true;
+            }
+        });
+    }
+
+    /// A timer of a process fired.
+    pub(crate) fn fire_timer(&self, pid: Pid, worker: &Worker<World>) {
+        if let Some(process) = self.table.slot_of(pid) {
+            self.wake(process, TIMER, worker);
+        }
+    }
+
+    /// Drops every process that still lives. Only when no worker runs any more.
+    pub(crate) fn end_all(&self) {
+        for slot in self.table.used_slots() {
+            // SAFETY: the slot is mapped as long as the table.
+            let process = unsafe { slot.as_ref() };
+            if matches!(process.state.phase(), Phase::Dead | Phase::Exiting) {
+                continue;
+            }
+            process.state.begin_exit();
+            // SAFETY: the threads that could own the process are gone, and it lives, so its cells are filled.
+            let (machine, mut life) = unsafe { process.take_out() };
+            process.mailbox.close(life.inbox_and_extension().0);
+            let outer = heap::enter(Account::UNLIMITED);
+            drop(machine);
+            drop(life);
+            heap::enter(outer);
+            process.state.end_exit();
+        }
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
@@ -249,7 +297,6 @@ impl World {
 
     /// Whether a process lives.
     pub(crate) fn is_alive(&self, pid: Pid) -> bool {
-        use crate::process::state::Phase;
         self.table.slot_of(pid).is_some_and(|process| !matches!(process.state.phase(), Phase::Dead | Phase::Exiting))
     }
 
@@ -274,10 +321,16 @@ impl World {
             }
             Post::Kill(pid) => self.kill(pid, worker),
             Post::SignalInNative(pid) => self.signal_in_native(pid, worker),
-            Post::Begin(birth) => {
-                if let Err(error) = self.begin(*birth, worker) {
-                    self.stderr.write(format!("{}\n", error.summary(self.program().loaded.module())).as_bytes());
-                }
+            Post::BeginMain(birth) => {
+                let begun = self.begin(*birth, worker);
+                self.run.change(|end| match begun {
+                    Ok(pid) => end.main_pid = Some(pid),
+                    Err(error) => {
+                        let reason = ExitReason::Crash(error.message().as_str().into());
+                        end.main = Some(MainEnd { reason, result: None, trace: Vec::new() });
+                        end.family_ended = true;
+                    }
+                });
             }
             Post::Report(line) => self.stderr.write(line.as_bytes()),
         }

@@ -1,8 +1,494 @@
 //! What a native may do besides computing.
+//!
+//! Invariant: the context borrows nothing of the process for longer than one of its methods runs, so a native may block between any
+//! two of them.
 
-use std::marker::PhantomData;
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vega_bytecode::module::{Module, NativeImport};
+use vega_bytecode::{FunctionId, TypeId, kinds};
+use vega_scheduler::{Instant, Lane, Priority};
+
+use super::{Address, Notice, Outcome, Port, PortId, Resumable};
+use crate::capability::CapabilitySet;
+use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Permit, Refusal, Request};
+use crate::error::Error;
+use crate::ledger::Scope;
+use crate::limits::Limits;
+use crate::process::block::{Birth, Extension};
+use crate::process::mail::{Mail, Signal};
+use crate::process::state::{MAIL, SIGNAL};
+use crate::process::turn::{Pause, Sleep, Target, Turn};
+use crate::process::{Coordinate, ExitReason, Pid, ProcessPath};
+use crate::runtime::RuntimeHandle;
+use crate::supervisor::Ending;
+use crate::value::copy::Message;
+use crate::value::heap::{self, Account};
+use crate::value::{Value, View};
+use crate::vm::{LoadedProgram, Machine};
 
 /// The running process, as a native sees it.
 pub struct NativeContext<'a> {
-    process: PhantomData<&'a ()>,
+    turn: Turn<'a>,
+    machine: &'a Machine,
+    /// Number of the native's import; none for a step of a state machine.
+    native: Option<u32>,
+}
+
+/// What a process that a native starts begins with. The rest it has from its parent.
+#[derive(Default)]
+pub struct SpawnOptions {
+    /// What it may touch, if less than its parent.
+    pub capabilities: Option<CapabilitySet>,
+    /// What its spending is charged to, if not to its parent's scope.
+    pub scope: Option<Scope>,
+    /// How soon it runs relative to others.
+    pub priority: Priority,
+    /// Whether it and its parent are linked from the start.
+    pub linked: bool,
+    /// Whether exit signals come to it as [`Notice::Exit`] instead of ending it.
+    pub traps_exits: bool,
+    /// A number that tells it from other processes spawned at the same place.
+    pub step: u32,
+    /// What reports call it.
+    pub label: Option<String>,
+    /// Whether the parent watches it: then its end comes as [`Notice::Down`] with the number that is returned.
+    pub monitored: bool,
+}
+
+/// A process that was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spawned {
+    /// Which.
+    pub process: Pid,
+    /// The number of the monitor, where one was asked for.
+    pub monitor: Option<u64>,
+}
+
+/// What a started process runs.
+pub enum Task {
+    /// A function with its arguments, as an array.
+    Function(FunctionId, Message),
+    /// A state machine.
+    Native(Box<dyn Resumable>),
+}
+
+/// Counts one call to a model while it lives. Made by [`NativeContext::begin_call`].
+pub struct CallGuard(RuntimeHandle);
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.0.end_call();
+    }
+}
+
+impl<'a> NativeContext<'a> {
+    pub(crate) fn new(turn: Turn<'a>, machine: &'a Machine, native: Option<u32>) -> Self {
+        Self { turn, machine, native }
+    }
+
+    pub(crate) fn turn(&self) -> Turn<'a> {
+        self.turn
+    }
+
+    /// The program: names of structs, enums, kinds; types; functions.
+    pub fn module(&self) -> &'a Module {
+        self.turn.world.program().loaded.module()
+    }
+
+    /// The program as the interpreter runs it.
+    pub fn program(&self) -> &'a Arc<LoadedProgram> {
+        &self.turn.world.program().loaded
+    }
+
+    /// The import by which the program calls this native; none in a step of a state machine.
+    pub fn import(&self) -> Option<&'a NativeImport> {
+        self.native.and_then(|native| self.module().natives.get(native as usize))
+    }
+
+    /// The type that the program wants as the result; none in a step of a state machine.
+    pub fn result_type(&self) -> Option<TypeId> {
+        self.import().map(|import| import.result)
+    }
+
+    /// Counts work that a native did, in reductions: the process's turn is shorter by them.
+    pub fn charge(&self, reductions: u32) {
+        let life = self.turn.life();
+        life.debt = life.debt.saturating_add(reductions);
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &'a Limits {
+        &self.turn.world.limits
+    }
+
+    /// The program's own arguments.
+    pub fn arguments(&self) -> &'a [String] {
+        &self.turn.world.arguments
+    }
+
+    /// A value that was registered with the builder.
+    pub fn extension<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.turn.world.extensions.get()
+    }
+
+    /// Where records go, if anybody takes them.
+    pub fn trace(&self) -> Option<&'a vega_trace::Sink> {
+        self.turn.world.trace.as_ref()
+    }
+
+    /// A handle of the runtime for other threads, and for destructors.
+    pub fn runtime(&self) -> RuntimeHandle {
+        self.turn.world.handle()
+    }
+
+    // ---- output ----
+
+    /// Writes to the program's output, all at once.
+    pub fn write_output(&self, text: &str) -> Result<(), Error> {
+        self.turn.world.stdout.write(text.as_bytes());
+        Ok(())
+    }
+
+    /// Writes to the program's error output, all at once.
+    pub fn write_error(&self, text: &str) -> Result<(), Error> {
+        self.turn.world.stderr.write(text.as_bytes());
+        Ok(())
+    }
+
+    // ---- time ----
+
+    /// The present moment.
+    pub fn now(&self) -> Instant {
+        vega_scheduler::now()
+    }
+
+    /// What a native returns to let its process sleep, without a stack.
+    pub fn sleep(&self, duration: Duration) -> Outcome {
+        Outcome::Resume(Box::new(Sleep { until: self.now() + duration }))
+    }
+
+    /// What a native returns to let others run.
+    pub fn pause(&self) -> Outcome {
+        Outcome::Resume(Box::new(Pause))
+    }
+
+    /// Runs blocking work in a lane; the process waits meanwhile. The native must be registered as blocking.
+    pub fn offload<T: Send + 'static>(&self, lane: Lane, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        vega_scheduler::offload(lane, work)
+    }
+
+    // ---- this process ----
+
+    /// This process.
+    pub fn self_pid(&self) -> Pid {
+        self.turn.pid()
+    }
+
+    /// What this process may touch.
+    pub fn capabilities(&self) -> CapabilitySet {
+        self.turn.life().capabilities.clone()
+    }
+
+    /// What this process's spending is charged to.
+    pub fn scope(&self) -> Scope {
+        self.turn.life().scope.clone()
+    }
+
+    /// Who spawned this process.
+    pub fn parent(&self) -> Pid {
+        self.turn.life().parent
+    }
+
+    /// The operation under way, named independently of timing.
+    pub fn coordinate(&self) -> Coordinate {
+        let activations = self.machine.coordinate(self.program());
+        Coordinate { process: self.turn.life().path.clone(), activations }
+    }
+
+    /// Whether exit signals come as messages.
+    pub fn trap_exits(&self, traps: bool) {
+        self.turn.life().extend().traps_exits = traps;
+    }
+
+    /// A place of its own at which a state machine receives.
+    pub fn open_port(&self) -> Port {
+        let extension = self.turn.life().extend();
+        extension.last_port += 1;
+        Port { id: PortId(extension.last_port), alive: Arc::new(()), process: self.turn.pid() }
+    }
+
+    /// The root port of this process.
+    pub fn address(&self) -> Address {
+        Address::root(self.turn.pid())
+    }
+
+    // ---- other processes ----
+
+    /// Sends something to a port. False where its process has ended.
+    pub fn send_to(&self, address: &Address, payload: Box<dyn Any + Send>) -> bool {
+        let mail = Mail::Port(address.port, address.alive.clone(), payload);
+        self.turn.world.deliver(address.process, mail, MAIL, self.turn.worker)
+    }
+
+    /// Sends a program's message. False where there is no room; a process that has ended takes every message.
+    pub fn send(&self, process: Pid, message: Message) -> bool {
+        self.turn.world.send(process, message, self.turn.worker).is_ok()
+    }
+
+    /// Sends news to a process: a message of the runtime that programs can receive.
+    pub fn send_notice(&self, process: Pid, notice: Notice) -> bool {
+        self.turn.world.deliver(process, Mail::Notice(notice), MAIL, self.turn.worker)
+    }
+
+    /// Whether a process lives.
+    pub fn is_alive(&self, process: Pid) -> bool {
+        self.turn.world.is_alive(process)
+    }
+
+    /// Ends a process; it cannot refuse.
+    pub fn kill(&self, process: Pid) {
+        self.turn.world.kill(process, self.turn.worker);
+    }
+
+    /// Sends an exit signal: the process ends with this reason, unless it traps exits.
+    pub fn exit_process(&self, process: Pid, reason: ExitReason) {
+        let signal = Signal::Exit { from: self.turn.pid(), reason, linked: false };
+        self.turn.world.deliver(process, Mail::Signal(signal), SIGNAL, self.turn.worker);
+    }
+
+    /// Links this process with another.
+    pub fn link(&self, process: Pid) {
+        self.turn.link_with(process);
+    }
+
+    /// Takes a link back.
+    pub fn unlink(&self, process: Pid) {
+        self.turn.unlink_from(process);
+    }
+
+    /// Watches a process; its end comes as [`Notice::Down`] with this number.
+    pub fn monitor(&self, process: Pid) -> u64 {
+        self.turn.watch(process)
+    }
+
+    /// Watches no more.
+    pub fn demonitor(&self, monitor: u64) {
+        self.turn.unwatch(monitor);
+    }
+
+    /// The process that a value refers to, if one lives there now; the error where the value is none.
+    pub fn process_of(&self, value: &Value) -> Result<Option<Pid>, Error> {
+        Ok(self.turn.target(value)?.present())
+    }
+
+    pub(crate) fn target_of(&self, value: &Value) -> Result<Target, Error> {
+        self.turn.target(value)
+    }
+
+    /// Starts a process.
+    pub fn spawn(&self, task: Task, options: SpawnOptions) -> Result<Spawned, Error> {
+        let path = self.child_path(options.step);
+        let monitored = options.monitored;
+        let process = self.begin(task, options, path, None)?;
+        let monitor = monitored.then(|| self.turn.watch(process));
+        Ok(Spawned { process, monitor })
+    }
+
+    /// Where a process that is spawned here stands.
+    pub(crate) fn child_path(&self, step: u32) -> ProcessPath {
+        let mut coordinate = self.coordinate();
+        if step > 0
+            && let Some(last) = coordinate.activations.last_mut()
+        {
+            last.loops.push(i64::from(step));
+        }
+        ProcessPath::spawned_at(coordinate)
+    }
+
+    pub(crate) fn begin(&self, task: Task, options: SpawnOptions, path: ProcessPath, ending: Option<Ending>) -> Result<Pid, Error> {
+        let native_born = matches!(task, Task::Native(_));
+        let world = self.turn.world;
+        let outer = heap::enter(Account::with_limit(world.limits.heap_bytes));
+        let machine = match task {
+            Task::Function(function, arguments) => function_machine(self.program(), function, arguments),
+            Task::Native(state) => Machine::native(state),
+        };
+        let account = heap::enter(outer);
+        let needs_extension = native_born || options.linked || options.traps_exits || options.label.is_some() || ending.is_some();
+        let extension = needs_extension.then(|| {
+            Box::new(Extension {
+                links: if options.linked { vec![self.turn.pid()] } else { Vec::new() },
+                traps_exits: options.traps_exits,
+                native_born,
+                label: options.label,
+                ending,
+                ..Extension::default()
+            })
+        });
+        let birth = Birth {
+            machine,
+            account,
+            capabilities: options.capabilities.unwrap_or_else(|| self.capabilities()),
+            scope: options.scope.unwrap_or_else(|| self.scope()),
+            path,
+            parent: self.turn.pid(),
+            priority: options.priority,
+            extension,
+        };
+        let process = world.begin(birth, self.turn.worker)?;
+        if options.linked {
+            self.turn.life().extend().links.push(process);
+        }
+        Ok(process)
+    }
+
+    // ---- effects ----
+
+    /// Does something to the world, through the door: asks whether it may and should happen, does it, and tells what it came to.
+    pub fn effect(
+        &self,
+        request: &Request<'_>,
+        class: Class,
+        run: impl FnOnce(Permit) -> EffectResult,
+    ) -> Result<Payload, Error> {
+        let capabilities = self.capabilities();
+        let result = match self.turn.world.seam.begin(self, &capabilities, request, class) {
+            Ok(Passed::Run(permit, ticket)) => {
+                let result = run(permit);
+                self.turn.world.seam.end(ticket, &result);
+                result
+            }
+            Ok(Passed::Replayed(result)) => result,
+            Err(Refusal::Denied(denied)) => return Err(Error::new(kinds::CAPABILITY_DENIED, denied.to_string())),
+            Err(Refusal::Failed(failure)) => Err(failure),
+        };
+        result.map_err(|failure| Error::new(failure.kind, failure.message))
+    }
+
+    /// Reads a whole file. Blocks.
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let bytes_max = self.limits().file_bytes;
+        let payload = self.file_effect(&Request::FileRead { path }, Class::Read, path, move |file| {
+            file.read(bytes_max).map(Payload::Bytes)
+        })?;
+        match payload {
+            Payload::Bytes(content) => Ok(content),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Replaces a file's content, making the file where there is none. Blocks.
+    pub fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Error> {
+        let copy = content.to_vec();
+        self.file_effect(&Request::FileWrite { path, content }, Class::Idempotent, path, move |file| {
+            file.write(&copy).map(|()| Payload::Nothing)
+        })?;
+        Ok(())
+    }
+
+    /// Whether there is a file or directory. Blocks.
+    pub fn file_exists(&self, path: &str) -> Result<bool, Error> {
+        match self.file_effect(&Request::FileExists { path }, Class::Read, path, |file| Ok(Payload::Flag(file.exists())))? {
+            Payload::Flag(exists) => Ok(exists),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The names in a directory, in order. Blocks.
+    pub fn list_files(&self, path: &str) -> Result<Vec<String>, Error> {
+        match self.file_effect(&Request::FileList { path }, Class::Read, path, |file| file.list().map(Payload::Texts))? {
+            Payload::Texts(names) => Ok(names),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The time of day: nanoseconds since the beginning of 1970.
+    pub fn wall_clock_nanoseconds(&self) -> Result<i64, Error> {
+        let read = |_| {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            Ok(Payload::Int(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
+        };
+        match self.effect(&Request::Clock, Class::Read, read)? {
+            Payload::Int(nanoseconds) => Ok(nanoseconds),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Nanoseconds on the runtime's clock, which is virtual where the runtime's is.
+    pub fn monotonic_nanoseconds(&self) -> i64 {
+        i64::try_from(self.now().as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// Random bits.
+    pub fn random(&self) -> Result<u64, Error> {
+        match self.effect(&Request::Random, Class::Read, |_| Ok(Payload::Int(fastrand::i64(..))))? {
+            Payload::Int(bits) => Ok(bits.cast_unsigned()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// An environment variable; none where it is not set.
+    pub fn variable(&self, name: &str) -> Result<Option<String>, Error> {
+        let read = |_| Ok(std::env::var(name).map_or(Payload::Nothing, Payload::Text));
+        match self.effect(&Request::Variable { name }, Class::Read, read)? {
+            Payload::Text(value) => Ok(Some(value)),
+            Payload::Nothing => Ok(None),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn file_effect(
+        &self,
+        request: &Request<'_>,
+        class: Class,
+        path: &str,
+        work: impl FnOnce(&crate::capability::FileAccess) -> io::Result<Payload> + Send + 'static,
+    ) -> Result<Payload, Error> {
+        self.effect(request, class, |permit| {
+            let Permit::File(file) = permit else { unreachable!("the gate gives a file for a file") };
+            let done = self.offload(Lane::Files, move || work(&file));
+            done.and_then(|result| result).map_err(|error| io_failure(path, &error))
+        })
+    }
+
+    /// Counts a call to a model as under way; none where the run is ending and no new call may begin.
+    pub fn begin_call(&self) -> Option<CallGuard> {
+        self.turn.world.begin_call().then(|| CallGuard(self.runtime()))
+    }
+}
+
+impl Locate for NativeContext<'_> {
+    fn coordinate(&self) -> Coordinate {
+        NativeContext::coordinate(self)
+    }
+}
+
+/// A machine for a function whose arguments come as one array. Charges the account in force.
+pub(crate) fn function_machine(program: &LoadedProgram, function: FunctionId, arguments: Message) -> Machine {
+    let arguments = arguments.adopt();
+    match arguments.view() {
+        View::Array(values) => Machine::new(program, function, values.as_slice().iter().cloned()),
+        _ => Machine::new(program, function, std::iter::empty()),
+    }
+}
+
+fn io_failure(path: &str, error: &io::Error) -> Failure {
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => format!("{path}: no such file or directory"),
+        io::ErrorKind::PermissionDenied => format!("{path}: permission denied"),
+        _ => format!("{path}: {error}"),
+    };
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Failure { kind: kinds::LIMIT_REACHED, message: format!("file: {message}") };
+    }
+    Failure { kind: kinds::IO_ERROR, message }
+}
+
+/// A replay gave something that this request cannot have come to.
+fn unexpected(payload: &Payload) -> Error {
+    Error::new(kinds::IO_ERROR, format!("the recorded result does not fit: {payload:?}"))
 }

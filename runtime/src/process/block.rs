@@ -53,6 +53,8 @@ pub(crate) struct Life {
     /// Reductions spent in slices that are over.
     pub(crate) reductions: u64,
     pub(crate) priority: Priority,
+    /// Reductions that natives charged and that no slice has paid yet.
+    pub(crate) debt: u32,
     /// Whether mail helps the wait under way.
     pub(crate) deaf: bool,
     /// What most processes never need.
@@ -134,6 +136,7 @@ impl Process {
             parent: birth.parent,
             reductions: 0,
             priority: birth.priority,
+            debt: 0,
             deaf: false,
             extension: birth.extension,
         };
@@ -222,6 +225,12 @@ impl Job {
     /// Only whoever won the step to *Runnable*, or began the process, makes its job.
     pub(crate) fn new(process: &Process) -> Self {
         Self(NonNull::from(process))
+    }
+
+    /// The process in the slot.
+    pub(crate) fn pid(&self) -> Pid {
+        // SAFETY: slots live as long as the table, which outlives all jobs.
+        unsafe { self.0.as_ref() }.pid()
     }
 
     /// The slot. Slots live as long as the table, which outlives the scheduler's threads.

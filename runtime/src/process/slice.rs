@@ -51,6 +51,7 @@ impl World {
             let outer = heap::enter(turn.life().account);
             let exit = machine.run(&self.program().loaded, &mut turn, &mut left);
             turn.life().account = heap::enter(outer);
+            left = left.saturating_sub(std::mem::take(&mut turn.life().debt));
             match exit {
                 Exit::Preempted => {
                     turn.life().reductions += u64::from(full - left);
@@ -300,6 +301,8 @@ impl Turn<'_> {
         }
         if let Some(family) = extension.family {
             family.owner_ended(self);
+        } else {
+            self.world.family_ended(pid);
         }
     }
 }
@@ -369,9 +372,4 @@ pub(crate) fn trace_lines(places: &[Place], module: &vega_bytecode::Module, line
     lines.push(format!("… {} more", places.len() - 2 * half));
     lines.extend(places[places.len() - half..].iter().map(line));
     lines
-}
-
-/// The listening side of a timer: the process is woken, and looks at its deadline by itself.
-pub(crate) fn timer_fired(world: &World, process: &Process, worker: &Worker<World>) {
-    world.wake(process, TIMER, worker);
 }

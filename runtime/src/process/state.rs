@@ -117,9 +117,9 @@ impl StateWord {
         self.0.fetch_and(!EVENTS, Ordering::Acquire) & EVENTS
     }
 
-    /// Whether a signal or kill waits for the running process.
-    pub(crate) fn has_signal(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & (SIGNAL | KILL) != 0
+    /// Whether something of this kind waits to be handled.
+    pub(crate) fn has_event(&self, event: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & event != 0
     }
 
     /// *Running* to *Idle*, unless something came since the owner last looked: then it stays running and gets the events.

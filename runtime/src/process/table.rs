@@ -54,13 +54,16 @@ pub(crate) struct TooMany;
 
 impl ProcessTable {
     pub(crate) fn new(alive_max: u32) -> Self {
-        // A vector of nulls is zeroed memory: the system gives it page by page, when first written.
         let chunks = (0..SLOTS_MAX / CHUNK_SLOTS).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
         Self { chunks, fresh: AtomicU32::new(0), surplus: Mutex::default(), alive: AtomicU32::new(0), alive_max: alive_max.min(SLOTS_MAX) }
     }
 
     /// The slot that holds, or held, a process. Only on a worker, and not kept beyond the slice.
     pub(crate) fn slot_of(&self, pid: Pid) -> Option<&Process> {
+        // A generation of zero would find slots that were never used.
+        if pid.generation() == 0 {
+            return None;
+        }
         // SAFETY: `slot` checks the number and gives a slot of a mapped chunk, which lives as long as the table.
         self.slot(pid.slot()).map(|slot| unsafe { slot.as_ref() }).filter(|process| process.is(pid))
     }

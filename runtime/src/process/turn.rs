@@ -1,0 +1,485 @@
+//! A process's turn on a worker: what its instructions ask of the world.
+//!
+//! Invariant: a turn lives within one slice, on one worker. It borrows the process's fields only for as long as one of its methods
+//! needs them, and never the machine; so while a native waits, nothing of the process is borrowed.
+
+use std::time::Duration;
+
+use vega_bytecode::kinds;
+use vega_scheduler::{Instant, Worker};
+
+use super::{Pid, ProcessPath};
+use super::block::{Life, Process};
+use super::mail::{Mail, Signal};
+use super::state::{KILL, MAIL, SIGNAL};
+use crate::error::Error;
+use crate::native::{Input, NativeContext, NativeResult, Notice, Outcome, PortId, Resumable, Step};
+use crate::supervisor::{self, ChildHandle, FutureHandle};
+use crate::value::copy::Message;
+use crate::value::{Handle, HandleKind, HandleObject, Value, View, heap};
+use crate::vm::{Host, Machine, Wake};
+use crate::world::World;
+
+/// See the module's text.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) worker: &'a Worker<World>,
+    pub(crate) process: &'a Process,
+}
+
+impl<'a> Turn<'a> {
+    /// The owner's fields. Each caller lets go of them before it calls anything that might ask for them again.
+    #[expect(clippy::mut_from_ref, reason = "a turn is the right to the process's fields")]
+    pub(crate) fn life(&self) -> &mut Life {
+        // SAFETY: this worker owns the process while the turn lives (state word: running, in a native of this worker, or exiting), and
+        // methods of the turn do not overlap their borrows.
+        unsafe { self.process.life() }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Where the process stands, for children that are not spawned by an instruction.
+    pub(crate) fn life_path(&self) -> ProcessPath {
+        self.life().path.clone()
+    }
+
+    /// Runs something that may suspend the native it belongs to. Fails where the process is to die first.
+    pub(crate) fn while_blocking<T>(&self, work: impl FnOnce() -> T) -> Result<T, Dying> {
+        while self.process.state.enter_native(self.worker.index()).is_err() {
+            let events = self.process.state.take_events();
+            if self.take_events(events) {
+                return Err(Dying);
+            }
+        }
+        let guard = self.worker.enter_native();
+        self.life().extend().native = Some(guard.token());
+        let result = work();
+        self.life().extend().native = None;
+        drop(guard);
+        self.process.state.leave_native();
+        Ok(result)
+    }
+
+    /// What a handle or id refers to.
+    pub(crate) fn target(&self, value: &Value) -> Result<Target, Error> {
+        match value.view() {
+            View::Process(word) => Ok(Target::Process(Pid::from_bits(word))),
+            View::Handle(handle) => match handle.downcast::<ChildHandle>() {
+                Some(child) => Ok(Target::Child(child)),
+                None => match handle.target().process_word() {
+                    Some(word) => Ok(Target::Process(Pid::from_bits(word))),
+                    None => Err(not_a_process(value)),
+                },
+            },
+            _ => Err(not_a_process(value)),
+        }
+    }
+
+    /// Begins a link with a process: it is told, and this process remembers.
+    pub(crate) fn link_with(&self, other: Pid) {
+        if other == self.pid() {
+            return;
+        }
+        let extension = self.life().extend();
+        if !extension.links.contains(&other) {
+            extension.links.push(other);
+        }
+        self.world.signal(other, Signal::Link { from: self.pid() }, self.worker);
+    }
+
+    /// Ends a link.
+    pub(crate) fn unlink_from(&self, other: Pid) {
+        self.life().extend().links.retain(|&link| link != other);
+        self.world.signal(other, Signal::Unlink { from: self.pid() }, self.worker);
+    }
+
+    /// Begins to watch a process; its end comes as news with this number.
+    pub(crate) fn watch(&self, other: Pid) -> u64 {
+        let monitor = self.world.new_monitor();
+        self.life().extend().monitors.push((monitor, other));
+        self.world.signal(other, Signal::Monitor { from: self.pid(), monitor }, self.worker);
+        monitor
+    }
+
+    /// Watches no more, and forgets news that already came.
+    pub(crate) fn unwatch(&self, monitor: u64) {
+        let extension = self.life().extend();
+        if let Some(index) = extension.monitors.iter().position(|&(number, _)| number == monitor) {
+            let (_, watched) = extension.monitors.swap_remove(index);
+            self.world.signal(watched, Signal::Demonitor { monitor }, self.worker);
+        }
+        self.take_mail();
+        let is_news = |mail: &Mail| match mail {
+            Mail::Notice(Notice::Down { monitor: number, .. }) => *number == monitor,
+            Mail::Opened(value) => down_monitor(value) == Some(monitor),
+            Mail::Notice(Notice::Exit { .. }) | Mail::User(_) | Mail::Port(..) | Mail::Signal(_) => false,
+        };
+        let (inbox, _) = self.life().inbox_and_extension();
+        while inbox.take_first(&self.process.mailbox, is_news).is_some() {}
+    }
+
+    /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
+    fn offer(&self, target: &Target, message: Message) -> Result<bool, Message> {
+        match target {
+            Target::Process(pid) => self.world.send(*pid, message, self.worker),
+            Target::Child(child) => child.send(message, self),
+        }
+    }
+
+    /// The wait under way is over.
+    fn end_wait(&self) {
+        let life = self.life();
+        life.deadline = Instant::NEVER;
+        life.deaf = false;
+        if life.extension().is_some_and(|extension| extension.timer.is_some()) {
+            self.disarm_timer();
+        }
+    }
+
+    /// The clock, read no more often than it must be.
+    fn is_past(&self, deadline: Instant) -> bool {
+        deadline != Instant::NEVER && (deadline <= self.worker.now() || deadline <= vega_scheduler::now())
+    }
+}
+
+/// The process is to end at once.
+#[derive(Debug)]
+pub(crate) struct Dying;
+
+impl From<Dying> for Error {
+    fn from(_: Dying) -> Self {
+        Error::new(kinds::CANCELLED, "the process is ending")
+    }
+}
+
+/// Whom a message or a signal goes to.
+pub(crate) enum Target {
+    /// One process.
+    Process(Pid),
+    /// The slot of a supervised child.
+    Child(std::sync::Arc<ChildHandle>),
+}
+
+impl Target {
+    /// The process that it is now, if one lives.
+    pub(crate) fn present(&self) -> Option<Pid> {
+        match self {
+            Target::Process(pid) => Some(*pid),
+            Target::Child(child) => child.incarnation(),
+        }
+    }
+}
+
+fn not_a_process(value: &Value) -> Error {
+    Error::new(kinds::INVALID_ARGUMENT, format!("{value} is no process"))
+}
+
+impl Host for Turn<'_> {
+    fn must_stop(&mut self) -> bool {
+        self.life().doom().is_some() || self.process.state.has_event(KILL)
+    }
+
+    fn native(&mut self, machine: &Machine, native: u32, arguments: &mut [Value]) -> NativeResult {
+        let entry = self.world.program().natives[native as usize];
+        let mut context = NativeContext::new(*self, machine, Some(native));
+        if entry.blocking {
+            return self.while_blocking(|| (entry.function)(&mut context, arguments))?;
+        }
+        (entry.function)(&mut context, arguments)
+    }
+
+    fn step(&mut self, machine: &Machine, resumable: &mut dyn Resumable, input: Input) -> Step {
+        let mut context = NativeContext::new(*self, machine, None);
+        self.while_blocking(|| resumable.step(&mut context, input)).unwrap_or_else(|dying| Step::Fail(dying.into()))
+    }
+
+    fn next_input(&mut self, port: PortId, deadline: Option<Instant>) -> Option<Input> {
+        if port != PortId::NONE {
+            self.take_mail();
+            let wanted = |mail: &Mail| match mail {
+                Mail::Port(to, ..) => *to == port,
+                Mail::Notice(_) => port == PortId::ROOT,
+                Mail::User(_) | Mail::Opened(_) | Mail::Signal(_) => false,
+            };
+            let (inbox, _) = self.life().inbox_and_extension();
+            match inbox.take_first(&self.process.mailbox, wanted) {
+                Some(Mail::Port(_, _, payload)) => {
+                    self.end_wait();
+                    return Some(Input::Message(payload));
+                }
+                Some(Mail::Notice(notice)) => {
+                    self.end_wait();
+                    return Some(Input::Notice(notice));
+                }
+                Some(Mail::User(_) | Mail::Opened(_) | Mail::Signal(_)) => unreachable!("not wanted"),
+                None => {}
+            }
+        }
+        let deadline = deadline.unwrap_or(Instant::NEVER);
+        if self.is_past(deadline) {
+            self.end_wait();
+            return Some(Input::Timeout);
+        }
+        let life = self.life();
+        life.deadline = deadline;
+        life.deaf = port == PortId::NONE;
+        None
+    }
+
+    fn spawn(&mut self, machine: &Machine, spawn: u32, values: &mut [Value]) -> NativeResult {
+        let mut context = NativeContext::new(*self, machine, None);
+        supervisor::spawn(&mut context, spawn, values)
+    }
+
+    fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value]) -> NativeResult {
+        let program = self.world.program();
+        let description = &program.loaded.module().asks[ask as usize];
+        let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
+        agents.ask(&mut NativeContext::new(*self, machine, None), description, values, false)
+    }
+
+    fn join_round(&mut self, machine: &Machine, number: u32) -> Result<(), Error> {
+        match &self.world.agents {
+            Some(agents) => agents.join_round(&mut NativeContext::new(*self, machine, None), number),
+            None => Ok(()),
+        }
+    }
+
+    fn await_value(&mut self, machine: &Machine, value: &Value) -> NativeResult {
+        let View::Handle(handle) = value.view() else { return Ok(Outcome::Value(value.clone())) };
+        match handle.target().kind() {
+            HandleKind::Future => match handle.downcast::<FutureHandle>() {
+                Some(future) => Ok(supervisor::wait_for(&future)),
+                None => {
+                    let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
+                    agents.await_handle(&mut NativeContext::new(*self, machine, None), handle)
+                }
+            },
+            HandleKind::Stream => {
+                let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
+                agents.await_handle(&mut NativeContext::new(*self, machine, None), handle)
+            }
+            HandleKind::Agent(_) | HandleKind::Process | HandleKind::Monitor | HandleKind::Span => {
+                Ok(Outcome::Value(value.clone()))
+            }
+        }
+    }
+
+    fn send(&mut self, _: &Machine, target: &Value, message: &Value, wait: Option<i64>) -> NativeResult {
+        let target = self.target(target)?;
+        let message = pack(message)?;
+        match self.offer(&target, message) {
+            Ok(false) => Ok(Outcome::Value(Value::NULL)),
+            // The receiver does not keep up: the rest of this slice goes to others.
+            Ok(true) => Ok(Outcome::Resume(Box::new(Pause))),
+            Err(message) => match wait {
+                None => Err(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox is full")),
+                Some(wait) => {
+                    let until = self.worker.now() + Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
+                    Ok(Outcome::Resume(Box::new(SendWhenRoom { target, message: Some(message), until })))
+                }
+            },
+        }
+    }
+
+    fn link(&mut self, target: &Value) -> Result<(), Error> {
+        match self.target(target)?.present() {
+            Some(pid) => self.link_with(pid),
+            None => self.link_with(Pid::from_bits(0)),
+        }
+        Ok(())
+    }
+
+    fn monitor(&mut self, target: &Value) -> Result<Value, Error> {
+        let monitor = match self.target(target)? {
+            Target::Process(pid) => self.watch(pid),
+            Target::Child(child) => child.watch(self),
+        };
+        Ok(monitor_value(monitor))
+    }
+
+    fn self_process(&mut self) -> Value {
+        Value::process(self.pid().to_bits())
+    }
+
+    fn receive_peek(&mut self) -> Option<Value> {
+        self.take_mail();
+        let (inbox, _) = self.life().inbox_and_extension();
+        loop {
+            let mail = inbox.peek_mut()?;
+            match mail {
+                Mail::Opened(value) => return Some(value.clone()),
+                Mail::User(_) | Mail::Notice(_) => {
+                    // Null takes the message's place while it is made a value.
+                    let value = match std::mem::replace(mail, Mail::Opened(Value::NULL)) {
+                        Mail::User(message) => message.adopt(),
+                        Mail::Notice(notice) => notice_value(notice),
+                        Mail::Opened(_) | Mail::Port(..) | Mail::Signal(_) => unreachable!("matched above"),
+                    };
+                    *mail = Mail::Opened(value);
+                }
+                Mail::Port(..) | Mail::Signal(_) => inbox.skip(),
+            }
+        }
+    }
+
+    fn receive_accept(&mut self) {
+        let (inbox, _) = self.life().inbox_and_extension();
+        drop(inbox.accept(&self.process.mailbox));
+        self.end_wait();
+    }
+
+    fn receive_skip(&mut self) {
+        self.life().inbox.skip();
+    }
+
+    fn receive_wait(&mut self, timeout: Option<i64>) -> Wake {
+        if self.receive_peek().is_some() {
+            return Wake::Mail;
+        }
+        let deadline = match (self.life().deadline, timeout) {
+            (Instant::NEVER, Some(timeout)) => {
+                let moment = vega_scheduler::now() + Duration::from_nanos(u64::try_from(timeout).unwrap_or(0));
+                self.life().deadline = moment;
+                moment
+            }
+            (deadline, _) => deadline,
+        };
+        if self.is_past(deadline) {
+            self.life().inbox.rewind();
+            self.end_wait();
+            return Wake::TimedOut;
+        }
+        Wake::Wait
+    }
+}
+
+/// A copy that may leave the process.
+pub(crate) fn pack(value: &Value) -> Result<Message, Error> {
+    Message::copy_of(value).map_err(|refused| {
+        Error::new(kinds::INVALID_ARGUMENT, format!("{} belongs to its process and cannot be sent", refused.what))
+    })
+}
+
+pub(crate) fn no_agents() -> Error {
+    Error::new(kinds::AGENT_FAILED, "this runtime has no agents")
+}
+
+/// News as the struct that programs match.
+fn notice_value(notice: Notice) -> Value {
+    use vega_bytecode::prelude;
+    match notice {
+        Notice::Exit { process, reason } => {
+            Value::structure(prelude::EXIT, vec![Value::process(process.to_bits()), Value::str(reason.as_str())])
+        }
+        Notice::Down { monitor, process, reason } => Value::structure(
+            prelude::DOWN,
+            vec![monitor_value(monitor), Value::process(process.to_bits()), Value::str(reason.as_str())],
+        ),
+        Notice::ChildDown { child, reason } => {
+            Value::structure(prelude::CHILD_DOWN, vec![child.to_value(), Value::NULL, Value::str(reason.as_str())])
+        }
+    }
+}
+
+/// The number of the monitor in a `Down`.
+fn down_monitor(value: &Value) -> Option<u64> {
+    match value.view() {
+        View::Struct(vega_bytecode::prelude::DOWN, record) => monitor_number(record.values().first()?),
+        _ => None,
+    }
+}
+
+/// What `monitor` gives.
+struct MonitorHandle(u64);
+
+impl HandleObject for MonitorHandle {
+    fn kind(&self) -> HandleKind {
+        HandleKind::Monitor
+    }
+
+    fn text(&self) -> String {
+        format!("<monitor {}>", self.0)
+    }
+
+    fn identity(&self) -> u64 {
+        self.0
+    }
+}
+
+fn monitor_value(number: u64) -> Value {
+    Value::from(Handle::new(std::sync::Arc::new(MonitorHandle(number))))
+}
+
+/// The number of a monitor's handle.
+pub(crate) fn monitor_number(value: &Value) -> Option<u64> {
+    match value.view() {
+        View::Handle(handle) => handle.downcast::<MonitorHandle>().map(|monitor| monitor.0),
+        _ => None,
+    }
+}
+
+/// Gives up the rest of the slice.
+pub(crate) struct Pause;
+
+impl Resumable for Pause {
+    fn step(&mut self, _: &mut NativeContext<'_>, input: Input) -> Step {
+        match input {
+            Input::Start => Step::Yield,
+            _ => Step::Return(Value::NULL),
+        }
+    }
+}
+
+/// Waits until a moment.
+pub(crate) struct Sleep {
+    pub(crate) until: Instant,
+}
+
+impl Resumable for Sleep {
+    fn step(&mut self, _: &mut NativeContext<'_>, input: Input) -> Step {
+        match input {
+            Input::Timeout => Step::Return(Value::NULL),
+            _ => Step::Receive { port: PortId::NONE, deadline: Some(self.until) },
+        }
+    }
+
+    fn name(&self) -> &str {
+        "sleep"
+    }
+}
+
+/// Tries again and again to send a message, at most until a moment.
+struct SendWhenRoom {
+    target: Target,
+    message: Option<Message>,
+    until: Instant,
+}
+
+/// How often a sender looks whether there is room.
+const ROOM_INTERVAL: Duration = Duration::from_millis(1);
+
+impl Resumable for SendWhenRoom {
+    fn step(&mut self, context: &mut NativeContext<'_>, _: Input) -> Step {
+        let turn = context.turn();
+        let Some(message) = self.message.take() else { return Step::Return(Value::NULL) };
+        match turn.offer(&self.target, message) {
+            Ok(_) => Step::Return(Value::NULL),
+            Err(_) if turn.is_past(self.until) => {
+                Step::Fail(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox stayed full"))
+            }
+            Err(message) => {
+                self.message = Some(message);
+                let next = (turn.worker.now() + ROOM_INTERVAL).min(self.until);
+                Step::Receive { port: PortId::NONE, deadline: Some(next) }
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        "send"
+    }
+}

@@ -1,0 +1,95 @@
+//! Children: what a spawn starts, and what happens when it ends.
+//!
+//! A supervised child lives in a [`Child`], the slot that handles name; its incarnations are processes. The children of one spawner are
+//! its [`Family`]. The family's supervisor is a process of its own, begun when it is first needed: at the first crash, or when the
+//! spawner ends and children are left.
+
+use std::sync::Arc;
+
+use vega_bytecode::module::SpawnTarget;
+use vega_bytecode::{FunctionId, kinds};
+
+use crate::error::Error;
+use crate::native::{NativeContext, NativeResult, Outcome, SpawnAgent, SpawnOptions, SupervisionValues, Task};
+use crate::process::turn::{no_agents, pack};
+use crate::value::copy::Message;
+use crate::value::{Handle, Value};
+
+mod child; // the slot of a supervised child
+mod family; // the children of one spawner, and their supervisor
+mod future; // a value that will be there later
+
+pub use child::{Child, ChildOwner, Factory};
+pub(crate) use child::ChildHandle;
+pub(crate) use family::Family;
+pub use future::FutureHandle;
+pub(crate) use future::wait_for;
+
+/// Who is told how a process ended.
+pub(crate) enum Ending {
+    /// Whoever waits for the run.
+    Main,
+    /// A future, if somebody still has it.
+    Future(std::sync::Weak<FutureHandle>),
+    /// The slot that the process is an incarnation of.
+    Child(Child),
+}
+
+/// Starts what a spawn instruction says. The values are the target's arguments, then the numbers of the supervision.
+pub(crate) fn spawn(context: &mut NativeContext<'_>, spawn: u32, values: &mut [Value]) -> NativeResult {
+    let description = &context.module().spawns[spawn as usize];
+    let (arguments, numbers) = values.split_at_mut(description.arguments as usize);
+    let supervision = description.supervision.map(|supervision| SupervisionValues::read(&supervision, numbers));
+    let started = match (description.target, supervision) {
+        (SpawnTarget::Agent(agent), supervision) => {
+            let agents = context.turn().world.agents.as_ref().ok_or_else(no_agents)?;
+            let spawn =
+                SpawnAgent { agent, arguments, supervision, asynchronous: description.asynchronous, linked: description.linked };
+            return agents.spawn(context, spawn);
+        }
+        (SpawnTarget::Function(function), None) => spawn_plain(context, function, arguments, description.linked)?,
+        (SpawnTarget::Function(function), Some(supervision)) => spawn_supervised(context, function, arguments, supervision)?,
+        (SpawnTarget::Task(function), _) => return spawn_task(context, function, arguments),
+    };
+    if !description.asynchronous {
+        return Ok(Outcome::Value(started));
+    }
+    // A function's process is there at once: its future is settled from the start.
+    let future = FutureHandle::settled(pack(&started)?, context.runtime());
+    Ok(Outcome::Value(Value::from(Handle::new(Arc::new(future)))))
+}
+
+fn spawn_plain(context: &NativeContext<'_>, function: FunctionId, arguments: &[Value], linked: bool) -> Result<Value, Error> {
+    let task = Task::Function(function, pack_all(arguments)?);
+    let spawned = context.spawn(task, SpawnOptions { linked, ..SpawnOptions::default() })?;
+    Ok(Value::process(spawned.process.to_bits()))
+}
+
+fn spawn_supervised(
+    context: &NativeContext<'_>,
+    function: FunctionId,
+    arguments: &[Value],
+    supervision: SupervisionValues,
+) -> Result<Value, Error> {
+    let label = context.module().functions[function.0 as usize].name.clone();
+    let factory = Factory::function(function, pack_all(arguments)?);
+    let child = Child::spawn(context, label, factory, supervision, None, SpawnOptions::default())?;
+    Ok(child.to_value())
+}
+
+/// An expression that runs beside its spawner: a process whose result settles a future.
+fn spawn_task(context: &NativeContext<'_>, function: FunctionId, arguments: &[Value]) -> NativeResult {
+    let task = Task::Function(function, pack_all(arguments)?);
+    let future = Arc::new(FutureHandle::pending(context.runtime()));
+    let path = context.child_path(0);
+    let process = context.begin(task, SpawnOptions::default(), path, Some(Ending::Future(Arc::downgrade(&future))))?;
+    future.set_task(process);
+    Ok(Outcome::Value(Value::from(Handle::new(future))))
+}
+
+/// Copies of arguments, as one message, so that what they share they share in the new process too.
+fn pack_all(arguments: &[Value]) -> Result<Message, Error> {
+    Message::copy_of(&Value::array(arguments.to_vec())).map_err(|refused| {
+        Error::new(kinds::INVALID_ARGUMENT, format!("{} belongs to its process and cannot be passed to another", refused.what))
+    })
+}

@@ -1,0 +1,444 @@
+//! The slot of a supervised child: what handles name, whatever incarnation lives in it.
+//!
+//! Invariants: at most one incarnation lives at a time. Messages to a slot keep their order over a restart: while none lives they wait
+//! here, and a new incarnation finds them first. Once stopped, a slot stays stopped.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use vega_bytecode::FunctionId;
+use vega_bytecode::module::Strategy;
+use vega_scheduler::{Instant, Priority};
+
+use super::family::Family;
+use super::{Ending, future};
+use crate::capability::CapabilitySet;
+use crate::error::Error;
+use crate::ledger::Scope;
+use crate::native::{NativeContext, Notice, Resumable, SpawnOptions, SupervisionValues};
+use crate::process::block::{Birth, Extension};
+use crate::process::mail::{Mail, Signal};
+use crate::process::state::{MAIL, SIGNAL};
+use crate::process::turn::Turn;
+use crate::process::{ExitReason, Pid, ProcessPath};
+use crate::runtime::RuntimeHandle;
+use crate::value::copy::Message;
+use crate::value::heap::{self, Account};
+use crate::value::{Handle, HandleKind, HandleObject, Value};
+use crate::vm::Machine;
+
+/// Names a child slot. Cloning names the same slot.
+#[derive(Clone)]
+pub struct Child(Arc<Slot>);
+
+struct Slot {
+    /// Unique in the runtime.
+    number: u64,
+    label: String,
+    kind: HandleKind,
+    factory: Factory,
+    supervision: SupervisionValues,
+    /// What an agent, or whoever else made the slot, keeps with it.
+    owner: Option<Arc<dyn ChildOwner>>,
+    family: Weak<Family>,
+    /// What each incarnation begins with.
+    capabilities: CapabilitySet,
+    scope: Scope,
+    priority: Priority,
+    path: ProcessPath,
+    parent: Pid,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: Stage,
+    incarnation: u32,
+    /// Moments of the crashes within the window.
+    crashes: VecDeque<Instant>,
+    /// Messages that came while nobody lived.
+    waiting: VecDeque<Message>,
+    /// Who wants to know when the slot stops, with the monitors' numbers.
+    watchers: Vec<(u64, Pid)>,
+    /// Somebody asked for the end.
+    stopping: bool,
+}
+
+enum Stage {
+    /// This process lives in the slot.
+    Living(Pid),
+    /// The last one crashed, and the next has not begun.
+    Between,
+    /// It stays down.
+    Stopped(ExitReason),
+}
+
+/// Makes the incarnations of a child.
+pub struct Factory(Make);
+
+enum Make {
+    /// A function, and its arguments as an array.
+    Function(FunctionId, Mutex<Message>),
+    Native(Box<dyn Fn(u32) -> Box<dyn Resumable> + Send + Sync>),
+}
+
+/// What whoever made a slot is told about it. Called on a worker; must not block.
+pub trait ChildOwner: Any + Send + Sync {
+    /// An incarnation crashed; another will follow, after the backoff.
+    fn crashed(&self, reason: &ExitReason, runtime: &RuntimeHandle);
+
+    /// The slot stays down.
+    fn stopped(&self, reason: &ExitReason, runtime: &RuntimeHandle);
+}
+
+/// What a family does about a child whose process ended.
+pub(crate) enum Verdict {
+    /// Nothing: it is over.
+    Over,
+    /// Start it again, at this moment.
+    RestartAt(Instant),
+}
+
+impl Factory {
+    /// Incarnations call a function; the arguments come as one array.
+    pub fn function(function: FunctionId, arguments: Message) -> Self {
+        Self(Make::Function(function, Mutex::new(arguments)))
+    }
+
+    /// Incarnations are state machines, made anew from their number, which begins at 1.
+    pub fn native(make: impl Fn(u32) -> Box<dyn Resumable> + Send + Sync + 'static) -> Self {
+        Self(Make::Native(Box::new(make)))
+    }
+
+    /// A machine, charged to the account in force.
+    fn make(&self, turn: &Turn<'_>, incarnation: u32) -> Machine {
+        match &self.0 {
+            Make::Function(function, arguments) => {
+                let program = &turn.world.program().loaded;
+                let copy = future::copy_of(&arguments.lock().unwrap_or_else(PoisonError::into_inner));
+                let values = copy.as_array().map(|values| values.as_slice()).unwrap_or_default();
+                Machine::new(program, *function, values.iter().cloned())
+            }
+            Make::Native(make) => Machine::native(make(incarnation)),
+        }
+    }
+}
+
+impl Child {
+    /// Starts a supervised child of the running process, which owns it from now on.
+    pub fn spawn(
+        context: &NativeContext<'_>,
+        label: String,
+        factory: Factory,
+        supervision: SupervisionValues,
+        owner: Option<(HandleKind, Arc<dyn ChildOwner>)>,
+        options: SpawnOptions,
+    ) -> Result<Child, Error> {
+        let turn = context.turn();
+        let family = Family::of(&turn);
+        let (kind, owner) = owner.map_or((HandleKind::Process, None), |(kind, owner)| (kind, Some(owner)));
+        let child = Child(Arc::new(Slot {
+            number: turn.world.new_monitor(),
+            label,
+            kind,
+            factory,
+            supervision,
+            owner,
+            family: Arc::downgrade(&family),
+            capabilities: options.capabilities.unwrap_or_else(|| context.capabilities()),
+            scope: options.scope.unwrap_or_else(|| context.scope()),
+            priority: options.priority,
+            path: context.child_path(options.step),
+            parent: context.self_pid(),
+            state: Mutex::new(State {
+                stage: Stage::Between,
+                incarnation: 0,
+                crashes: VecDeque::new(),
+                waiting: VecDeque::new(),
+                watchers: Vec::new(),
+                stopping: false,
+            }),
+        }));
+        child.start(&turn)?;
+        family.add(child.clone());
+        if options.linked
+            && let Some(process) = child.incarnation()
+        {
+            turn.link_with(process);
+        }
+        Ok(child)
+    }
+
+    /// Begins the next incarnation, which finds what waited for it.
+    pub(crate) fn start(&self, turn: &Turn<'_>) -> Result<(), Error> {
+        let slot = &*self.0;
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Between) {
+            return Ok(());
+        }
+        state.incarnation += 1;
+        let incarnation = state.incarnation;
+        let outer = heap::enter(Account::with_limit(turn.world.limits.heap_bytes));
+        let machine = slot.factory.make(turn, incarnation);
+        let account = heap::enter(outer);
+        let extension = Extension {
+            native_born: matches!(slot.factory.0, Make::Native(_)),
+            label: Some(slot.label.clone()),
+            ending: Some(Ending::Child(self.clone())),
+            ..Extension::default()
+        };
+        let path = if incarnation == 1 { slot.path.clone() } else { slot.path.incarnation(incarnation) };
+        let process = turn.world.begin(
+            Birth {
+                machine,
+                account,
+                capabilities: slot.capabilities.clone(),
+                scope: slot.scope.clone(),
+                path,
+                parent: slot.parent,
+                priority: slot.priority,
+                extension: Some(Box::new(extension)),
+            },
+            turn.worker,
+        )?;
+        for message in state.waiting.drain(..) {
+            // A new mailbox has room for what the slot had room for; what does not fit was beyond the bound anyway.
+            let _ = turn.world.send(process, message, turn.worker);
+        }
+        state.stage = Stage::Living(process);
+        Ok(())
+    }
+
+    /// The process that lives in the slot now.
+    pub fn incarnation(&self) -> Option<Pid> {
+        match self.lock().stage {
+            Stage::Living(process) => Some(process),
+            Stage::Between | Stage::Stopped(_) => None,
+        }
+    }
+
+    /// How often the slot was filled.
+    pub fn incarnations(&self) -> u32 {
+        self.lock().incarnation
+    }
+
+    /// Why the slot stays down, if it does.
+    pub fn stopped(&self) -> Option<ExitReason> {
+        match &self.lock().stage {
+            Stage::Stopped(reason) => Some(reason.clone()),
+            Stage::Living(_) | Stage::Between => None,
+        }
+    }
+
+    /// The slot's number, unique in the runtime.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// What made the slot, if it is of this type.
+    pub fn owner<T: ChildOwner>(&self) -> Option<Arc<T>> {
+        let owner: Arc<dyn Any + Send + Sync> = Arc::clone(self.0.owner.as_ref()?) as Arc<dyn Any + Send + Sync>;
+        owner.downcast().ok()
+    }
+
+    /// A handle of the slot.
+    pub fn to_value(&self) -> Value {
+        Value::from(Handle::new(Arc::new(ChildHandle(self.clone()))))
+    }
+
+    /// The slot that a handle names.
+    pub fn from_handle(handle: &Handle) -> Option<Child> {
+        handle.downcast::<ChildHandle>().map(|child| child.0.clone())
+    }
+
+    /// Asks the child to end for good. It has time to; then it is killed.
+    pub fn stop(&self, context: &NativeContext<'_>) {
+        self.stop_with(&context.turn());
+        if let Some(family) = self.0.family.upgrade() {
+            family.kill_later(self.clone(), &context.turn());
+        }
+    }
+
+    pub(crate) fn stop_with(&self, turn: &Turn<'_>) {
+        let mut state = self.lock();
+        state.stopping = true;
+        match state.stage {
+            Stage::Living(process) => {
+                drop(state);
+                let signal = Signal::Exit { from: self.0.parent, reason: ExitReason::Shutdown, linked: false };
+                turn.world.deliver(process, Mail::Signal(signal), SIGNAL, turn.worker);
+            }
+            Stage::Between => {
+                self.set_stopped(state, ExitReason::Shutdown, turn);
+            }
+            Stage::Stopped(_) => {}
+        }
+    }
+
+    /// Its process ended.
+    pub(crate) fn ended(&self, process: Pid, reason: &ExitReason, turn: &Turn<'_>) {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Living(present) if present == process) {
+            return;
+        }
+        if state.stopping || reason.is_orderly() {
+            self.set_stopped(state, reason.clone(), turn);
+            return;
+        }
+        state.stage = Stage::Between;
+        drop(state);
+        let runtime = turn.world.handle();
+        if let Some(owner) = &self.0.owner {
+            owner.crashed(reason, &runtime);
+        }
+        match self.0.family.upgrade() {
+            Some(family) => family.child_crashed(self.clone(), reason.clone(), turn),
+            // Its spawner is gone, and with it whoever would restart the child.
+            None => self.set_stopped(self.lock(), reason.clone(), turn),
+        }
+    }
+
+    /// What the supervisor does about a crash.
+    pub(crate) fn judge(&self, reason: &ExitReason, turn: &Turn<'_>) -> Verdict {
+        let supervision = &self.0.supervision;
+        let now = vega_scheduler::now();
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Between) {
+            return Verdict::Over;
+        }
+        if state.stopping {
+            self.set_stopped(state, ExitReason::Shutdown, turn);
+            return Verdict::Over;
+        }
+        let window = Duration::from_nanos(supervision.window_ns);
+        state.crashes.push_back(now);
+        while state.crashes.front().is_some_and(|&crash| now.since(crash) > window) {
+            state.crashes.pop_front();
+        }
+        let crashes = state.crashes.len();
+        let down = match supervision.strategy {
+            Strategy::Restart if crashes <= supervision.max_restarts as usize => None,
+            Strategy::Restart => {
+                let text = format!("restart_intensity: {} crashes in {window:?}, the last: {reason}", crashes);
+                Some(ExitReason::Text(text.into()))
+            }
+            // What stays down by its strategy does so with its own reason.
+            Strategy::Stop | Strategy::Escalate | Strategy::RestartAll | Strategy::RestartRest => Some(reason.clone()),
+        };
+        match down {
+            None => Verdict::RestartAt(now + backoff(supervision, crashes)),
+            Some(reason) => {
+                self.set_stopped(state, reason.clone(), turn);
+                let notice = Notice::ChildDown { child: self.clone(), reason };
+                turn.world.deliver(self.0.parent, Mail::Notice(notice), MAIL, turn.worker);
+                Verdict::Over
+            }
+        }
+    }
+
+    /// The slot stays down; everybody who asked is told.
+    fn set_stopped(&self, mut state: MutexGuard<'_, State>, reason: ExitReason, turn: &Turn<'_>) {
+        state.stage = Stage::Stopped(reason.clone());
+        state.waiting.clear();
+        let watchers = std::mem::take(&mut state.watchers);
+        drop(state);
+        for (monitor, watcher) in watchers {
+            let signal = Signal::Down { monitor, process: Pid::from_bits(0), reason: reason.clone() };
+            turn.world.deliver(watcher, Mail::Signal(signal), SIGNAL, turn.worker);
+        }
+        if let Some(owner) = &self.0.owner {
+            owner.stopped(&reason, &turn.world.handle());
+        }
+        if let Some(family) = self.0.family.upgrade() {
+            family.remove(self, turn);
+        }
+    }
+
+    pub(crate) fn is(&self, other: &Child) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Child {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Child({} {})", self.0.label, self.0.number)
+    }
+}
+
+/// The pause before the restart after so many crashes in the window.
+fn backoff(supervision: &SupervisionValues, crashes: usize) -> Duration {
+    let Some((base, factor, longest)) = supervision.backoff else { return Duration::ZERO };
+    let exponent = i32::try_from(crashes.saturating_sub(1)).unwrap_or(i32::MAX);
+    let pause = base as f64 * factor.powi(exponent);
+    // A float too large for the type becomes its largest value.
+    Duration::from_nanos((pause as u64).min(longest))
+}
+
+/// What programs hold of a child.
+pub(crate) struct ChildHandle(Child);
+
+impl ChildHandle {
+    /// The process that lives in the slot now.
+    pub(crate) fn incarnation(&self) -> Option<Pid> {
+        self.0.incarnation()
+    }
+
+    pub(crate) fn child(&self) -> &Child {
+        &self.0
+    }
+
+    /// Sends a message to whoever lives in the slot, or keeps it for who will.
+    pub(crate) fn send(&self, message: Message, turn: &Turn<'_>) -> Result<bool, Message> {
+        let mut state = self.0.lock();
+        match state.stage {
+            Stage::Living(process) => turn.world.send(process, message, turn.worker),
+            Stage::Between if state.waiting.len() >= turn.world.limits.slot_messages => Err(message),
+            Stage::Between => {
+                state.waiting.push_back(message);
+                Ok(false)
+            }
+            Stage::Stopped(_) => Ok(false),
+        }
+    }
+
+    /// Watches the slot: its end for good is news.
+    pub(crate) fn watch(&self, turn: &Turn<'_>) -> u64 {
+        let monitor = turn.world.new_monitor();
+        turn.life().extend().monitors.push((monitor, Pid::from_bits(0)));
+        let mut state = self.0.lock();
+        match &state.stage {
+            Stage::Living(_) | Stage::Between => state.watchers.push((monitor, turn.pid())),
+            Stage::Stopped(_) => {
+                let signal = Signal::Down { monitor, process: Pid::from_bits(0), reason: ExitReason::NoProcess };
+                turn.world.deliver(turn.pid(), Mail::Signal(signal), SIGNAL, turn.worker);
+            }
+        }
+        monitor
+    }
+}
+
+impl HandleObject for ChildHandle {
+    fn kind(&self) -> HandleKind {
+        self.0.0.kind
+    }
+
+    fn text(&self) -> String {
+        match self.0.0.kind {
+            HandleKind::Process => format!("<process {}>", self.0.0.label),
+            _ => format!("<{} {}>", self.0.0.label, self.0.0.number),
+        }
+    }
+
+    fn identity(&self) -> u64 {
+        self.0.0.number
+    }
+
+    fn process_word(&self) -> Option<u64> {
+        self.0.incarnation().map(Pid::to_bits)
+    }
+}
