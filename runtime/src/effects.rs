@@ -228,7 +228,9 @@ fn permit(set: &CapabilitySet, request: &Request<'_>) -> Result<Permit, Denied> 
         Request::ModelCall { .. } => set.agent().map(|()| Permit::Plain),
         // What a tool does is asked for by itself, effect by effect.
         Request::Tool { .. } | Request::Clock | Request::Random => Ok(Permit::Plain),
-        Request::FileRead { path } | Request::FileExists { path } | Request::FileList { path } => set.file_to_read(path).map(Permit::File),
+        Request::FileRead { path } | Request::FileExists { path } | Request::FileList { path } => {
+            set.file_to_read(path).map(Permit::File)
+        }
         Request::FileWrite { path, .. } => set.file_to_write(path).map(Permit::File),
         Request::Net { host, .. } => set.host(host).map(Permit::Host),
         Request::Exec { words } => set.command(words).map(|()| Permit::Plain),

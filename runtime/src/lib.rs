@@ -24,4 +24,13 @@ pub mod limits; // every bound, with its default
 pub mod output; // where text goes
 pub mod process; // one isolated computation
 #[cfg(not(loom))]
+pub mod supervisor; // children, and what happens when they end
+#[cfg(not(loom))]
 pub mod vm; // runs the instructions of one process
+#[cfg(not(loom))]
+mod world; // what all processes share
+#[cfg(not(loom))]
+pub mod runtime; // building a runtime, and running a program
+
+#[cfg(not(loom))]
+pub use runtime::{Builder, LoadError, Outcome, RunReport, Runtime, RuntimeHandle};

@@ -18,7 +18,7 @@ use crate::value::{Handle, Value};
 
 mod context; // what a native may do besides computing
 
-pub use context::NativeContext;
+pub use context::{CallGuard, NativeContext, SpawnOptions, Spawned, Task};
 
 /// A Rust function that Vega can call. The arguments are its own: it may take them, and where the native is declared with `mut self`
 /// it leaves the changed receiver in the first.

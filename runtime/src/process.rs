@@ -1,17 +1,33 @@
-//! One isolated computation: its name, state, mailbox.
+//! One isolated computation: its name, state, mailbox, and its turns on workers.
 
-mod mailbox; // where others push, and what the owner made of it
-mod state; // who owns its fields, and what came meanwhile
-#[cfg(not(loom))]
 mod pid; // its name
+pub(crate) mod mailbox; // where others push, and what the owner made of it
+pub(crate) mod state; // who owns its fields, and what came meanwhile
+#[cfg(not(loom))]
+pub(crate) mod mail; // what lies in a mailbox
+#[cfg(not(loom))]
+pub(crate) mod block; // the slot that holds it
+#[cfg(not(loom))]
+pub(crate) mod table; // all slots of a runtime
 #[cfg(not(loom))]
 mod coordinate; // names of operations that do not depend on timing
 #[cfg(not(loom))]
 mod reason; // why it ended
+#[cfg(not(loom))]
+pub(crate) mod turn; // what its instructions ask of the world
+#[cfg(not(loom))]
+pub(crate) mod slice; // from the run queue to sleep, back to the queue, or to its end
+#[cfg(not(loom))]
+mod trace; // stacks of ended processes, as people read them
+#[cfg(not(loom))]
+mod natives; // what programs call about processes
 
 #[cfg(not(loom))]
 pub use coordinate::{Activation, Coordinate, ProcessPath};
 #[cfg(not(loom))]
+pub use natives::natives;
 pub use pid::Pid;
 #[cfg(not(loom))]
 pub use reason::ExitReason;
+#[cfg(not(loom))]
+pub use trace::{SourcePosition, TraceLine};

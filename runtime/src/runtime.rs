@@ -5,14 +5,14 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use vega_bytecode::module::NativeImport;
 use vega_bytecode::{FunctionId, VerifiedModule};
 use vega_scheduler::{Clock, Config, Priority, Scheduler, Worker};
 
-use crate::capability::{CapabilitySet, Grants};
+use crate::capability::CapabilitySet;
 use crate::effects::{Effects, Live, Seam};
 use crate::ledger::Scope;
 use crate::limits::Limits;
@@ -21,12 +21,12 @@ use crate::output::{Discard, Output};
 use crate::process::block::{Birth, Extension, Job};
 use crate::process::mail::Mail;
 use crate::process::state::MAIL;
-use crate::process::{ExitReason, Pid, ProcessPath};
+use crate::process::{ExitReason, Pid, ProcessPath, TraceLine};
 use crate::supervisor::Ending;
 use crate::value::heap::{self, Account};
 use crate::value::{Value, View};
 use crate::vm::{LoadedProgram, Machine, VmLimits};
-use crate::world::{Local, Post, Program, World, WorldParts};
+use crate::world::{AccountSwitch, Local, Post, Program, World, WorldParts};
 
 /// Runs one program. Made by [`Runtime::builder`].
 pub struct Runtime {
@@ -75,8 +75,8 @@ pub enum Outcome {
     Failed {
         /// How the error reads.
         error: String,
-        /// The stack, innermost first, one line each.
-        trace: Vec<String>,
+        /// The stack, innermost first.
+        trace: Vec<TraceLine>,
     },
     /// It was interrupted.
     Interrupted,
@@ -435,6 +435,14 @@ impl vega_scheduler::Host for World {
 
     fn run(&self, job: Job, worker: &Worker<World>) -> u32 {
         self.run_slice(job, worker)
+    }
+
+    fn suspending(&self, token: u64, worker: &Worker<World>) {
+        self.switch_account(Pid::from_bits(token), worker, AccountSwitch::Leave);
+    }
+
+    fn resumed(&self, token: u64, worker: &Worker<World>) {
+        self.switch_account(Pid::from_bits(token), worker, AccountSwitch::Enter);
     }
 
     fn timer_fired(&self, pid: Pid, worker: &Worker<World>) {

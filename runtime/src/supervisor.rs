@@ -19,8 +19,8 @@ mod child; // the slot of a supervised child
 mod family; // the children of one spawner, and their supervisor
 mod future; // a value that will be there later
 
-pub use child::{Child, ChildOwner, Factory};
 pub(crate) use child::ChildHandle;
+pub use child::{Child, ChildOwner, Factory};
 pub(crate) use family::Family;
 pub use future::FutureHandle;
 pub(crate) use future::wait_for;

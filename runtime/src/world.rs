@@ -22,7 +22,7 @@ use crate::process::mail::{Mail, Signal};
 use crate::process::mailbox::{Bounds, Refused};
 use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
 use crate::process::table::{Epochs, FreeSlots, ProcessTable};
-use crate::process::{ExitReason, Pid};
+use crate::process::{ExitReason, Pid, TraceLine};
 use crate::runtime::RuntimeHandle;
 use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
@@ -78,7 +78,6 @@ pub(crate) struct RunState {
 pub(crate) struct RunEnd {
     /// How the first process ended.
     pub(crate) main: Option<MainEnd>,
-    pub(crate) main_pid: Option<Pid>,
     /// Its children have ended too.
     pub(crate) family_ended: bool,
     /// Interrupts so far.
@@ -91,8 +90,8 @@ pub(crate) struct MainEnd {
     pub(crate) reason: ExitReason,
     /// What it returned.
     pub(crate) result: Option<Message>,
-    /// The stack of an uncaught error, as lines.
-    pub(crate) trace: Vec<String>,
+    /// The stack of an uncaught error.
+    pub(crate) trace: Vec<TraceLine>,
 }
 
 /// A message to one worker.
@@ -107,6 +106,15 @@ pub(crate) enum Post {
     BeginMain(Box<Birth>),
     /// A line for the error output.
     Report(String),
+}
+
+/// Which way a native goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AccountSwitch {
+    /// It suspends.
+    Leave,
+    /// It goes on.
+    Enter,
 }
 
 /// One worker's storage.
@@ -182,13 +190,21 @@ impl World {
         self.handle.clone()
     }
 
-    /// The children of a process have all ended.
-    pub(crate) fn family_ended(&self, owner: Pid) {
-        self.run.change(|end| {
-            if end.main_pid == Some(owner) {
-                end.family_ended = true;
-            }
-        });
+    /// The first process and all its children have ended.
+    pub(crate) fn main_family_ended(&self) {
+        self.run.change(|end| end.family_ended = true);
+    }
+
+    /// A native of this worker suspends or goes on: the bytes that are charged meanwhile are another process's.
+    pub(crate) fn switch_account(&self, pid: Pid, worker: &Worker<World>, switch: AccountSwitch) {
+        let Some(process) = self.table.slot_of(pid) else { return };
+        debug_assert!(process.state.phase() == Phase::Running || process.state.is_in_native_of(worker.index()));
+        // SAFETY: the process waits in a native of this worker, which is not running it at this moment.
+        let life = unsafe { process.life() };
+        match switch {
+            AccountSwitch::Leave => life.account = heap::enter(Account::UNLIMITED),
+            AccountSwitch::Enter => drop(heap::enter(life.account)),
+        }
     }
 
     /// A timer of a process fired.
@@ -322,15 +338,11 @@ impl World {
             Post::Kill(pid) => self.kill(pid, worker),
             Post::SignalInNative(pid) => self.signal_in_native(pid, worker),
             Post::BeginMain(birth) => {
-                let begun = self.begin(*birth, worker);
-                self.run.change(|end| match begun {
-                    Ok(pid) => end.main_pid = Some(pid),
-                    Err(error) => {
-                        let reason = ExitReason::Crash(error.message().as_str().into());
-                        end.main = Some(MainEnd { reason, result: None, trace: Vec::new() });
-                        end.family_ended = true;
-                    }
-                });
+                if let Err(error) = self.begin(*birth, worker) {
+                    let reason = ExitReason::Crash(error.message().as_str().into());
+                    self.run.finish(MainEnd { reason, result: None, trace: Vec::new() });
+                    self.main_family_ended();
+                }
             }
             Post::Report(line) => self.stderr.write(line.as_bytes()),
         }
@@ -397,7 +409,11 @@ impl RunState {
     }
 
     /// Waits until `ready` gives something, or until the moment.
-    pub(crate) fn wait<T>(&self, until: Option<std::time::Instant>, mut ready: impl FnMut(&mut RunEnd) -> Option<T>) -> Option<T> {
+    pub(crate) fn wait<T>(
+        &self,
+        until: Option<std::time::Instant>,
+        mut ready: impl FnMut(&mut RunEnd) -> Option<T>,
+    ) -> Option<T> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(result) = ready(&mut end) {

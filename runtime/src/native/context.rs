@@ -275,6 +275,11 @@ impl<'a> NativeContext<'a> {
         self.turn.watch(process)
     }
 
+    /// Watches whatever a value refers to; the monitor's handle.
+    pub(crate) fn monitor_value(&self, target: &Value) -> Result<Value, Error> {
+        self.turn.monitor_value(target)
+    }
+
     /// Watches no more.
     pub fn demonitor(&self, monitor: u64) {
         self.turn.unwatch(monitor);
@@ -309,7 +314,13 @@ impl<'a> NativeContext<'a> {
         ProcessPath::spawned_at(coordinate)
     }
 
-    pub(crate) fn begin(&self, task: Task, options: SpawnOptions, path: ProcessPath, ending: Option<Ending>) -> Result<Pid, Error> {
+    pub(crate) fn begin(
+        &self,
+        task: Task,
+        options: SpawnOptions,
+        path: ProcessPath,
+        ending: Option<Ending>,
+    ) -> Result<Pid, Error> {
         let native_born = matches!(task, Task::Native(_));
         let world = self.turn.world;
         let outer = heap::enter(Account::with_limit(world.limits.heap_bytes));
@@ -372,9 +383,8 @@ impl<'a> NativeContext<'a> {
     /// Reads a whole file. Blocks.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
         let bytes_max = self.limits().file_bytes;
-        let payload = self.file_effect(&Request::FileRead { path }, Class::Read, path, move |file| {
-            file.read(bytes_max).map(Payload::Bytes)
-        })?;
+        let payload = self
+            .file_effect(&Request::FileRead { path }, Class::Read, path, move |file| file.read(bytes_max).map(Payload::Bytes))?;
         match payload {
             Payload::Bytes(content) => Ok(content),
             other => Err(unexpected(&other)),

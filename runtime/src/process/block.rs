@@ -53,7 +53,7 @@ pub(crate) struct Life {
     /// Reductions spent in slices that are over.
     pub(crate) reductions: u64,
     pub(crate) priority: Priority,
-    /// Reductions that natives charged and that no slice has paid yet.
+    /// Reductions that natives charged since the machine last asked.
     pub(crate) debt: u32,
     /// Whether mail helps the wait under way.
     pub(crate) deaf: bool,
@@ -61,7 +61,7 @@ pub(crate) struct Life {
     extension: Option<Box<Extension>>,
 }
 
-/// What a process needs once it has links, monitors, timers, children, a name.
+/// What a process needs once it has links, monitors, timers, children.
 #[derive(Default)]
 pub(crate) struct Extension {
     /// Why the process must end at its next safe point.
@@ -78,8 +78,6 @@ pub(crate) struct Extension {
     pub(crate) timer: Option<(Instant, TimerHandle)>,
     /// The native that it waits in.
     pub(crate) native: Option<NativeToken>,
-    /// Names in the registry.
-    pub(crate) names: Vec<String>,
     /// Its supervised children.
     pub(crate) family: Option<std::sync::Arc<Family>>,
     /// Who is told how it ended, with its result.

@@ -50,6 +50,7 @@ fn closed<M>() -> *mut Node<M> {
 }
 
 impl<M> Mailbox<M> {
+    #[cfg(any(test, loom))]
     pub(crate) fn new() -> Self {
         Self { head: AtomicPtr::new(ptr::null_mut()), load: AtomicU64::new(0) }
     }
@@ -136,22 +137,11 @@ impl<M> Mailbox<M> {
         self.take_all(closed(), inbox);
     }
 
-    /// Whether something arrived that the owner has not taken. Only a hint.
-    pub(crate) fn has_mail(&self) -> bool {
-        let head = self.head.load(Ordering::Relaxed);
-        !head.is_null() && head != closed()
-    }
-
     /// Opens a closed mailbox for a new owner. The caller makes sure that no sender of the last owner's time is still at work.
     pub(crate) fn reopen(&self) {
         debug_assert!(self.head.load(Ordering::Relaxed) == closed());
         self.load.store(0, Ordering::Relaxed);
         self.head.store(ptr::null_mut(), Ordering::Release);
-    }
-
-    /// Messages that are counted at the moment.
-    pub(crate) fn messages(&self) -> u64 {
-        self.load.load(Ordering::Relaxed) >> BYTES_BITS
     }
 
     fn take_all(&self, replacement: *mut Node<M>, inbox: &mut Inbox<M>) {

@@ -7,12 +7,13 @@ use std::any::Any;
 use vega_bytecode::kinds;
 use vega_scheduler::{Instant, Worker};
 
-use super::block::{Extension, Job, Process};
+use super::block::{Extension, Job};
 use super::mail::{Mail, Signal};
 use super::state::{KILL, Listen, MAIL, Phase, SIGNAL, TIMER};
+use super::trace::stack_trace;
 use super::turn::Turn;
 use super::{ExitReason, Pid};
-use crate::error::{Error, Place};
+use crate::error::Error;
 use crate::native::Notice;
 use crate::supervisor::Ending;
 use crate::value::Value;
@@ -51,7 +52,6 @@ impl World {
             let outer = heap::enter(turn.life().account);
             let exit = machine.run(&self.program().loaded, &mut turn, &mut left);
             turn.life().account = heap::enter(outer);
-            left = left.saturating_sub(std::mem::take(&mut turn.life().debt));
             match exit {
                 Exit::Preempted => {
                     turn.life().reductions += u64::from(full - left);
@@ -86,8 +86,8 @@ impl World {
                     break;
                 }
                 Exit::Ended(reason) => {
-                    let text = reason.as_text().map_or_else(|| reason.to_string(), str::to_string);
-                    turn.end(ExitReason::from_text(&text), End::Stopped);
+                    let text = reason.as_text().unwrap_or("exit");
+                    turn.end(ExitReason::from_text(text), End::Stopped);
                     turn.discard(reason);
                     break;
                 }
@@ -127,7 +127,9 @@ impl World {
     /// A signal came for a process that waits in a native of this worker. It is handled here, and the native is woken only where the
     /// process must die.
     pub(crate) fn signal_in_native(&self, pid: Pid, worker: &Worker<World>) {
-        let Some(process) = self.table.slot_of(pid).filter(|process| process.state.is_in_native_of(worker.index())) else { return };
+        let Some(process) = self.table.slot_of(pid).filter(|process| process.state.is_in_native_of(worker.index())) else {
+            return;
+        };
         // The runner that the native waits on belongs to this worker, and is not running while this is: so the fields are ours.
         let turn = Turn { world: self, worker, process };
         if turn.take_events(process.state.take_events())
@@ -139,7 +141,8 @@ impl World {
 
     /// What a panic said.
     pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string()).or_else(|| payload.downcast_ref::<String>().cloned());
+        let text =
+            payload.downcast_ref::<&str>().map(|text| (*text).to_string()).or_else(|| payload.downcast_ref::<String>().cloned());
         format!("native panic: {}", text.unwrap_or_else(|| "without a message".to_string()))
     }
 }
@@ -227,12 +230,13 @@ impl Turn<'_> {
         // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
         let (machine, life) = unsafe { self.process.take_out() };
         let mut extension = extension.unwrap_or_default();
+        let is_main = matches!(extension.ending, Some(Ending::Main));
         self.tell_ending(&mut extension, pid, &reason, &end);
         let outer = heap::enter(life.account);
         drop(machine);
         drop(life);
         heap::enter(outer);
-        self.tell_others(*extension, pid, &reason);
+        self.tell_others(*extension, pid, &reason, is_main);
         self.process.state.end_exit();
         self.world.table.give_back(pid, &mut self.worker.local().free.borrow_mut(), self.worker);
     }
@@ -241,7 +245,7 @@ impl Turn<'_> {
     fn tell_ending(&self, extension: &mut Extension, pid: Pid, reason: &ExitReason, end: &End<'_>) {
         let module = self.world.program().loaded.module();
         let trace = || match end {
-            End::Failed(error) => trace_lines(error.trace(), module, self.world.limits.trace_lines),
+            End::Failed(error) => stack_trace(error.trace(), module, self.world.limits.trace_lines),
             End::Returned(_) | End::Stopped => Vec::new(),
         };
         let result = || match end {
@@ -280,8 +284,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells links, monitors and children, and takes the process out of the registry.
-    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
+    /// Tells links, monitors and children.
+    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason, is_main: bool) {
         for link in extension.links {
             self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
         }
@@ -291,18 +295,10 @@ impl Turn<'_> {
         for (monitor, watched) in extension.monitors {
             self.world.signal(watched, Signal::Demonitor { monitor }, self.worker);
         }
-        if !extension.names.is_empty() {
-            let mut names = self.world.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for name in extension.names {
-                if names.get(&name) == Some(&pid) {
-                    names.remove(&name);
-                }
-            }
-        }
         if let Some(family) = extension.family {
             family.owner_ended(self);
-        } else {
-            self.world.family_ended(pid);
+        } else if is_main {
+            self.world.main_family_ended();
         }
     }
 }
@@ -353,23 +349,4 @@ fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own: Pid) -> O
             (extension.monitors.len() < before).then_some(Mail::Notice(Notice::Down { monitor, process, reason }))
         }
     }
-}
-
-/// A stack as lines, innermost first; of a long one the middle is left out.
-pub(crate) fn trace_lines(places: &[Place], module: &vega_bytecode::Module, lines_max: usize) -> Vec<String> {
-    let line = |place: &Place| match place.resolve(module) {
-        Some(source) => source.to_string(),
-        None => match module.functions.get(place.function.0 as usize) {
-            Some(function) => function.name.clone(),
-            None => "native".to_string(),
-        },
-    };
-    if places.len() <= lines_max {
-        return places.iter().map(line).collect();
-    }
-    let half = lines_max / 2;
-    let mut lines: Vec<String> = places[..half].iter().map(line).collect();
-    lines.push(format!("… {} more", places.len() - 2 * half));
-    lines.extend(places[places.len() - half..].iter().map(line));
-    lines
 }

@@ -70,6 +70,8 @@ pub(crate) enum Phase {
 }
 
 impl StateWord {
+    /// Of an empty slot.
+    #[cfg(any(test, loom))]
     pub(crate) fn dead() -> Self {
         Self(AtomicU32::new(DEAD))
     }

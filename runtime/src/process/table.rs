@@ -10,8 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
 use super::block::Process;
+use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
 
 /// Slots that are mapped together. Only touched ones cost memory.
 const CHUNK_SLOTS: u32 = 4_096;
@@ -55,7 +55,13 @@ pub(crate) struct TooMany;
 impl ProcessTable {
     pub(crate) fn new(alive_max: u32) -> Self {
         let chunks = (0..SLOTS_MAX / CHUNK_SLOTS).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
-        Self { chunks, fresh: AtomicU32::new(0), surplus: Mutex::default(), alive: AtomicU32::new(0), alive_max: alive_max.min(SLOTS_MAX) }
+        Self {
+            chunks,
+            fresh: AtomicU32::new(0),
+            surplus: Mutex::default(),
+            alive: AtomicU32::new(0),
+            alive_max: alive_max.min(SLOTS_MAX),
+        }
     }
 
     /// The slot that holds, or held, a process. Only on a worker, and not kept beyond the slice.
@@ -66,11 +72,6 @@ impl ProcessTable {
         }
         // SAFETY: `slot` checks the number and gives a slot of a mapped chunk, which lives as long as the table.
         self.slot(pid.slot()).map(|slot| unsafe { slot.as_ref() }).filter(|process| process.is(pid))
-    }
-
-    /// Processes alive.
-    pub(crate) fn alive(&self) -> u32 {
-        self.alive.load(Ordering::Relaxed)
     }
 
     /// An empty slot and the id of the process to come.
@@ -84,7 +85,10 @@ impl ProcessTable {
                 free.collect(epochs);
             }
             let Some(number) = free.ready.pop() else {
-                self.refill(free).inspect_err(|_| drop(self.alive.fetch_sub(1, Ordering::Relaxed)))?;
+                if let Err(error) = self.refill(free) {
+                    self.alive.fetch_sub(1, Ordering::Relaxed);
+                    return Err(error);
+                }
                 continue;
             };
             let slot = self.slot(number).expect("only mapped slots are given out");

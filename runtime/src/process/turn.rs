@@ -8,16 +8,16 @@ use std::time::Duration;
 use vega_bytecode::kinds;
 use vega_scheduler::{Instant, Worker};
 
-use super::{Pid, ProcessPath};
+use super::Pid;
 use super::block::{Life, Process};
 use super::mail::{Mail, Signal};
-use super::state::{KILL, MAIL, SIGNAL};
+use super::state::KILL;
 use crate::error::Error;
 use crate::native::{Input, NativeContext, NativeResult, Notice, Outcome, PortId, Resumable, Step};
 use crate::supervisor::{self, ChildHandle, FutureHandle};
 use crate::value::copy::Message;
-use crate::value::{Handle, HandleKind, HandleObject, Value, View, heap};
-use crate::vm::{Host, Machine, Wake};
+use crate::value::{Handle, HandleKind, HandleObject, Value, View};
+use crate::vm::{After, Host, Machine, Wake};
 use crate::world::World;
 
 /// See the module's text.
@@ -39,11 +39,6 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn pid(&self) -> Pid {
         self.process.pid()
-    }
-
-    /// Where the process stands, for children that are not spawned by an instruction.
-    pub(crate) fn life_path(&self) -> ProcessPath {
-        self.life().path.clone()
     }
 
     /// Runs something that may suspend the native it belongs to. Fails where the process is to die first.
@@ -115,10 +110,21 @@ impl<'a> Turn<'a> {
         let is_news = |mail: &Mail| match mail {
             Mail::Notice(Notice::Down { monitor: number, .. }) => *number == monitor,
             Mail::Opened(value) => down_monitor(value) == Some(monitor),
-            Mail::Notice(Notice::Exit { .. }) | Mail::User(_) | Mail::Port(..) | Mail::Signal(_) => false,
+            Mail::Notice(Notice::Exit { .. } | Notice::ChildDown { .. }) | Mail::User(_) | Mail::Port(..) | Mail::Signal(_) => {
+                false
+            }
         };
         let (inbox, _) = self.life().inbox_and_extension();
         while inbox.take_first(&self.process.mailbox, is_news).is_some() {}
+    }
+
+    /// Watches whatever a value refers to.
+    pub(crate) fn monitor_value(&self, target: &Value) -> Result<Value, Error> {
+        let monitor = match self.target(target)? {
+            Target::Process(pid) => self.watch(pid),
+            Target::Child(child) => child.watch(self),
+        };
+        Ok(monitor_value(monitor))
     }
 
     /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
@@ -174,12 +180,15 @@ impl Target {
 }
 
 fn not_a_process(value: &Value) -> Error {
-    Error::new(kinds::INVALID_ARGUMENT, format!("{value} is no process"))
+    Error::new(kinds::INVALID_ARGUMENT, format!("a value of tag {:?} is no process", value.tag()))
 }
 
 impl Host for Turn<'_> {
-    fn must_stop(&mut self) -> bool {
-        self.life().doom().is_some() || self.process.state.has_event(KILL)
+    fn after(&mut self) -> After {
+        if self.life().doom().is_some() || self.process.state.has_event(KILL) {
+            return After::Stop;
+        }
+        After::Cost(std::mem::take(&mut self.life().debt))
     }
 
     fn native(&mut self, machine: &Machine, native: u32, arguments: &mut [Value]) -> NativeResult {
@@ -252,7 +261,7 @@ impl Host for Turn<'_> {
         let View::Handle(handle) = value.view() else { return Ok(Outcome::Value(value.clone())) };
         match handle.target().kind() {
             HandleKind::Future => match handle.downcast::<FutureHandle>() {
-                Some(future) => Ok(supervisor::wait_for(&future)),
+                Some(future) => supervisor::wait_for(&future),
                 None => {
                     let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
                     agents.await_handle(&mut NativeContext::new(*self, machine, None), handle)
@@ -294,11 +303,7 @@ impl Host for Turn<'_> {
     }
 
     fn monitor(&mut self, target: &Value) -> Result<Value, Error> {
-        let monitor = match self.target(target)? {
-            Target::Process(pid) => self.watch(pid),
-            Target::Child(child) => child.watch(self),
-        };
-        Ok(monitor_value(monitor))
+        self.monitor_value(target)
     }
 
     fn self_process(&mut self) -> Value {

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use vega_scheduler::{Instant, Priority};
 
+use super::Ending;
 use super::child::{Child, Verdict};
 use crate::native::{Input, NativeContext, PortId, Resumable, Step};
 use crate::process::block::{Birth, Extension};
 use crate::process::mail::Mail;
 use crate::process::state::MAIL;
 use crate::process::turn::Turn;
-use crate::process::{ExitReason, Pid};
+use crate::process::{ExitReason, Pid, ProcessPath};
 use crate::value::Value;
 use crate::value::heap::Account;
 use crate::vm::Machine;
@@ -22,6 +23,10 @@ use crate::vm::Machine;
 /// The children of one spawner.
 pub(crate) struct Family {
     owner: Pid,
+    /// Whether the owner is the program's first process.
+    is_main: bool,
+    /// Where the owner stands, and so its supervisor.
+    path: ProcessPath,
     state: Mutex<State>,
 }
 
@@ -47,8 +52,11 @@ impl Family {
     /// The family of the running process.
     pub(crate) fn of(turn: &Turn<'_>) -> Arc<Family> {
         let owner = turn.pid();
+        let path = turn.life().path.clone();
         let extension = turn.life().extend();
-        Arc::clone(extension.family.get_or_insert_with(|| Arc::new(Family { owner, state: Mutex::default() })))
+        let is_main = matches!(extension.ending, Some(Ending::Main));
+        let family = || Arc::new(Family { owner, is_main, path, state: Mutex::default() });
+        Arc::clone(extension.family.get_or_insert_with(family))
     }
 
     pub(crate) fn add(&self, child: Child) {
@@ -93,7 +101,14 @@ impl Family {
         if needed {
             self.order(Order::Shutdown, turn);
         } else {
-            turn.world.family_ended(self.owner);
+            self.ended(turn);
+        }
+    }
+
+    /// No child is left, and none will come.
+    fn ended(&self, turn: &Turn<'_>) {
+        if self.is_main {
+            turn.world.main_family_ended();
         }
     }
 
@@ -103,13 +118,14 @@ impl Family {
         let supervisor = match state.supervisor.filter(|&supervisor| turn.world.is_alive(supervisor)) {
             Some(supervisor) => supervisor,
             None => {
-                let machine = Machine::native(Box::new(Supervisor { family: Arc::clone(&self), restarts: Vec::new(), kills: Vec::new() }));
+                let machine =
+                    Machine::native(Box::new(Supervisor { family: Arc::clone(&self), restarts: Vec::new(), kills: Vec::new() }));
                 let birth = Birth {
                     machine,
                     account: Account::UNLIMITED,
                     capabilities: turn.world.grants.clone(),
                     scope: turn.world.scope.clone(),
-                    path: turn.life_path(),
+                    path: self.path.clone(),
                     parent: self.owner,
                     priority: Priority::High,
                     extension: Some(Box::new(Extension {
@@ -173,7 +189,7 @@ impl Supervisor {
         };
         for child in due(&mut self.restarts) {
             if let Err(error) = child.start(&turn) {
-                let text = format!("a child could not be started again: {}\n", error.message());
+                let text = format!("a child could not be started again: {}\n", error.message().as_str());
                 turn.world.stderr.write(text.as_bytes());
             }
         }
@@ -200,7 +216,7 @@ impl Resumable for Supervisor {
             state.owner_ended && state.children.is_empty()
         };
         if finished {
-            context.turn().world.family_ended(self.family.owner);
+            self.family.ended(&context.turn());
             return Step::Return(Value::NULL);
         }
         Step::Receive { port: PortId::ROOT, deadline: next }

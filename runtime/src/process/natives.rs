@@ -1,0 +1,137 @@
+//! What programs call about processes: the natives of module `process`.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use vega_bytecode::kinds;
+
+use super::turn::{Target, monitor_number};
+use super::{ExitReason, Pid};
+use crate::error::Error;
+use crate::native::{NativeContext, NativeResult, NativeTable, Outcome};
+use crate::value::{Value, View};
+
+/// The natives of module `process`.
+pub fn natives() -> NativeTable {
+    let mut table = NativeTable::new();
+    table
+        .add("process::self", 0, |context, _| Ok(Outcome::Value(process(context.self_pid()))))
+        .add("process::sleep", 1, sleep)
+        .add("process::yield", 0, |context, _| Ok(context.pause()))
+        .add("process::kill", 1, |context, arguments| on_present(context, arguments, |context, pid| context.kill(pid)))
+        .add("process::exit", 2, exit)
+        .add("process::stop", 1, stop)
+        .add("process::link", 1, |context, arguments| on_present(context, arguments, |context, pid| context.link(pid)))
+        .add("process::unlink", 1, |context, arguments| on_present(context, arguments, |context, pid| context.unlink(pid)))
+        .add("process::monitor", 1, |context, arguments| context.monitor_value(&arguments[0]).map(Outcome::Value))
+        .add("process::demonitor", 1, demonitor)
+        .add("process::trap_exit", 1, trap_exit)
+        .add("process::alive", 1, alive)
+        .add("process::of", 1, of)
+        .add("process::register", 1, |context, arguments| register(context, &arguments[0], context.self_pid()))
+        .add("process::register", 2, register_other)
+        .add("process::unregister", 1, unregister)
+        .add("process::whereis", 1, whereis);
+    table
+}
+
+fn process(pid: Pid) -> Value {
+    Value::process(pid.to_bits())
+}
+
+fn nothing() -> NativeResult {
+    Ok(Outcome::Value(Value::NULL))
+}
+
+fn sleep(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let nanoseconds = arguments[0].as_duration().or_else(|| arguments[0].as_int().map(|ms| ms.saturating_mul(1_000_000)));
+    let nanoseconds = nanoseconds.ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, "sleep takes a duration"))?;
+    Ok(context.sleep(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))))
+}
+
+/// Does something to the process that a value refers to; nothing where none lives there.
+fn on_present(context: &mut NativeContext<'_>, arguments: &[Value], act: fn(&NativeContext<'_>, Pid)) -> NativeResult {
+    if let Some(pid) = context.process_of(&arguments[0])? {
+        act(context, pid);
+    }
+    nothing()
+}
+
+fn exit(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let reason = ExitReason::from_text(text(&arguments[1])?);
+    if let Some(pid) = context.process_of(&arguments[0])? {
+        context.exit_process(pid, reason);
+    }
+    nothing()
+}
+
+fn stop(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    match context.target_of(&arguments[0])? {
+        Target::Child(child) => child.child().stop(context),
+        Target::Process(pid) => context.exit_process(pid, ExitReason::Shutdown),
+    }
+    nothing()
+}
+
+fn demonitor(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let number = monitor_number(&arguments[0]).ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, "demonitor takes a monitor"))?;
+    context.demonitor(number);
+    nothing()
+}
+
+fn trap_exit(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    context.trap_exits(arguments[0].as_bool().unwrap_or(true));
+    nothing()
+}
+
+fn alive(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let alive = context.process_of(&arguments[0])?.is_some_and(|pid| context.is_alive(pid));
+    Ok(Outcome::Value(Value::bool(alive)))
+}
+
+fn of(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    match context.process_of(&arguments[0])? {
+        Some(pid) => Ok(Outcome::Value(process(pid))),
+        None => Err(Error::new(kinds::PROCESS_DOWN, "noproc")),
+    }
+}
+
+fn register(context: &NativeContext<'_>, name: &Value, pid: Pid) -> NativeResult {
+    let name = text(name)?;
+    let world = context.turn().world;
+    let mut names = world.names.lock().unwrap_or_else(PoisonError::into_inner);
+    if names.get(name).is_some_and(|&other| other != pid && world.is_alive(other)) {
+        return Err(Error::new(kinds::INVALID_ARGUMENT, format!("the name `{name}` is taken")));
+    }
+    // Names of processes that have ended go when a new one comes, so the registry holds little more than the living.
+    names.retain(|_, other| world.is_alive(*other));
+    names.insert(name.to_string(), pid);
+    nothing()
+}
+
+fn register_other(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    match context.process_of(&arguments[1])? {
+        Some(pid) => register(context, &arguments[0], pid),
+        None => Err(Error::new(kinds::PROCESS_DOWN, "noproc")),
+    }
+}
+
+fn unregister(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let name = text(&arguments[0])?;
+    context.turn().world.names.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    nothing()
+}
+
+fn whereis(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let name = text(&arguments[0])?;
+    let world = context.turn().world;
+    let found = world.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+    Ok(Outcome::Value(found.filter(|&pid| world.is_alive(pid)).map_or(Value::NULL, process)))
+}
+
+fn text(value: &Value) -> Result<&str, Error> {
+    match value.view() {
+        View::Str(text) => Ok(text.as_str()),
+        _ => Err(Error::new(kinds::INVALID_ARGUMENT, format!("a value of tag {:?} is no text", value.tag()))),
+    }
+}

@@ -1,0 +1,5 @@
+//! What programs see of processes, on programs written instruction by instruction.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod assembler;
+mod processes;
