@@ -465,3 +465,6 @@ pub(crate) fn variant_name(id: EnumId, variant: u16, module: Option<&Module>) ->
 fn last_segment(name: &str) -> &str {
     name.rsplit("::").next().unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,3 +179,123 @@ fn numbers_compare_by_value_and_handles_by_identity() {
     let two: Map = [(Value::str("b"), Value::int(2)), (Value::str("a"), Value::int(1))].into_iter().collect();
     assert!(equal::equal(&one.into(), &two.into()));
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is done to a map or an array. Values are not sent between threads, so the steps are plain data.
+    #[derive(Clone, Debug)]
+    enum Change {
+        Insert(Key, i64),
+        Remove(Key),
+        Copy,
+        Restore,
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    enum Key {
+        Int(i64),
+        Text(String),
+        Bool(bool),
+        Variant(u16),
+    }
+
+    impl Key {
+        fn value(&self) -> Value {
+            match self {
+                Key::Int(int) => Value::int(*int),
+                Key::Text(text) => Value::str(text.as_str()),
+                Key::Bool(bool) => Value::bool(*bool),
+                Key::Variant(variant) => Value::unit_variant(EnumId(0), *variant),
+            }
+        }
+    }
+
+    fn key() -> impl Strategy<Value = Key> {
+        prop_oneof![
+            (0..12_i64).prop_map(Key::Int),
+            "[a-d]{0,2}".prop_map(Key::Text),
+            any::<bool>().prop_map(Key::Bool),
+            (0..3_u16).prop_map(Key::Variant)
+        ]
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            6 => (key(), any::<i64>()).prop_map(|(key, value)| Change::Insert(key, value)),
+            4 => key().prop_map(Change::Remove),
+            1 => Just(Change::Copy),
+            1 => Just(Change::Restore),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_map_is_a_list_of_entries_that_is_searched_fast(changes in proptest::collection::vec(change(), 0..200)) {
+            let before = heap::used();
+            let (mut map, mut model): (Map, Vec<(Key, i64)>) = (Map::new(), Vec::new());
+            let mut saved = (map.clone(), model.clone());
+            for change in changes {
+                match change {
+                    Change::Insert(key, value) => {
+                        map.insert(key.value(), Value::int(value));
+                        match model.iter_mut().find(|(other, _)| *other == key) {
+                            Some(entry) => entry.1 = value,
+                            None => model.push((key, value)),
+                        }
+                    }
+                    Change::Remove(key) => {
+                        let place = model.iter().position(|(other, _)| *other == key);
+                        let removed = place.map(|place| model.remove(place).1);
+                        prop_assert_eq!(map.remove(&key.value()).and_then(|value| value.as_int()), removed);
+                    }
+                    Change::Copy => saved = (map.clone(), model.clone()),
+                    Change::Restore => (map, model) = saved.clone(),
+                }
+                prop_assert_eq!(map.len(), model.len());
+            }
+            for (key, value) in &model {
+                prop_assert_eq!(map.get(&key.value()).and_then(Value::as_int), Some(*value));
+            }
+            let shown = |map: &Map| format!("{:?}", Value::from(map.clone()));
+            let expected: Map = model.iter().map(|(key, value)| (key.value(), Value::int(*value))).collect();
+            prop_assert_eq!(shown(&map), shown(&expected));
+            drop((map, saved, expected));
+            prop_assert_eq!(heap::used(), before);
+        }
+
+        #[test]
+        fn text_is_the_same_as_a_list_of_characters(text in any::<String>(), more in any::<String>(), start in 0..12_usize, len in 0..12_usize) {
+            let mut value = Str::from(text.as_str());
+            let copy = value.clone();
+            value.push_str(&more);
+            let whole: Vec<char> = text.chars().chain(more.chars()).collect();
+            prop_assert_eq!(value.len(), whole.len());
+            prop_assert_eq!(copy.as_str(), &text);
+            prop_assert_eq!(value.character(start as i64), whole.get(start).copied());
+            let wanted = whole.get(start..start + len).map(|part| part.iter().collect::<String>());
+            let found = value.slice(start as i64..(start + len) as i64).map(|part| part.as_str().to_string());
+            prop_assert_eq!(found, wanted);
+        }
+
+        #[test]
+        fn ints_and_doubles_compare_as_numbers(int in any::<i64>(), float in any::<f64>()) {
+            let near = int as f64;
+            for float in [float, near, near.next_up(), near.next_down()] {
+                // 128-bit integers hold every int and every whole double of this size exactly.
+                let expected = if float.is_nan() {
+                    None
+                } else if float.abs() > 1e30 {
+                    0.0_f64.partial_cmp(&float)
+                } else {
+                    Some(i128::from(int).cmp(&(float.floor() as i128)).then(if float.floor() == float { std::cmp::Ordering::Equal } else { std::cmp::Ordering::Less }))
+                };
+                prop_assert_eq!(equal::compare_int_float(int, float), expected, "{} {}", int, float);
+            }
+        }
+    }
+}
