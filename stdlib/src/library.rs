@@ -28,6 +28,9 @@ mod tests {
 
     use super::*;
 
+    /// Modules whose natives belong to the runtime itself.
+    const OF_THE_RUNTIME: [&str; 2] = ["budget", "process"];
+
     #[test]
     fn modules_are_sorted_so_that_each_is_found() {
         for name in module_names() {
@@ -44,5 +47,59 @@ mod tests {
             .collect();
         files.sort();
         assert_eq!(files, module_names().collect::<Vec<_>>());
+    }
+
+    /// Name and number of arguments of a function without a body, and whether it stands in an `impl`.
+    fn declared(line: &str) -> Option<(&str, u8, bool)> {
+        let rest = line.trim_start().strip_prefix("pub fn ")?.strip_suffix(';')?;
+        let name = &rest[..rest.find(['(', '<'])?];
+        let start = rest.find('(')?;
+        let mut depth = 0;
+        let mut parts = 1;
+        for (place, character) in rest.char_indices().skip(start) {
+            match character {
+                '(' | '<' | '[' => depth += 1,
+                ')' | '>' | ']' => depth -= 1,
+                ',' if depth == 1 => parts += 1,
+                _ => {}
+            }
+            if depth == 0 {
+                let empty = rest[start + 1..place].trim().is_empty();
+                return Some((name, if empty { 0 } else { parts }, line.starts_with(' ')));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn every_declared_native_is_there_with_documentation() {
+        let table = crate::natives();
+        let mut found = 0;
+        for module in module_names().filter(|name| !OF_THE_RUNTIME.contains(name)) {
+            let lines: Vec<&str> = module_source(module).unwrap().lines().collect();
+            for (index, line) in lines.iter().enumerate() {
+                let Some((name, arity, _)) = declared(line) else { continue };
+                let mut full = format!("{module}::{name}");
+                if module == "prelude" {
+                    full = name.to_string();
+                }
+                assert!(table.find(&full, arity).is_some(), "{full} of {arity} arguments is declared but not there");
+                assert!(lines[index - 1].trim_start().starts_with("///"), "{full} has no documentation");
+                found += 1;
+            }
+        }
+        assert!(found > 150, "only {found} declarations were understood");
+    }
+
+    #[test]
+    fn every_native_is_declared() {
+        for native in crate::computed() {
+            let (module, name) = native.name.split_once("::").unwrap_or(("prelude", native.name));
+            let source = module_source(module).unwrap();
+            let is_declared = source.lines().filter_map(declared).any(|(other, arity, _)| other == name && arity == native.arity)
+                // Those without a module are declared in the prelude, whichever file they live in.
+                || module_source("prelude").unwrap().lines().filter_map(declared).any(|(other, arity, _)| other == native.name && arity == native.arity);
+            assert!(is_declared, "{} of {} arguments is not declared", native.name, native.arity);
+        }
     }
 }
