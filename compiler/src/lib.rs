@@ -8,5 +8,6 @@ pub mod diagnostic; // what a stage has to say about a program, as data
 pub mod interner; // names as small integers
 pub mod parse;
 pub mod source; // the texts being compiled, and positions in them // text to tree
+pub mod schedule; // what happens when
 pub mod ir; // the typed tree between checking and emission
 pub mod emit; // typed tree to bytecode

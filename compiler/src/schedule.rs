@@ -1,0 +1,4 @@
+//! What happens when, as the program's text decides it.
+
+pub mod join; // when a call's round joins its agent's history
+mod parts; // the parts of a syntax tree's nodes, in the order of the text
