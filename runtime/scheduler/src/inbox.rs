@@ -1,6 +1,7 @@
 //! A worker's inbox: what other threads ask of it, and how they wake it.
 //!
-//! Invariant: whoever adds something for a worker calls `ring` afterwards, so the worker sees it before it sleeps again.
+//! Invariant: whoever adds something that a worker waits for calls `ring` afterwards, so the worker sees it before it sleeps
+//! again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +44,12 @@ impl Inbox {
         self.ring();
     }
 
+    /// The same for what can wait until the worker is awake for something else.
+    pub(crate) fn leave(&self, message: Message) {
+        self.queue.push(message);
+        self.filled.store(true, Ordering::Release);
+    }
+
     /// Makes the worker look at everything addressed to it, waking it if it sleeps.
     pub(crate) fn ring(&self) {
         // Publishes what was added. Pairs with the exchange in `take_filled`.
@@ -68,6 +75,10 @@ impl Inbox {
     pub(crate) fn take_filled(&self) -> bool {
         // Acquires what was added before the flag was set.
         self.is_filled() && self.filled.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     pub(crate) fn take(&self) -> Option<Message> {

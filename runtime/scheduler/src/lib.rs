@@ -13,6 +13,9 @@
 //! A scheduler is a value: several of them, with clocks of their own, live in one process and leave nothing behind. Under a
 //! virtual clock one worker runs everything in an order that is the same each time.
 
+#[cfg(not(unix))]
+compile_error!("the scheduler runs on Linux, and is kept possible on macOS; other systems have no room in `os` yet");
+
 mod sync; // the door to atomics for the modules that are model-checked
 
 mod epoch;

@@ -63,10 +63,15 @@ impl Sleepers {
         true
     }
 
-    /// Ends a search that found work. True if it was the last one: the caller then calls
-    /// [`notify_one`](Sleepers::notify_one), since producers skipped waking while it searched.
-    pub(crate) fn end_search(&self) -> bool {
-        self.searching.fetch_sub(1, Ordering::SeqCst) == 1
+    /// Ends a search that found work. True if producers may have relied on it for what is still there, as `has_work` says: the
+    /// caller then calls [`notify_one`](Sleepers::notify_one).
+    pub(crate) fn end_search(&self, has_work: impl FnOnce() -> bool) -> bool {
+        if self.searching.fetch_sub(1, Ordering::SeqCst) > 1 {
+            return false;
+        }
+        // Orders the end of the search before the look at the queues. Pairs with the fence in `notify_one`.
+        fence(Ordering::SeqCst);
+        has_work()
     }
 
     /// Announces that `worker` sleeps, ends its search if it was `searching`, and looks once more. True: it may sleep, and
@@ -161,7 +166,7 @@ mod tests {
         assert_eq!(sleepers.park(0, false, || false), Ok(()));
         assert!(sleepers.begin_search());
         assert_eq!(sleepers.notify_one(), None);
-        assert!(sleepers.end_search(), "it was the only searcher");
+        assert!(sleepers.end_search(|| true), "it was the only searcher");
         assert_eq!(sleepers.notify_one(), Some(0));
         assert_eq!(sleepers.notify_one(), None, "the woken worker counts as searching");
         assert_eq!(sleepers.unpark(0), Woken::ToSearch);

@@ -135,8 +135,13 @@ impl StackPool {
         self.in_use
     }
 
-    /// Gives the memory of stacks back that were idle since the last call. True if there may be more to give back later.
-    pub(crate) fn trim(&mut self) -> bool {
+    /// Whether trimming twice from now on would give memory back.
+    pub(crate) fn may_trim(&self) -> bool {
+        self.warm.len() > WARM_STACKS
+    }
+
+    /// Gives the memory of stacks back that were idle since the last call.
+    pub(crate) fn trim(&mut self) {
         let unused = self.idle_least.saturating_sub(WARM_STACKS);
         for stack in self.warm.drain(..unused) {
             // The topmost page stays, since the next use of the stack touches it at once.
@@ -148,7 +153,6 @@ impl StackPool {
             self.cold.push(stack);
         }
         self.idle_least = self.warm.len();
-        self.warm.len() > WARM_STACKS
     }
 
     /// The lowest address of the stack that code may use.
@@ -218,8 +222,10 @@ mod tests {
             unsafe { mark.write_volatile(1) };
         }
         stacks.into_iter().for_each(|stack| pool.give_back(stack));
-        assert!(pool.trim(), "they were in use since the last trim");
-        assert!(!pool.trim());
+        pool.trim();
+        assert!(pool.may_trim(), "they were in use since the last trim");
+        pool.trim();
+        assert!(!pool.may_trim());
         // SAFETY: the pool and so the mapping is alive.
         let kept = marks.iter().filter(|mark| unsafe { mark.read_volatile() } == 1).count();
         assert_eq!(kept, WARM_STACKS);

@@ -58,8 +58,6 @@ pub struct Worker<H: Host> {
     idle_runners: RefCell<Vec<u32>>,
     last_poll: Cell<Instant>,
     last_trim: Cell<Instant>,
-    /// Stacks may be given back if nothing happens for a while.
-    trims: Cell<bool>,
     /// The host was told that nothing will ever happen again, and nothing has.
     stalled: Cell<bool>,
     random: RefCell<fastrand::Rng>,
@@ -92,7 +90,6 @@ impl<H: Host> Worker<H> {
             idle_runners: RefCell::default(),
             last_poll: Cell::new(now),
             last_trim: Cell::new(now),
-            trims: Cell::new(false),
             stalled: Cell::new(false),
             random: RefCell::new(random),
         }
@@ -173,13 +170,13 @@ impl<H: Host> Worker<H> {
         TimerHandle { worker: self.core.index as u32, key }
     }
 
-    /// Takes a timer out. True if it surely does not fire. False if it has fired, or if it is another worker's: that one is told,
-    /// and the timer may fire in the meantime.
+    /// Takes a timer out. True if it surely does not fire. False if it has fired, or if it is another worker's: that one is told
+    /// without being woken, and the timer may fire in the meantime.
     pub fn cancel_timer(&self, handle: TimerHandle) -> bool {
         if handle.worker as usize == self.core.index {
             return self.timers.borrow_mut().cancel(handle.key).is_some();
         }
-        self.core.ground.inboxes[handle.worker as usize].send(Message::CancelTimer(handle.key));
+        self.core.ground.inboxes[handle.worker as usize].leave(Message::CancelTimer(handle.key));
         false
     }
 

@@ -6,12 +6,14 @@ use std::any::Any;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vega_scheduler::io::{TcpListener, TcpStream};
-use vega_scheduler::{Clock, Config, Host, Instant, Lane, Priority, Scheduler, Worker, offload, sleep_until};
+use vega_scheduler::{
+    Clock, Completer, Completion, Config, Host, Instant, Lane, Priority, Scheduler, Worker, completion, offload, sleep_until,
+};
 
 type Work = Box<dyn FnOnce(&Worker<Once>) + Send>;
 
@@ -44,6 +46,23 @@ impl Host for Once {
     }
 
     fn overflowed(&self, _token: u64, _worker: &Worker<Once>) {}
+}
+
+fn resident_bytes() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
+
+/// What each native of the test keeps on its stack.
+const FRAME_BYTES: usize = 96 * 1024;
+
+/// Waits with so much of the native stack in use.
+#[inline(never)]
+fn wait_deep(release: Completion<()>) {
+    let mut frame = [1_u8; FRAME_BYTES];
+    std::hint::black_box(&mut frame);
+    release.wait(None).unwrap();
+    std::hint::black_box(&frame);
 }
 
 /// Counts of what a process may leak.
@@ -105,8 +124,51 @@ fn one_life(clock: Clock) {
     drop(stream);
 }
 
+/// Both tests measure the process, so they run one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn an_idle_scheduler_gives_the_memory_of_stacks_back_and_does_not_spin() {
+    const NATIVES: usize = 1_000;
+    let _alone = ALONE.lock().unwrap();
+    let scheduler = Scheduler::start(Config { workers: 2, ..Config::default() }, Arc::new(Once)).unwrap();
+    let before = resident_bytes();
+    let (started, has_started) = channel();
+    let releases: Vec<Completer<()>> = (0..NATIVES)
+        .map(|_| {
+            let (completer, completion) = completion();
+            push(&scheduler, &started, move || wait_deep(completion));
+            completer
+        })
+        .collect();
+    (0..NATIVES).for_each(|_| has_started.recv_timeout(Duration::from_secs(20)).unwrap());
+    let give_up = Instant::real() + Duration::from_secs(20);
+    while scheduler.statistics().workers.iter().map(|worker| worker.runners_parked).sum::<u64>() < NATIVES as u64 {
+        assert!(Instant::real() < give_up, "{:?}", scheduler.statistics());
+        std::thread::yield_now();
+    }
+    let while_waiting = resident_bytes();
+    assert!(while_waiting > before + NATIVES * FRAME_BYTES, "each native uses its stack");
+    releases.into_iter().for_each(|release| release.complete(()));
+    while resident_bytes() > before + (while_waiting - before) / 5 {
+        assert!(Instant::real() < give_up, "before {before}, waiting {while_waiting}, idle {}", resident_bytes());
+        std::thread::yield_now();
+    }
+    let sleeps = || scheduler.statistics().workers.iter().map(|worker| worker.sleeps).sum::<u64>();
+    // Trimming ends with the memory that is given back; from then on nothing wakes an idle worker.
+    let mut last = sleeps();
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        if last == std::mem::replace(&mut last, sleeps()) {
+            break;
+        }
+        assert!(Instant::real() < give_up, "an idle worker keeps waking up");
+    }
+}
+
 #[test]
 fn fifty_lives_leave_nothing_behind() {
+    let _alone = ALONE.lock().unwrap();
     // The first ones fill what the process keeps anyway: the allocator's arenas, the handler's previous actions.
     (0..10).for_each(|_| one_life(Clock::Real));
     one_life(Clock::Virtual { seed: 1 });

@@ -102,7 +102,7 @@ impl<S: Source + AsRawFd> Evented<S> {
             Place::Runner(core) | Place::Worker(core) if Arc::ptr_eq(&core.reactor.handle, &reactor) => {
                 core.reactor.free_token(token);
             }
-            _ => reactor.inbox.send(Message::FreeSource(token)),
+            _ => reactor.inbox.leave(Message::FreeSource(token)),
         });
     }
 }

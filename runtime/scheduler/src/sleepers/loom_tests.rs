@@ -144,6 +144,25 @@ fn a_sleeper_turns_over(notify: Notify) {
     });
 }
 
+/// A worker that searched and found something else, a sleeper, and a producer that may rely on the search.
+fn a_search_ends(end_search: fn(&World) -> bool) {
+    loom::model(move || {
+        let world = world(2);
+        assert!(world.sleepers.begin_search());
+        assert!(park(&world, 1, false));
+        let producer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.queue.push();
+                notify(&world)
+            }
+        });
+        let by_searcher = if end_search(&world) { notify(&world) } else { None };
+        let by_producer = producer.join().expect("the producer does not panic");
+        assert!(by_searcher.or(by_producer) == Some(1), "a push that nobody was woken for");
+    });
+}
+
 /// One producer with a message for one worker alone.
 fn one_message(park: Park) {
     loom::model(move || {
@@ -178,6 +197,16 @@ fn loom_two_pushes_beside_a_worker_that_parks_are_never_lost() {
 #[test]
 fn loom_a_push_beside_a_worker_that_wakes_and_parks_again_is_never_lost() {
     a_sleeper_turns_over(notify);
+}
+
+#[test]
+fn loom_a_push_beside_a_search_that_ends_wakes_a_sleeper() {
+    a_search_ends(|world| world.sleepers.end_search(|| world.queue.has_work()));
+}
+
+#[test]
+fn loom_without_a_look_at_its_end_the_model_finds_the_push_that_relied_on_the_search() {
+    the_model_catches(|| a_search_ends(|world| world.sleepers.end_search(|| false)));
 }
 
 #[test]

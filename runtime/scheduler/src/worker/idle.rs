@@ -25,7 +25,7 @@ impl<H: Host> Worker<H> {
     /// Says that this worker has something to do, so that producers wake others from now on.
     #[inline]
     pub(super) fn end_search(&self) {
-        if self.searching.replace(false) && self.core.ground.sleepers.end_search() {
+        if self.searching.replace(false) && self.core.ground.sleepers.end_search(|| self.shared.has_jobs()) {
             self.core.ground.wake_searcher();
         }
     }
@@ -57,7 +57,8 @@ impl<H: Host> Worker<H> {
     }
 
     fn has_work(&self, may_run: bool) -> bool {
-        self.core.inbox.is_filled() || self.shared.is_stopping() || (may_run && self.shared.has_jobs())
+        let woken = self.core.inbox.is_filled() || !self.core.ready.borrow().is_empty();
+        woken || self.shared.is_stopping() || (may_run && self.shared.has_jobs())
     }
 
     fn sleep(&self) {
@@ -72,7 +73,7 @@ impl<H: Host> Worker<H> {
 
     /// When the worker has to look at something again though nobody wakes it.
     fn next_look(&self, now: Instant) -> Option<Instant> {
-        let trim = self.trims.get().then_some(now + TRIM_INTERVAL);
+        let trim = self.core.stacks.borrow().may_trim().then_some(now + TRIM_INTERVAL);
         let looks = [self.core.waits.borrow().next_look(), self.timers.borrow().next_look(), trim];
         looks.into_iter().flatten().min()
     }

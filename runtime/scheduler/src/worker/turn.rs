@@ -29,6 +29,9 @@ const IDLE_RUNNERS_MAX: usize = 4;
 /// Timers fired at one go, so that a timer which sets another at once cannot hold the worker.
 const TIMERS_PER_TURN: usize = 1_024;
 
+/// Messages of each kind handled at one go, so that a flood of them cannot hold the worker.
+const MESSAGES_PER_TURN: usize = 1_024;
+
 impl<H: Host> Worker<H> {
     /// Runs until the scheduler stops.
     pub(crate) fn run(&self) {
@@ -72,12 +75,13 @@ impl<H: Host> Worker<H> {
 
     pub(super) fn trim(&self, now: Instant) {
         self.last_trim.set(now);
-        self.trims.set(self.core.stacks.borrow_mut().trim());
+        self.core.stacks.borrow_mut().trim();
     }
 
     fn read_inbox(&self) {
         self.stalled.set(false);
-        while let Some(message) = self.core.inbox.take() {
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(message) = self.core.inbox.take() else { break };
             match message {
                 Message::Ready(key) => self.core.wake(key, Wake::Ready),
                 Message::FreeSource(token) => self.core.reactor.free_token(token),
@@ -85,8 +89,14 @@ impl<H: Host> Worker<H> {
                 Message::CancelTimer(key) => drop(self.timers.borrow_mut().cancel(key)),
             }
         }
-        while let Some(post) = self.shared.posts[self.core.index].pop() {
+        let posts = &self.shared.posts[self.core.index];
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(post) = posts.pop() else { break };
             self.call_host(|host| host.posted(post, self));
+        }
+        if !posts.is_empty() || !self.core.inbox.is_empty() {
+            // The rest after a slice.
+            self.core.inbox.ring();
         }
     }
 

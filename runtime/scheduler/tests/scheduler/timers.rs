@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vega_scheduler::{Clock, Config, Instant, Lane, Priority, Scheduler, now, offload, sleep};
 
-use crate::support::{After, Closures, Job, begin, receive, run, start, with_workers};
+use crate::support::{After, Callback, Closures, Job, begin, receive, run, start, with_workers};
 
 fn virtual_time(seed: u64) -> Scheduler<Closures> {
     start(Config { clock: Clock::Virtual { seed }, ..Config::default() })
@@ -38,7 +38,12 @@ fn another_workers_timer_is_cancelled_by_message() {
             let never = now() + Duration::from_secs(3_600);
             // Dropping the timer drops what it captured, and so closes the channel.
             let handle = worker.add_timer(never, Box::new(move |_| sender.send(()).unwrap()));
-            worker.remote().post(1, Box::new(move |worker| assert!(!worker.cancel_timer(handle))));
+            let cancel: Callback = Box::new(move |worker| {
+                assert!(!worker.cancel_timer(handle));
+                // The other worker sees it when it is awake for something else.
+                worker.remote().post(0, Box::new(|_| ()));
+            });
+            worker.remote().post(1, cancel);
         }),
     );
     let dropped = receiver.recv_timeout(crate::support::PATIENCE).unwrap_err();
