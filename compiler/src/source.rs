@@ -187,6 +187,12 @@ pub trait Loader {
     /// # Errors
     /// When there is no such text, or it cannot be read.
     fn load(&self, path: &str) -> Result<Arc<str>, LoadError>;
+
+    /// The text of a module of the standard library, by its name; `None` where there is no such module.
+    fn standard(&self, module: &str) -> Option<Arc<str>> {
+        let _ = module;
+        None
+    }
 }
 
 impl<S: BuildHasher> Loader for HashMap<String, Arc<str>, S> {

@@ -1,0 +1,272 @@
+//! `if`, `match` and the arms of `receive`: which branch is taken, and what all of them give together.
+
+use vega_bytecode::TypeId;
+use vega_bytecode::module::Constant;
+
+use super::Checker;
+use super::fits::Why;
+use super::narrow::Narrowed;
+use super::statement::Want;
+use super::types::ERROR;
+use crate::ast;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::ir::{Arm, Block, Expr, ExprKind, Pattern, PatternKind};
+use crate::source::Span;
+
+/// What is known after some branches: where at least one of them comes out.
+#[derive(Default)]
+pub(crate) struct Ends {
+    known: Option<Narrowed>,
+}
+
+impl Ends {
+    /// Takes note of the end of a branch.
+    pub(crate) fn add(&mut self, checker: &mut Checker<'_>) {
+        let frame = checker.frame();
+        if frame.is_reachable {
+            self.known = Some(match self.known.take() {
+                Some(known) => known.common(&frame.narrowed),
+                None => frame.narrowed.clone(),
+            });
+        }
+    }
+
+    /// Goes on behind all branches.
+    pub(crate) fn settle(self, checker: &mut Checker<'_>) {
+        let frame = checker.frame();
+        frame.is_reachable = self.known.is_some();
+        if let Some(known) = self.known {
+            frame.narrowed = known;
+        }
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// `if a { … } else if b { … } else { … }`
+    pub(super) fn if_value(&mut self, written: &'a ast::If, want: Want, span: Span) -> Expr {
+        let mut ends = Ends::default();
+        let expr = self.if_from(written, 0, want, span, &mut ends);
+        ends.settle(self);
+        expr
+    }
+
+    fn if_from(&mut self, written: &'a ast::If, index: usize, want: Want, span: Span, ends: &mut Ends) -> Expr {
+        let branch = &written.branches[index];
+        let span = if index == 0 { span } else { Span { start: branch.condition.span.start, ..span } };
+        let condition = self.condition(&branch.condition);
+        let before = self.frame().narrowed.clone();
+        let was_reachable = self.frame().is_reachable;
+        let facts = self.facts(&condition, true);
+        self.frame().narrowed.learn(facts);
+        let (then, then_type) = self.block(&branch.body, want);
+        ends.add(self);
+        self.frame().narrowed = before;
+        self.frame().is_reachable = was_reachable;
+        let facts = self.facts(&condition, false);
+        self.frame().narrowed.learn(facts);
+        let otherwise = if index + 1 < written.branches.len() {
+            let rest = self.if_from(written, index + 1, want, span, ends);
+            let ty = rest.ty;
+            let rest_span = rest.span;
+            let block = if want == Want::Drop || ty == self.types.void {
+                let statement = crate::ir::Statement {
+                    kind: crate::ir::StatementKind::Expr(rest),
+                    span: rest_span,
+                    joins_before: Vec::new(),
+                };
+                Block { statements: vec![statement], value: None, span: rest_span, joins_at_end: Vec::new() }
+            } else {
+                Block { statements: Vec::new(), value: Some(Box::new(rest)), span: rest_span, joins_at_end: Vec::new() }
+            };
+            Some((block, ty))
+        } else if let Some(last) = &written.otherwise {
+            let (block, ty) = self.block(last, want);
+            ends.add(self);
+            Some((block, ty))
+        } else {
+            ends.add(self);
+            None
+        };
+        self.finish_if(condition, (then, then_type), otherwise, want, span)
+    }
+
+    fn finish_if(
+        &mut self,
+        condition: Expr,
+        then: (Block, TypeId),
+        otherwise: Option<(Block, TypeId)>,
+        want: Want,
+        span: Span,
+    ) -> Expr {
+        let (void, never) = (self.types.void, self.types.never);
+        let (mut then, then_type) = then;
+        let condition = Box::new(condition);
+        let Some((mut otherwise, else_type)) = otherwise else {
+            if want != Want::Drop && then.value.is_some() && then_type != never {
+                let shown = self.show(then_type);
+                let end = then.value.as_ref().map_or(span, |value| value.span);
+                self.report(
+                    Diagnostic::error(codes::MISSING_ELSE, span, "this `if` has no value where the condition is false")
+                        .with_label(end, format!("a `{shown}` where it is true"))
+                        .with_help("write an `else`"),
+                );
+                return Expr::wrong(span);
+            }
+            // Where the condition is false, control goes on.
+            return Expr::new(ExprKind::If(condition, then, None), void, span);
+        };
+        let ty = match want {
+            Want::Drop if then_type == never && else_type == never => never,
+            Want::Drop => void,
+            Want::Infer | Want::Hint(_) => {
+                let spans = [value_span(&then), value_span(&otherwise)];
+                self.branch_type(&[then_type, else_type], &spans, want, "`if` and `else`")
+            }
+        };
+        self.fit_block(&mut then, ty);
+        self.fit_block(&mut otherwise, ty);
+        Expr::new(ExprKind::If(condition, then, Some(otherwise)), ty, span)
+    }
+
+    /// The type of several branches together.
+    fn branch_type(&mut self, types: &[TypeId], spans: &[Span], want: Want, what: &str) -> TypeId {
+        let (void, never) = (self.types.void, self.types.never);
+        if types.iter().all(|ty| *ty == never) {
+            return never;
+        }
+        if let Want::Hint(hint) = want
+            && !self.is_open(hint)
+            && types.iter().all(|ty| *ty != void)
+        {
+            return hint;
+        }
+        let mut common = never;
+        let mut first = 0;
+        for (index, ty) in types.iter().enumerate() {
+            match self.common_type(common, *ty) {
+                Some(found) => {
+                    if common == never {
+                        first = index;
+                    }
+                    common = found;
+                }
+                None => {
+                    if common == void || *ty == void {
+                        // One branch gives nothing, so together they give nothing.
+                        return void;
+                    }
+                    let (a, b) = (self.show(common), self.show(*ty));
+                    self.report(
+                        Diagnostic::error(codes::MISMATCHED, spans[index], format!("{what} give different types"))
+                            .with_remark(format!("this is a `{b}`"))
+                            .with_label(spans[first], format!("this is a `{a}`")),
+                    );
+                    return ERROR;
+                }
+            }
+        }
+        common
+    }
+
+    /// Makes the value of a branch fit.
+    fn fit_block(&mut self, block: &mut Block, ty: TypeId) {
+        if let Some(value) = block.value.take() {
+            if ty == self.types.void || ty == ERROR {
+                let span = value.span;
+                block.statements.push(crate::ir::Statement {
+                    kind: crate::ir::StatementKind::Expr(*value),
+                    span,
+                    joins_before: Vec::new(),
+                });
+            } else if ty == self.types.never {
+                block.value = Some(value);
+            } else {
+                block.value = Some(Box::new(self.coerce(*value, ty, Why::Plain)));
+            }
+        }
+    }
+
+    /// `match subject { arms }`
+    pub(super) fn match_value(&mut self, written: &'a ast::Match, want: Want, span: Span) -> Expr {
+        let subject = self.value(&written.subject, Want::Infer);
+        let subject_type = subject.ty;
+        let (arms, ty) = self.arms(&written.arms, subject_type, want, "the arms of `match`");
+        if !subject.is_wrong() && arms.iter().all(|arm| !has_error(&arm.pattern)) {
+            self.check_exhaustive(&arms, subject_type, span, written.subject.span);
+        }
+        Expr::new(ExprKind::Match(Box::new(subject), arms), ty, span)
+    }
+
+    /// Arms with their patterns over values of one type, and the type that they give together.
+    pub(super) fn arms(&mut self, written: &'a [ast::MatchArm], subject: TypeId, want: Want, what: &str) -> (Vec<Arm>, TypeId) {
+        let mut ends = Ends::default();
+        let before = self.frame().narrowed.clone();
+        let was_reachable = self.frame().is_reachable;
+        let mut arms = Vec::with_capacity(written.len());
+        let mut types = Vec::with_capacity(written.len());
+        let mut spans = Vec::with_capacity(written.len());
+        let mut is_null_covered = false;
+        for arm in written {
+            let mark = self.frame().enter();
+            self.frame().narrowed = before.clone();
+            self.frame().is_reachable = was_reachable;
+            let mut pattern = self.arm_pattern(&arm.pattern, subject, is_null_covered);
+            let guard = arm.guard.as_ref().map(|guard| self.condition(guard));
+            if let Some(guard) = &guard {
+                let facts = self.facts(guard, true);
+                self.frame().narrowed.learn(facts);
+            }
+            is_null_covered |= guard.is_none() && covers_null(&pattern);
+            if subject == ERROR {
+                pattern.kind = PatternKind::Wildcard;
+            }
+            let body = self.expr(&arm.body, want);
+            ends.add(self);
+            self.frame().leave(mark);
+            types.push(if want == Want::Drop && body.ty != self.types.never { self.types.void } else { body.ty });
+            spans.push(body.span);
+            arms.push(Arm { pattern, guard, body });
+        }
+        ends.settle(self);
+        let ty = match want {
+            Want::Drop if types.iter().all(|ty| *ty == self.types.never) => self.types.never,
+            Want::Drop => self.types.void,
+            Want::Infer | Want::Hint(_) => self.branch_type(&types, &spans, want, what),
+        };
+        if want != Want::Drop && ty != self.types.void && ty != ERROR {
+            for arm in &mut arms {
+                let body = std::mem::replace(&mut arm.body, Expr::wrong(arm.pattern.span));
+                arm.body = if body.ty == self.types.never { body } else { self.coerce(body, ty, Why::Plain) };
+            }
+        }
+        (arms, ty)
+    }
+}
+
+fn value_span(block: &Block) -> Span {
+    block.value.as_ref().map_or(block.span, |value| value.span)
+}
+
+/// Whether a pattern takes null, so that later ones see none.
+fn covers_null(pattern: &Pattern) -> bool {
+    match &pattern.kind {
+        PatternKind::Literal(Constant::Null) => true,
+        PatternKind::Or(patterns) => patterns.iter().any(covers_null),
+        _ => false,
+    }
+}
+
+/// Whether something in a pattern was reported.
+fn has_error(pattern: &Pattern) -> bool {
+    pattern.ty == ERROR
+        || match &pattern.kind {
+            PatternKind::BindTo(_, inner) | PatternKind::Some(inner) | PatternKind::Type(_, inner) => has_error(inner),
+            PatternKind::Tuple(parts) | PatternKind::Variant(_, parts) | PatternKind::Kind(_, parts) | PatternKind::Or(parts) => {
+                parts.iter().any(has_error)
+            }
+            PatternKind::Array(front, _, back) => front.iter().chain(back).any(has_error),
+            PatternKind::Struct(fields) => fields.iter().any(|(_, field)| has_error(field)),
+            PatternKind::Entries(entries, _) => entries.iter().any(|(_, entry)| has_error(entry)),
+            PatternKind::Wildcard | PatternKind::Bind(_) | PatternKind::Literal(_) | PatternKind::Range(..) => false,
+        }
+}

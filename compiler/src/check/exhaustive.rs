@@ -1,0 +1,323 @@
+//! Whether the arms of a `match` cover every value, and whether each arm can still be reached.
+//!
+//! Works on a matrix of patterns: a row is useful if some value fits it and no row above. A column is split by what its
+//! patterns distinguish: variants, truth values, literals, lengths of arrays.
+
+use vega_bytecode::module::Constant;
+use vega_bytecode::{Type, TypeId};
+
+use super::Checker;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::ir::{Arm, Pattern, PatternKind};
+use crate::source::Span;
+
+/// Steps after which the search gives up and believes the program: only absurd patterns need so many.
+const STEPS_MAX: u32 = 200_000;
+
+/// How an array pattern of two ends is laid out for a length.
+type Row<'p> = Vec<Shape<'p>>;
+
+/// One cell of the matrix.
+#[derive(Clone, Copy)]
+enum Shape<'p> {
+    /// Fits everything.
+    Any,
+    /// A pattern that was written.
+    Written(&'p Pattern),
+}
+
+/// What a column is split by.
+#[derive(Clone, PartialEq, Debug)]
+enum Constructor {
+    Variant(u32),
+    Null,
+    NotNull,
+    Bool(bool),
+    Tuple,
+    Struct,
+    /// An array of exactly so many elements.
+    Length(usize),
+    /// An array of at least so many elements.
+    Longer(usize),
+    Literal(Constant),
+    /// A type test on a value of any type.
+    Test(TypeId),
+    /// An error kind, range or entries: never the only way.
+    Opaque(usize),
+    /// Everything that is not named by another constructor of the column.
+    Rest,
+}
+
+impl Checker<'_> {
+    /// Reports arms that are never reached, and values that no arm fits.
+    pub(super) fn check_exhaustive(&mut self, arms: &[Arm], subject: TypeId, span: Span, subject_span: Span) {
+        let mut search = Search { checker: self, steps: 0 };
+        let mut rows: Vec<Row<'_>> = Vec::with_capacity(arms.len());
+        let mut unreachable = Vec::new();
+        for arm in arms {
+            let row = vec![Shape::Written(&arm.pattern)];
+            if search.witness(&rows, &row, &[subject]).is_none() {
+                unreachable.push(arm.pattern.span);
+            }
+            if arm.guard.is_none() {
+                rows.push(row);
+            }
+        }
+        let missing = search.witness(&rows, &[Shape::Any], &[subject]);
+        let gave_up = search.steps >= STEPS_MAX;
+        if gave_up {
+            return;
+        }
+        for span in unreachable {
+            self.report(
+                Diagnostic::error(codes::UNREACHABLE_ARM, span, "this arm is never reached")
+                    .with_remark("the arms above fit all of its values"),
+            );
+        }
+        if let Some(missing) = missing {
+            let text = missing.first().cloned().unwrap_or_else(|| "_".to_string());
+            let head = Span { end: subject_span.end, ..span };
+            let diagnostic = if text == "_" {
+                Diagnostic::error(codes::NOT_EXHAUSTIVE, head, "this `match` does not cover every value")
+                    .with_remark("other values fit no arm")
+                    .with_help("add an arm `_ => …`")
+            } else {
+                Diagnostic::error(codes::NOT_EXHAUSTIVE, head, format!("this `match` does not cover `{text}`"))
+                    .with_remark(format!("`{text}` fits no arm"))
+                    .with_help(format!("add an arm `{text} => …`, or `_ => …`"))
+            };
+            self.report(diagnostic);
+        }
+    }
+}
+
+struct Search<'c, 'a> {
+    checker: &'c mut Checker<'a>,
+    steps: u32,
+}
+
+impl Search<'_, '_> {
+    /// A value that fits `row` and none of `rows`, written as patterns; `None` where there is none.
+    fn witness(&mut self, rows: &[Row<'_>], row: &[Shape<'_>], types: &[TypeId]) -> Option<Vec<String>> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            return Some(vec!["_".to_string(); types.len()]);
+        }
+        let Some((first, rest)) = row.split_first() else {
+            return rows.is_empty().then(Vec::new);
+        };
+        let first = simplify(*first);
+        if let Shape::Written(Pattern { kind: PatternKind::Or(alternatives), .. }) = first {
+            for alternative in alternatives {
+                let mut row: Vec<Shape<'_>> = vec![Shape::Written(alternative)];
+                row.extend_from_slice(rest);
+                if let Some(found) = self.witness(rows, &row, types) {
+                    return Some(found);
+                }
+            }
+            return None;
+        }
+        let rows = expand(rows);
+        let ty = types[0];
+        let mut constructors = match first {
+            Shape::Any => Vec::new(),
+            Shape::Written(pattern) => vec![constructor_of(pattern)],
+        };
+        let written_only = !constructors.is_empty();
+        if !written_only {
+            constructors = self.all_constructors(ty, &rows);
+        } else if let Some(Constructor::Longer(least)) = constructors.first().cloned() {
+            // An open array pattern stands for each length up to the longest that matters, and for all beyond.
+            let longest = longest_array(&rows).max(least);
+            constructors = (least..=longest).map(Constructor::Length).chain([Constructor::Longer(longest + 1)]).collect();
+        }
+        for constructor in constructors {
+            let parts = self.part_types(ty, &constructor);
+            let specialised: Vec<Row<'_>> = rows.iter().filter_map(|row| specialise(row, &constructor, parts.len())).collect();
+            let own: Vec<Shape<'_>> = std::iter::once(first).chain(rest.iter().copied()).collect();
+            let Some(own) = specialise(&own, &constructor, parts.len()) else { continue };
+            let mut all_types = parts.clone();
+            all_types.extend_from_slice(&types[1..]);
+            if let Some(mut found) = self.witness(&specialised, &own, &all_types) {
+                let tail = found.split_off(parts.len().min(found.len()));
+                let mut result = vec![self.show(ty, &constructor, &found)];
+                result.extend(tail);
+                return Some(result);
+            }
+        }
+        None
+    }
+
+    /// What values of a type may be, as far as the rows distinguish them.
+    fn all_constructors(&self, ty: TypeId, rows: &[Row<'_>]) -> Vec<Constructor> {
+        match self.checker.types.of(ty) {
+            Type::Bool => vec![Constructor::Bool(true), Constructor::Bool(false)],
+            Type::Enum(id, _) => (0..self.checker.enums[id.0 as usize].variants.len() as u32).map(Constructor::Variant).collect(),
+            Type::Result(..) => vec![Constructor::Variant(0), Constructor::Variant(1)],
+            Type::Optional(_) => vec![Constructor::NotNull, Constructor::Null],
+            Type::Tuple(_) => vec![Constructor::Tuple],
+            Type::Struct(..) => vec![Constructor::Struct],
+            Type::Null => vec![Constructor::Null],
+            Type::Array(_) => {
+                let longest = longest_array(rows);
+                (0..=longest).map(Constructor::Length).chain([Constructor::Longer(longest + 1)]).collect()
+            }
+            // Of all others there are more values than patterns.
+            _ => vec![Constructor::Rest],
+        }
+    }
+
+    fn part_types(&mut self, ty: TypeId, constructor: &Constructor) -> Vec<TypeId> {
+        match (constructor, self.checker.types.of(ty).clone()) {
+            (Constructor::Variant(variant), Type::Enum(id, _)) => self.checker.payload_types(id, *variant, ty),
+            (Constructor::Variant(variant), Type::Result(ok, err)) => vec![if *variant == 0 { ok } else { err }],
+            (Constructor::NotNull, Type::Optional(inner)) => vec![inner],
+            (Constructor::Tuple, Type::Tuple(parts)) => parts,
+            (Constructor::Struct, Type::Struct(id, arguments)) => {
+                let arguments: Vec<Option<TypeId>> = arguments.into_iter().map(Some).collect();
+                let info = self.checker.structs[id.0 as usize].clone();
+                info.fields.iter().map(|field| self.checker.types.substitute(field.ty, &arguments)).collect()
+            }
+            (Constructor::Length(length) | Constructor::Longer(length), Type::Array(element)) => vec![element; *length],
+            (Constructor::Test(inner), _) => vec![*inner],
+            _ => Vec::new(),
+        }
+    }
+
+    fn show(&self, ty: TypeId, constructor: &Constructor, parts: &[String]) -> String {
+        let list = || parts.join(", ");
+        match constructor {
+            Constructor::Variant(variant) => match self.checker.types.of(ty) {
+                Type::Enum(id, _) => {
+                    let info = &self.checker.enums[id.0 as usize].variants[*variant as usize];
+                    let name = self.checker.text(info.name);
+                    if parts.is_empty() {
+                        name.to_string()
+                    } else if info.has_names {
+                        format!("{name} {{ .. }}")
+                    } else {
+                        format!("{name}({})", list())
+                    }
+                }
+                _ => format!("{}({})", if *variant == 0 { "Ok" } else { "Err" }, list()),
+            },
+            Constructor::Null => "null".to_string(),
+            Constructor::NotNull => parts.first().cloned().unwrap_or_else(|| "_".to_string()),
+            Constructor::Bool(value) => value.to_string(),
+            Constructor::Tuple => format!("({})", list()),
+            Constructor::Struct => "_".to_string(),
+            Constructor::Length(_) => format!("[{}]", list()),
+            Constructor::Longer(_) if parts.is_empty() => "[..]".to_string(),
+            Constructor::Longer(_) => format!("[{}, ..]", list()),
+            Constructor::Literal(_) | Constructor::Test(_) | Constructor::Opaque(_) | Constructor::Rest => "_".to_string(),
+        }
+    }
+}
+
+/// A pattern without the names that it gives.
+fn simplify(shape: Shape<'_>) -> Shape<'_> {
+    match shape {
+        Shape::Any => Shape::Any,
+        Shape::Written(pattern) => match &pattern.kind {
+            PatternKind::Wildcard | PatternKind::Bind(_) => Shape::Any,
+            PatternKind::BindTo(_, inner) => simplify(Shape::Written(inner)),
+            _ => Shape::Written(pattern),
+        },
+    }
+}
+
+/// Rows with alternatives in the first column written out.
+fn expand<'p>(rows: &[Row<'p>]) -> Vec<Row<'p>> {
+    let mut expanded = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row.first().map(|first| simplify(*first)) {
+            Some(Shape::Written(Pattern { kind: PatternKind::Or(alternatives), .. })) => {
+                for alternative in alternatives {
+                    let mut row = row.clone();
+                    row[0] = Shape::Written(alternative);
+                    expanded.extend(expand(&[row]));
+                }
+            }
+            Some(first) => {
+                let mut row = row.clone();
+                row[0] = first;
+                expanded.push(row);
+            }
+            None => expanded.push(row.clone()),
+        }
+    }
+    expanded
+}
+
+fn constructor_of(pattern: &Pattern) -> Constructor {
+    match &pattern.kind {
+        PatternKind::Variant(variant, _) => Constructor::Variant(*variant),
+        PatternKind::Literal(Constant::Null) => Constructor::Null,
+        PatternKind::Literal(Constant::Bool(value)) => Constructor::Bool(*value),
+        PatternKind::Literal(constant) => Constructor::Literal(constant.clone()),
+        PatternKind::Some(_) => Constructor::NotNull,
+        PatternKind::Tuple(_) => Constructor::Tuple,
+        PatternKind::Struct(_) => Constructor::Struct,
+        PatternKind::Array(front, None, _) => Constructor::Length(front.len()),
+        PatternKind::Array(front, Some(_), back) => Constructor::Longer(front.len() + back.len()),
+        PatternKind::Type(ty, _) => Constructor::Test(*ty),
+        // Each stands for itself: two of them are never known to be the same.
+        PatternKind::Range(..)
+        | PatternKind::Entries(..)
+        | PatternKind::Kind(..)
+        | PatternKind::Wildcard
+        | PatternKind::Bind(_)
+        | PatternKind::BindTo(..)
+        | PatternKind::Or(_) => Constructor::Opaque(std::ptr::from_ref(pattern) as usize),
+    }
+}
+
+fn longest_array(rows: &[Row<'_>]) -> usize {
+    rows.iter()
+        .filter_map(|row| match row.first() {
+            Some(Shape::Written(Pattern { kind: PatternKind::Array(front, _, back), .. })) => Some(front.len() + back.len()),
+            _ => None,
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// The row for values of the constructor, its parts in place of the first cell; `None` where the row does not fit those.
+fn specialise<'p>(row: &[Shape<'p>], constructor: &Constructor, parts: usize) -> Option<Row<'p>> {
+    let (first, rest) = row.split_first()?;
+    let mut result: Row<'p> = match simplify(*first) {
+        Shape::Any => vec![Shape::Any; parts],
+        Shape::Written(pattern) => match (&pattern.kind, constructor) {
+            (PatternKind::Variant(variant, payload), Constructor::Variant(wanted)) if variant == wanted => {
+                payload.iter().map(Shape::Written).collect()
+            }
+            (PatternKind::Tuple(parts), Constructor::Tuple) => parts.iter().map(Shape::Written).collect(),
+            (PatternKind::Struct(fields), Constructor::Struct) => {
+                let mut cells = vec![Shape::Any; parts];
+                for (index, field) in fields {
+                    cells[*index as usize] = Shape::Written(field);
+                }
+                cells
+            }
+            (PatternKind::Some(inner), Constructor::NotNull) => vec![Shape::Written(inner)],
+            (PatternKind::Type(ty, inner), Constructor::Test(wanted)) if ty == wanted => vec![Shape::Written(inner)],
+            (PatternKind::Array(front, rest, back), Constructor::Length(length) | Constructor::Longer(length)) => {
+                let is_open = rest.is_some();
+                let least = front.len() + back.len();
+                let exact = matches!(constructor, Constructor::Length(_));
+                if !is_open && (!exact || least != *length) || least > *length {
+                    return None;
+                }
+                let mut cells: Row<'p> = front.iter().map(Shape::Written).collect();
+                cells.resize(length - back.len(), Shape::Any);
+                cells.extend(back.iter().map(Shape::Written));
+                cells
+            }
+            (PatternKind::Or(_), _) => return None,
+            _ if constructor_of(pattern) == *constructor => vec![Shape::Any; parts],
+            _ => return None,
+        },
+    };
+    result.extend_from_slice(rest);
+    Some(result)
+}

@@ -1,0 +1,495 @@
+//! Processes and agents at work: spawn, send, receive, ask, await.
+
+use vega_bytecode::module::{Capability, Strategy};
+use vega_bytecode::types::AgentId;
+use vega_bytecode::{Type, TypeId};
+
+use super::Checker;
+use super::definition::ParameterInfo;
+use super::fits::Why;
+use super::path::are;
+use super::statement::Want;
+use super::types::ERROR;
+use crate::ast::{self, Argument, ArgumentKind, ExprId, ExprKind as A, StrategyKind};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::interner::words;
+use crate::ir::{self, Ask, Block, Expr, ExprKind, Receive, Spawn, SpawnTarget, Supervision};
+use crate::resolve::definition::{Found, TypeDefinition, ValueDefinition};
+use crate::source::Span;
+
+impl<'a> Checker<'a> {
+    /// `spawn Target(arguments) …`
+    pub(super) fn spawn(&mut self, spawn: &'a ast::Spawn, span: Span) -> Expr {
+        self.frame().effects.may_effect = true;
+        if let Some(saved) = &spawn.from {
+            self.expr(saved, Want::Infer);
+            self.refuse("`spawn … from`", saved.span);
+        }
+        let supervision = spawn.supervision.as_ref().map(|supervision| self.supervision(supervision));
+        let name = spawn.target.last();
+        let definition = match spawn.target.segments.as_slice() {
+            [name] => self.find_spawned(name.symbol),
+            [module, name] => match self.find_module(module.symbol) {
+                Some(module_id) => {
+                    let scope = &self.modules[module_id.0 as usize].scope;
+                    let found = (scope.types.get(&name.symbol).copied(), scope.values.get(&name.symbol).copied());
+                    Some(found)
+                }
+                None => {
+                    self.report_unknown_module(*module);
+                    self.check_dropped(&spawn.arguments);
+                    return Expr::wrong(span);
+                }
+            },
+            _ => None,
+        };
+        match definition {
+            Some((Some(TypeDefinition::Agent(index)), _)) => self.spawn_agent(spawn, index, supervision, span),
+            Some((Some(TypeDefinition::Supervisor(_)), _)) => {
+                self.check_dropped(&spawn.arguments);
+                Expr::wrong(span)
+            }
+            Some((_, Some(ValueDefinition::Function(index)))) => self.spawn_function(spawn, index, supervision, span),
+            _ => {
+                self.check_dropped(&spawn.arguments);
+                let text = self.text(name.symbol).to_string();
+                let is_local = self.find_local(name.symbol).is_some();
+                let agents = self.names.agents.iter().map(String::as_str);
+                let near = crate::resolve::suggest::nearest(&text, agents).map(str::to_string);
+                let mut diagnostic =
+                    Diagnostic::error(codes::NOT_SPAWNABLE, spawn.target.span, format!("`{text}` cannot be spawned"))
+                        .with_remark(if is_local { "a variable" } else { "no agent or function of this name" });
+                diagnostic = match near {
+                    Some(near) => diagnostic.with_suggestion("an agent has a similar name", name.span, near),
+                    None => diagnostic.with_help("agents and functions are spawned; for any other expression write `async …`"),
+                };
+                self.wrong(diagnostic)
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "the two namespaces side by side")]
+    fn find_spawned(&self, name: crate::interner::Symbol) -> Option<(Option<TypeDefinition>, Option<ValueDefinition>)> {
+        let ty = match self.find_type(name) {
+            Found::One(definition) => Some(definition),
+            Found::Ambiguous(..) | Found::Nothing => None,
+        };
+        let value = match self.find_value(name) {
+            Found::One(definition) => Some(definition),
+            Found::Ambiguous(..) | Found::Nothing => None,
+        };
+        (ty.is_some() || value.is_some()).then_some((ty, value))
+    }
+
+    fn spawn_agent(&mut self, spawn: &'a ast::Spawn, index: u32, supervision: Option<Supervision>, span: Span) -> Expr {
+        let info = self.agents[index as usize].clone();
+        if spawn.is_linked {
+            let word = Span { end: span.start + "spawn_link".len() as u32, ..span };
+            self.refuse("`spawn_link` of an agent", word);
+        }
+        let name = self.text(info.declaration.name.symbol).to_string();
+        let Some(arguments) =
+            self.spawn_arguments(&info.parameters, &spawn.arguments, &name, info.declaration.name.span, info.module, span)
+        else {
+            return Expr::wrong(span);
+        };
+        let handle = self.types.agent(AgentId(index));
+        self.finish_spawn(spawn, SpawnTarget::Agent(AgentId(index)), arguments, supervision, handle, span)
+    }
+
+    fn spawn_function(&mut self, spawn: &'a ast::Spawn, index: u32, supervision: Option<Supervision>, span: Span) -> Expr {
+        let info = self.functions[index as usize].clone();
+        if info.native.is_some() || !info.generics.is_empty() {
+            self.check_dropped(&spawn.arguments);
+            let what = if info.native.is_some() { "a native function" } else { "a generic function" };
+            let diagnostic = Diagnostic::error(codes::NOT_SPAWNABLE, spawn.target.span, format!("{what} cannot be spawned"))
+                .with_help("write a function of your own that calls it");
+            return self.wrong(diagnostic);
+        }
+        let arguments =
+            self.spawn_arguments(&info.parameters, &spawn.arguments, &info.name, info.declaration.head, info.module, span);
+        let Some(arguments) = arguments else { return Expr::wrong(span) };
+        let id = self.function_id(index);
+        self.frame().effects.calls.push(id);
+        let process = self.types.process;
+        self.finish_spawn(spawn, SpawnTarget::Function(id), arguments, supervision, process, span)
+    }
+
+    fn spawn_arguments(
+        &mut self,
+        parameters: &[ParameterInfo<'a>],
+        written: &'a [Argument],
+        callee: &str,
+        declared: Span,
+        module: crate::resolve::module::ModuleId,
+        span: Span,
+    ) -> Option<Vec<Expr>> {
+        let places = self.place_arguments(parameters, written, callee, Some(declared), span)?;
+        let mut values: Vec<Option<Expr>> = parameters.iter().map(|_| None).collect();
+        for (argument, place) in written.iter().zip(&places) {
+            let parameter = parameters[*place];
+            let value = self.expr_as(
+                &argument.value,
+                parameter.ty,
+                Why::Argument(parameter.name.symbol, callee, Some(parameter.name.span)),
+            );
+            if !self.is_sendable(value.ty) {
+                let shown = self.show(value.ty);
+                self.report(
+                    Diagnostic::error(codes::NOT_SENDABLE, value.span, "this cannot go to another process")
+                        .with_remark(format!("a `{shown}` belongs to the process that made it")),
+                );
+            }
+            values[*place] = Some(value);
+        }
+        parameters
+            .iter()
+            .zip(values)
+            .map(|(parameter, value)| match (value, parameter.default) {
+                (Some(value), _) => Some(value),
+                (None, Some(default)) => Some(self.constant_expr(default, parameter.ty, module)),
+                (None, None) => None,
+            })
+            .collect()
+    }
+
+    fn finish_spawn(
+        &mut self,
+        spawn: &ast::Spawn,
+        target: SpawnTarget,
+        arguments: Vec<Expr>,
+        supervision: Option<Supervision>,
+        handle: TypeId,
+        span: Span,
+    ) -> Expr {
+        let asynchronous = spawn.asynchronous.is_some();
+        if spawn.is_linked
+            && let Some(supervised) = &spawn.supervision
+        {
+            self.refuse("`spawn_link … supervised by`", supervised.span);
+        }
+        let ty = if asynchronous { self.types.future(handle) } else { handle };
+        let spawn = Spawn { target, arguments, supervision, asynchronous, linked: spawn.is_linked };
+        Expr::new(ExprKind::Spawn(Box::new(spawn)), ty, span)
+    }
+
+    /// `supervised by { … }`
+    fn supervision(&mut self, written: &'a ast::Supervision) -> Supervision {
+        let strategy = match &written.strategy {
+            Some(strategy) => {
+                let (kind, word) = match strategy.kind {
+                    StrategyKind::Restart => (Strategy::Restart, None),
+                    StrategyKind::Stop => (Strategy::Stop, None),
+                    StrategyKind::Escalate => (Strategy::Escalate, Some("escalate")),
+                    StrategyKind::RestartAll => (Strategy::RestartAll, Some("restart_all")),
+                    StrategyKind::RestartRest => (Strategy::RestartRest, Some("restart_rest")),
+                };
+                if let Some(word) = word {
+                    self.refuse(&format!("the strategy `{word}`"), strategy.span);
+                }
+                kind
+            }
+            None => Strategy::Restart,
+        };
+        let mut supervision = Supervision { strategy, max_restarts: None, window: None, backoff: None };
+        let (int, duration) = (self.types.int, self.types.duration);
+        for setting in &written.settings {
+            match setting.word.symbol {
+                words::MAX_RESTARTS => {
+                    supervision.max_restarts = Some(self.expr_as(&setting.value, int, Why::Setting("max_restarts")))
+                }
+                words::WINDOW => supervision.window = Some(self.expr_as(&setting.value, duration, Why::Setting("window"))),
+                words::BACKOFF => supervision.backoff = self.backoff(&setting.value),
+                _ => {
+                    let text = self.text(setting.word.symbol).to_string();
+                    self.error(codes::UNKNOWN_SETTING, setting.word.span, format!("supervision has no setting `{text}`"));
+                }
+            }
+        }
+        supervision
+    }
+
+    /// `exponential(base, multiplier, longest)`
+    pub(super) fn backoff(&mut self, written: &'a ast::Expr) -> Option<[Expr; 3]> {
+        let (duration, float) = (self.types.duration, self.types.float);
+        if let A::Call(call) = &written.peel().kind
+            && let A::Name(name) = &call.callee.kind
+            && self.text(name.symbol) == "exponential"
+        {
+            if let [base, multiplier, longest] = call.arguments.as_slice()
+                && call.arguments.iter().all(|argument| argument.kind == ArgumentKind::Positional)
+            {
+                return Some([
+                    self.expr_as(&base.value, duration, Why::Setting("the first wait")),
+                    self.expr_as(&multiplier.value, float, Why::Setting("the multiplier")),
+                    self.expr_as(&longest.value, duration, Why::Setting("the longest wait")),
+                ]);
+            }
+            self.report(
+                Diagnostic::error(
+                    codes::ARGUMENT_COUNT,
+                    written.span,
+                    format!("`exponential` takes 3 arguments, but {} given", are(call.arguments.len())),
+                )
+                .with_help("write `exponential(100ms, 2.0, 5s)`: first wait, multiplier, longest wait"),
+            );
+            return None;
+        }
+        self.report(
+            Diagnostic::error(
+                codes::CLAUSE_VALUE,
+                written.span,
+                "a backoff is written `exponential(first, multiplier, longest)`",
+            )
+            .with_help("for example `exponential(100ms, 2.0, 5s)`"),
+        );
+        None
+    }
+
+    /// `send(process, value)`, `send(process, value, timeout D)`
+    pub(super) fn send(&mut self, written: &'a [Argument], span: Span) -> Expr {
+        self.frame().effects.may_effect = true;
+        let (target, message, timeout) = match written {
+            [target, message] => (target, message, None),
+            [target, message, timeout] if matches!(timeout.kind, ArgumentKind::Timeout(_)) => (target, message, Some(timeout)),
+            _ => {
+                self.check_dropped(written);
+                let diagnostic = Diagnostic::error(
+                    codes::ARGUMENT_COUNT,
+                    span,
+                    format!("`send` takes 2 arguments, but {} given", are(written.len())),
+                )
+                .with_help("write `send(process, message)`, or `send(process, message, timeout 5s)` to wait for room");
+                return self.wrong(diagnostic);
+            }
+        };
+        let target = self.value(&target.value, Want::Infer);
+        let message = self.value(&message.value, Want::Infer);
+        let duration = self.types.duration;
+        let timeout = timeout.map(|timeout| Box::new(self.expr_as(&timeout.value, duration, Why::Setting("timeout"))));
+        if matches!(self.types.of(target.ty), Type::Agent(_) | Type::AnyAgent) {
+            let (to, what) = (self.sources.text_of(target.span), self.sources.text_of(message.span));
+            let diagnostic = Diagnostic::error(codes::SEND_TO_AGENT, target.span, "an agent has no mailbox for `send`")
+                .with_remark("this is an agent")
+                .with_suggestion("ask it", span, format!("{to} <- {what}"));
+            return self.wrong(diagnostic);
+        }
+        let process = self.types.process;
+        let target = self.coerce(target, process, Why::Setting("the receiver"));
+        self.expect_message(&message);
+        let any = self.types.any;
+        let message = self.coerce(message, any, Why::Plain);
+        let void = self.types.void;
+        Expr::new(ExprKind::Send(Box::new(target), Box::new(message), timeout), void, span)
+    }
+
+    fn expect_message(&mut self, message: &Expr) {
+        if !self.is_sendable(message.ty) {
+            let shown = self.show(message.ty);
+            self.report(
+                Diagnostic::error(codes::NOT_SENDABLE, message.span, "this cannot be sent")
+                    .with_remark(format!("a `{shown}` belongs to the process that made it")),
+            );
+        }
+    }
+
+    /// `receive { pattern => …, after D => … }`
+    pub(super) fn receive(&mut self, receive: &'a ast::Receive, want: Want, span: Span) -> Expr {
+        self.frame().effects.may_effect = true;
+        let any = self.types.any;
+        let message = self.hidden_local("message", any, span);
+        let mut ends = super::branch::Ends::default();
+        let before = self.frame().narrowed.clone();
+        let (arms, ty) = self.arms(&receive.arms, any, want, "the arms of `receive`");
+        if !receive.arms.is_empty() {
+            ends.add(self);
+        }
+        self.frame().narrowed = before;
+        self.frame().is_reachable = true;
+        let duration = self.types.duration;
+        let mut result = ty;
+        let after = receive.after.as_ref().map(|after| {
+            let time = self.expr_as(&after.time, duration, Why::Setting("after"));
+            let mut body = self.expr(&after.body, want);
+            ends.add(self);
+            let never = self.types.never;
+            if want != Want::Drop && ty != self.types.void && body.ty != never {
+                if ty == never {
+                    result = body.ty;
+                } else {
+                    body = self.coerce(body, ty, Why::Plain);
+                }
+            } else if want == Want::Drop && body.ty != never {
+                result = self.types.void;
+            }
+            (time, self.block_of(body))
+        });
+        ends.settle(self);
+        if receive.arms.is_empty() && receive.after.is_none() {
+            let diagnostic =
+                Diagnostic::error(codes::PATTERN, span, "this `receive` waits for nothing").with_help("write at least one arm");
+            return self.wrong(diagnostic);
+        }
+        let receive = Receive { arms, after, message };
+        Expr::new(ExprKind::Receive(Box::new(receive)), result, span)
+    }
+
+    /// An expression as a block, without one inside the other.
+    fn block_of(&self, expr: Expr) -> Block {
+        match expr.kind {
+            ExprKind::Block(block) => block,
+            kind => {
+                let span = expr.span;
+                let ty = expr.ty;
+                let expr = Expr { kind, ty, span };
+                if ty == self.types.void || ty == self.types.never {
+                    let statement = ir::Statement { kind: ir::StatementKind::Expr(expr), span, joins_before: Vec::new() };
+                    return Block { statements: vec![statement], value: None, span, joins_at_end: Vec::new() };
+                }
+                Block { statements: Vec::new(), value: Some(Box::new(expr)), span, joins_at_end: Vec::new() }
+            }
+        }
+    }
+
+    /// `agent <- message`
+    pub(super) fn ask(&mut self, send: &'a ast::Send, id: ExprId, want: Want, span: Span) -> Expr {
+        let agent = self.value(&send.receiver, Want::Infer);
+        let message = self.value(&send.message, Want::Infer);
+        let (duration, money) = (self.types.duration, self.types.money);
+        let timeout = send.timeout.as_ref().map(|timeout| self.expr_as(timeout, duration, Why::Setting("timeout")));
+        let budget = send.budget.as_ref().map(|budget| self.expr_as(budget, money, Why::Setting("budget")));
+        self.uses(Capability::Agent);
+        let own = match self.types.of(agent.ty) {
+            Type::Agent(index) => self.agents[index.0 as usize].output,
+            Type::AnyAgent => self.types.str,
+            _ => return self.not_an_agent(send, &agent, &message, span),
+        };
+        if send.is_stream {
+            return self.refused("a streamed answer (`<~`)", send.operator_span);
+        }
+        if let A::Binary(binary) = &send.message.kind
+            && message.ty == self.types.bool
+            && matches!(binary.operator, ast::BinaryOperator::Equal | ast::BinaryOperator::NotEqual)
+        {
+            let (receiver, left) = (self.sources.text_of(send.receiver.span), self.sources.text_of(binary.left.span));
+            let (operator, right) = (binary.operator.text(), self.sources.text_of(binary.right.span));
+            let diagnostic =
+                Diagnostic::error(codes::SENDS_COMPARISON, send.message.span, "this sends the outcome of a comparison")
+                    .with_remark("a `bool` is sent, not the text")
+                    .with_suggestion(
+                        "to compare the answer, use parentheses",
+                        span,
+                        format!("({receiver} <- {left}) {operator} {right}"),
+                    )
+                    .with_help("to send the outcome, make it text: `str(…)`");
+            return self.wrong(diagnostic);
+        }
+        if !message.is_wrong() && !self.has_json_form(message.ty) {
+            let shown = self.show(message.ty);
+            let diagnostic =
+                Diagnostic::error(codes::NOT_A_MESSAGE, message.span, format!("a `{shown}` cannot be sent to an agent"))
+                    .with_help("text, numbers, and arrays, maps and structs of them can");
+            return self.wrong(diagnostic);
+        }
+        let output = match want.hint() {
+            Some(hint) if self.is_reply_type(hint) => hint,
+            _ => own,
+        };
+        let join = self.ask_join(id);
+        let ask = Ask { agent, message, timeout, budget, output, join, streaming: false };
+        Expr::new(ExprKind::Ask(Box::new(ask)), output, span)
+    }
+
+    /// Whether a wanted type can be asked of a model.
+    fn is_reply_type(&self, ty: TypeId) -> bool {
+        match self.types.of(ty) {
+            Type::Struct(..) | Type::Enum(..) | Type::Int | Type::Float | Type::Bool | Type::Str | Type::Json => true,
+            Type::Array(element) => self.is_reply_type(*element),
+            Type::Map(key, value) => *key == self.types.str && self.is_reply_type(*value),
+            Type::Tuple(parts) => parts.iter().all(|part| self.is_reply_type(*part)),
+            _ => false,
+        }
+    }
+
+    /// Whether values of a type can be written as JSON.
+    pub(super) fn has_json_form(&self, ty: TypeId) -> bool {
+        match self.types.of(ty) {
+            Type::Null
+            | Type::Bool
+            | Type::Int
+            | Type::Float
+            | Type::Str
+            | Type::Duration
+            | Type::Money
+            | Type::Any
+            | Type::Json => true,
+            Type::Array(inner) | Type::Optional(inner) => self.has_json_form(*inner),
+            Type::Map(key, value) => self.has_json_form(*key) && self.has_json_form(*value),
+            Type::Tuple(parts) => parts.iter().all(|part| self.has_json_form(*part)),
+            Type::Struct(_, arguments) | Type::Enum(_, arguments) => {
+                arguments.iter().all(|argument| self.has_json_form(*argument))
+            }
+            Type::Parameter(_) => ty == ERROR,
+            Type::Void
+            | Type::Never
+            | Type::Bytes
+            | Type::Error
+            | Type::Secret
+            | Type::Result(..)
+            | Type::Range
+            | Type::Function(..)
+            | Type::Agent(_)
+            | Type::AnyAgent
+            | Type::Process
+            | Type::Future(_)
+            | Type::Stream(_)
+            | Type::Monitor
+            | Type::Span => false,
+        }
+    }
+
+    fn not_an_agent(&mut self, send: &ast::Send, receiver: &Expr, message: &Expr, span: Span) -> Expr {
+        if receiver.is_wrong() {
+            return Expr::wrong(span);
+        }
+        let shown = self.show(receiver.ty);
+        let mut diagnostic =
+            Diagnostic::error(codes::NOT_AN_AGENT, receiver.span, format!("`<-` asks an agent, and this is a `{shown}`"))
+                .with_remark("not an agent");
+        match self.types.of(receiver.ty) {
+            Type::Int | Type::Float | Type::Duration | Type::Money if !send.is_stream => {
+                let text = self.sources.text_of(message.span).to_string();
+                let text = text.trim_start();
+                let right = Span { start: send.operator_span.start, ..message.span };
+                diagnostic =
+                    diagnostic.with_suggestion("to compare with a negative number, write a space", right, format!("< -{text}"));
+            }
+            Type::Process => {
+                let (to, what) = (self.sources.text_of(receiver.span), self.sources.text_of(message.span));
+                diagnostic = diagnostic.with_suggestion("to send to a process", span, format!("send({to}, {what})"));
+            }
+            Type::Future(inner) if matches!(self.types.of(*inner), Type::Agent(_)) => {
+                let to = self.sources.text_of(receiver.span);
+                diagnostic = diagnostic.with_suggestion("wait for the agent first", receiver.span, format!("(await {to})"));
+            }
+            Type::Optional(inner) if matches!(self.types.of(*inner), Type::Agent(_) | Type::AnyAgent) => {
+                diagnostic = diagnostic.with_help("it may be null; test it first");
+            }
+            _ => {}
+        }
+        self.wrong(diagnostic)
+    }
+
+    /// `await future`
+    pub(super) fn await_value(&mut self, inner: &'a ast::Expr, span: Span) -> Expr {
+        let value = self.value(inner, Want::Infer);
+        self.frame().effects.may_effect = true;
+        let ty = match *self.types.of(value.ty) {
+            Type::Future(inner) => inner,
+            Type::Stream(_) => self.types.str,
+            // What is no future is there already.
+            _ => return value,
+        };
+        Expr::new(ExprKind::Await(Box::new(value)), ty, span)
+    }
+}
