@@ -3,7 +3,7 @@
 use std::fmt;
 
 use vega_bytecode::module::FieldDefinition;
-use vega_bytecode::{EnumId, Module, Type, TypeId};
+use vega_bytecode::{EnumId, Module, StructId, Type, TypeId};
 
 use super::DEPTH_MAX;
 use crate::value::map::Map;
@@ -121,19 +121,76 @@ impl Decoder<'_> {
         value
     }
 
+    /// Types with parts; what has none is left to [`Decoder::scalar`]. The two are apart because this one recurses, and the many
+    /// small cases of the other would make its frames large.
     fn decode(&mut self, json: &Value, ty: TypeId, arguments: &Arguments<'_>) -> Option<Value> {
+        match self.module.types.get(ty) {
+            Some(Type::Parameter(index)) => match (arguments.types.get(*index as usize), arguments.outer) {
+                (Some(&argument), Some(outer)) => self.decode(json, argument, outer),
+                (Some(&argument), None) => self.decode(json, argument, &Arguments::NONE),
+                (None, _) => Some(json.clone().seen_as_json()),
+            },
+            Some(Type::Optional(inner)) if !json.is_null() => self.decode(json, *inner, arguments),
+            Some(Type::Array(element)) => self.array(json, ty, *element, arguments),
+            Some(Type::Tuple(parts)) => self.tuple(json, ty, parts, arguments),
+            Some(Type::Map(key, value)) => self.map(json, ty, *key, *value, arguments),
+            Some(Type::Result(ok, err)) => self.result(json, *ok, *err, arguments),
+            Some(Type::Struct(id, types)) => self.structure(json, ty, *id, &Arguments { types, outer: Some(arguments) }),
+            Some(Type::Enum(id, types)) => self.variant(json, *id, &Arguments { types, outer: Some(arguments) }),
+            _ => self.scalar(json, ty),
+        }
+    }
+
+    #[inline(never)]
+    fn unlike(&mut self, json: &Value, ty: TypeId) -> Option<Value> {
+        let name = is_type::type_name(ty, self.module);
+        self.expected(&name, json)
+    }
+
+    fn array(&mut self, json: &Value, ty: TypeId, element: TypeId, arguments: &Arguments<'_>) -> Option<Value> {
+        match json.as_array() {
+            Some(array) => self.elements(array, &[element], arguments).map(Value::array),
+            None => self.unlike(json, ty),
+        }
+    }
+
+    fn tuple(&mut self, json: &Value, ty: TypeId, parts: &[TypeId], arguments: &Arguments<'_>) -> Option<Value> {
+        match json.as_array() {
+            Some(array) if array.len() == parts.len() => self.elements(array, parts, arguments).map(Value::tuple),
+            Some(array) => self.problem(format!("expected {} elements, found {}", parts.len(), array.len())),
+            None => self.unlike(json, ty),
+        }
+    }
+
+    fn result(&mut self, json: &Value, ok: TypeId, err: TypeId, arguments: &Arguments<'_>) -> Option<Value> {
+        for (name, ty, variant) in [("Ok", ok, OK), ("Err", err, ERR)] {
+            if let Some(inner) = json.as_map().filter(|map| map.len() == 1).and_then(|map| map.get_text(name)) {
+                let value = self.at(Step::Name(name.to_string()), inner, ty, arguments)?;
+                return Some(Value::variant(RESULT, variant, vec![value]));
+            }
+        }
+        self.expected("an object with one member, `Ok` or `Err`", json)
+    }
+
+    fn structure(&mut self, json: &Value, ty: TypeId, id: StructId, arguments: &Arguments<'_>) -> Option<Value> {
+        let Some(definition) = self.module.structs.get(id.0 as usize) else {
+            return self.problem("the struct is unknown".to_string());
+        };
+        match json.as_map() {
+            Some(map) => self.fields(map, &definition.fields, arguments).map(|fields| Value::structure(id, fields)),
+            None => self.unlike(json, ty),
+        }
+    }
+
+    /// Types without parts.
+    #[inline(never)]
+    fn scalar(&mut self, json: &Value, ty: TypeId) -> Option<Value> {
         let module = self.module;
         let Some(wanted) = module.types.get(ty) else { return self.problem("the type is unknown".to_string()) };
         match (wanted, json.view()) {
             (Type::Json, _) => Some(json.clone().seen_as_json()),
             (Type::Any, _) => Some(plain(json, DEPTH_MAX * 2)),
-            (Type::Parameter(index), _) => match (arguments.types.get(*index as usize), arguments.outer) {
-                (Some(&argument), Some(outer)) => self.decode(json, argument, outer),
-                (Some(&argument), None) => self.decode(json, argument, &Arguments::NONE),
-                (None, _) => Some(json.clone().seen_as_json()),
-            },
             (Type::Optional(_) | Type::Null | Type::Void, View::Null) => Some(Value::NULL),
-            (Type::Optional(inner), _) => self.decode(json, *inner, arguments),
             (Type::Bool, View::Bool(value)) => Some(Value::bool(value)),
             (Type::Int, View::Int(value)) => Some(Value::int(value)),
             // JSON does not tell 3.0 from 3.
@@ -167,39 +224,6 @@ impl Decoder<'_> {
                 Some(pico_dollars) => Some(Value::money(pico_dollars)),
                 None => self.expected("an amount such as 0.5", json),
             },
-            (Type::Array(element), View::Array(array)) => {
-                let values = self.elements(array, |_| Some(*element), arguments)?;
-                Some(Value::array(values))
-            }
-            (Type::Tuple(parts), View::Array(array)) => {
-                if array.len() != parts.len() {
-                    return self.problem(format!("expected {} elements, found {}", parts.len(), array.len()));
-                }
-                let values = self.elements(array, |index| parts.get(index).copied(), arguments)?;
-                Some(Value::tuple(values))
-            }
-            (Type::Map(key, value), View::Map(map)) => self.map(map, *key, *value, arguments),
-            (Type::Map(key, value), View::Array(entries)) => self.map_of_entries(entries, *key, *value, arguments),
-            (Type::Result(ok, err), View::Map(map)) => {
-                for (name, ty, variant) in [("Ok", ok, OK), ("Err", err, ERR)] {
-                    if let Some(inner) = map.get_text(name).filter(|_| map.len() == 1) {
-                        let value = self.at(Step::Name(name.to_string()), inner, *ty, arguments)?;
-                        return Some(Value::variant(RESULT, variant, vec![value]));
-                    }
-                }
-                self.expected("an object with one member, `Ok` or `Err`", json)
-            }
-            (Type::Struct(id, types), View::Map(map)) => {
-                let Some(definition) = module.structs.get(id.0 as usize) else {
-                    return self.problem("the struct is unknown".to_string());
-                };
-                let inner = Arguments { types, outer: Some(arguments) };
-                let fields = self.fields(map, &definition.fields, &inner)?;
-                Some(Value::structure(*id, fields))
-            }
-            (Type::Enum(id, types), View::Str(_) | View::Map(_)) => {
-                self.variant(json, *id, &Arguments { types, outer: Some(arguments) })
-            }
             (Type::Range, View::Str(text)) => match parse_range(text.as_str()) {
                 Some(range) => Some(range.into()),
                 None => self.expected("a range such as \"0..10\"", json),
@@ -220,6 +244,8 @@ impl Decoder<'_> {
             (
                 Type::Null
                 | Type::Void
+                | Type::Optional(_)
+                | Type::Parameter(_)
                 | Type::Bool
                 | Type::Int
                 | Type::Float
@@ -236,17 +262,15 @@ impl Decoder<'_> {
                 | Type::Enum(..)
                 | Type::Range,
                 _,
-            ) => {
-                let name = is_type::type_name(ty, module);
-                self.expected(&name, json)
-            }
+            ) => self.unlike(json, ty),
         }
     }
 
-    fn elements(&mut self, array: &Array, ty: impl Fn(usize) -> Option<TypeId>, arguments: &Arguments<'_>) -> Option<Vec<Value>> {
+    /// The elements by their types; the last type holds for all further elements.
+    fn elements(&mut self, array: &Array, types: &[TypeId], arguments: &Arguments<'_>) -> Option<Vec<Value>> {
         let mut values = Some(Vec::with_capacity(array.len()));
         for (index, element) in array.as_slice().iter().enumerate() {
-            let Some(ty) = ty(index) else { continue };
+            let Some(&ty) = types.get(index).or(types.last()) else { continue };
             // Every element is looked at, so that all problems are found.
             match (self.at(Step::Index(index), element, ty, arguments), &mut values) {
                 (Some(value), Some(values)) => values.push(value),
@@ -291,7 +315,15 @@ impl Decoder<'_> {
         }
     }
 
-    fn map(&mut self, map: &Map, key_type: TypeId, value_type: TypeId, arguments: &Arguments<'_>) -> Option<Value> {
+    fn map(&mut self, json: &Value, ty: TypeId, key: TypeId, value: TypeId, arguments: &Arguments<'_>) -> Option<Value> {
+        match (json.as_map(), json.as_array()) {
+            (Some(map), _) => self.map_of_members(map, key, value, arguments),
+            (_, Some(entries)) => self.map_of_entries(entries, key, value, arguments),
+            _ => self.unlike(json, ty),
+        }
+    }
+
+    fn map_of_members(&mut self, map: &Map, key_type: TypeId, value_type: TypeId, arguments: &Arguments<'_>) -> Option<Value> {
         let mut result = Map::new();
         let mut sound = true;
         for (name, member) in map.iter() {
@@ -400,7 +432,8 @@ impl Decoder<'_> {
                 self.path.push(Step::Name(name.to_string()));
                 let values = match payload.as_array() {
                     Some(array) if array.len() == fields.len() => {
-                        self.elements(array, |index| fields.get(index).map(|field| field.ty), arguments)
+                        let types: Vec<TypeId> = fields.iter().map(|field| field.ty).collect();
+                        self.elements(array, &types, arguments)
                     }
                     _ => {
                         let what = format!("an array of {}", fields.len());

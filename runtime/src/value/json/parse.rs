@@ -1,6 +1,6 @@
 //! Reads JSON text (RFC 8259).
 //!
-//! Invariant: never recurses beyond [`DEPTH_MAX`], so hostile text costs no stack.
+//! Invariant: nothing recurses; open arrays and objects are kept in a list of at most [`DEPTH_MAX`], so hostile text costs no stack.
 
 use std::fmt;
 
@@ -48,40 +48,17 @@ impl Raw {
 
 /// Reads a text that is an object, and gives its members as they are written.
 pub fn raw_members(text: &str) -> Result<Vec<(String, Raw)>, SyntaxProblem> {
-    read(text, |parser| {
-        let mut members = Vec::new();
-        parser.blanks();
-        if parser.peek() != Some(b'{') {
-            return Err("expected an object".to_string());
-        }
-        parser.members(|parser, name| {
-            members.push((name.as_str().to_string(), parser.raw()?));
-            Ok(())
-        })?;
-        parser.end()?;
-        Ok(members)
-    })
+    read(text, |parser| parser.parts(b'{', "expected an object"))
 }
 
 /// Reads a text that is an array, and gives its elements as they are written.
 pub fn raw_elements(text: &str) -> Result<Vec<Raw>, SyntaxProblem> {
-    read(text, |parser| {
-        let mut elements = Vec::new();
-        parser.blanks();
-        if parser.peek() != Some(b'[') {
-            return Err("expected an array".to_string());
-        }
-        parser.elements(|parser| {
-            elements.push(parser.raw()?);
-            Ok(())
-        })?;
-        parser.end()?;
-        Ok(elements)
-    })
+    let parts = read(text, |parser| parser.parts(b'[', "expected an array"))?;
+    Ok(parts.into_iter().map(|(_, raw)| raw).collect())
 }
 
 fn read<'t, T>(text: &'t str, work: impl FnOnce(&mut Parser<'t>) -> Parsed<T>) -> Result<T, SyntaxProblem> {
-    let mut parser = Parser { text, place: 0, depth: 0 };
+    let mut parser = Parser { text, place: 0, parts: None };
     let result = work(&mut parser);
     result.map_err(|message| {
         let before = &text[..text.floor_char_boundary(parser.place.min(text.len()))];
@@ -93,7 +70,25 @@ fn read<'t, T>(text: &'t str, work: impl FnOnce(&mut Parser<'t>) -> Parsed<T>) -
 struct Parser<'t> {
     text: &'t str,
     place: usize,
-    depth: usize,
+    /// Where wanted: the parts of the outermost array or object, with the names of members.
+    parts: Option<Vec<(String, Raw)>>,
+}
+
+/// An array or object whose end was not read yet, and where it began.
+struct Open {
+    start: usize,
+    container: Container,
+}
+
+enum Container {
+    Array(Vec<Value>),
+    /// With the name of the member whose value comes next.
+    Object(Map, Str),
+}
+
+enum Begun {
+    Value(Value),
+    Container(Container),
 }
 
 type Parsed<T> = Result<T, String>;
@@ -110,12 +105,15 @@ impl Parser<'_> {
         if self.place < self.text.len() { Err("expected the end of the text".to_string()) } else { Ok(()) }
     }
 
-    /// The next value with its text.
-    fn raw(&mut self) -> Parsed<Raw> {
+    /// The parts of an array or object, as the first byte says.
+    fn parts(&mut self, first: u8, otherwise: &str) -> Parsed<Vec<(String, Raw)>> {
         self.blanks();
-        let start = self.place;
-        let value = self.value()?;
-        Ok(Raw { value, written: self.text[start..self.place].to_string() })
+        if self.peek() != Some(first) {
+            return Err(otherwise.to_string());
+        }
+        self.parts = Some(Vec::new());
+        self.document()?;
+        Ok(self.parts.take().unwrap_or_default())
     }
 
     fn peek(&self) -> Option<u8> {
@@ -135,10 +133,53 @@ impl Parser<'_> {
     }
 
     fn value(&mut self) -> Parsed<Value> {
-        self.blanks();
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            self.blanks();
+            let mut start = self.place;
+            let mut value = match self.begin(open.len())? {
+                Begun::Value(value) => value,
+                Begun::Container(container) => {
+                    open.push(Open { start, container });
+                    continue;
+                }
+            };
+            // Gives the value to the container around it, and that one to the next, as far as they end here.
+            loop {
+                value = value.seen_as_json();
+                self.note_part(&open, &value, start);
+                let Some(top) = open.last_mut() else { return Ok(value) };
+                if self.add(&mut top.container, value)? {
+                    break;
+                }
+                let Some(ended) = open.pop() else { return Err("expected a value".to_string()) };
+                start = ended.start;
+                value = match ended.container {
+                    Container::Array(values) => Value::array(values),
+                    Container::Object(map, _) => map.into(),
+                };
+            }
+        }
+    }
+
+    /// A value without parts, or the container that begins here.
+    fn begin(&mut self, depth: usize) -> Parsed<Begun> {
         let value = match self.peek() {
-            Some(b'{') => self.object()?,
-            Some(b'[') => self.array()?,
+            Some(b'{' | b'[') if depth >= DEPTH_MAX => return Err(format!("nested more than {DEPTH_MAX} deep")),
+            Some(b'{') => {
+                self.place += 1;
+                self.blanks();
+                if self.eat(b'}') {
+                    Map::new().into()
+                } else {
+                    return Ok(Begun::Container(Container::Object(Map::new(), self.name()?)));
+                }
+            }
+            Some(b'[') => {
+                self.place += 1;
+                self.blanks();
+                if self.eat(b']') { Value::array(Vec::new()) } else { return Ok(Begun::Container(Container::Array(Vec::new()))) }
+            }
             Some(b'"') => Value::from(self.string()?),
             Some(b'-' | b'0'..=b'9') => self.number()?,
             Some(b't') => self.word("true", Value::bool(true))?,
@@ -147,7 +188,52 @@ impl Parser<'_> {
             Some(_) => return Err("expected a value".to_string()),
             None => return Err("the text ends where a value is expected".to_string()),
         };
-        Ok(value.seen_as_json())
+        Ok(Begun::Value(value))
+    }
+
+    /// Adds a value to a container; true where another follows, false where the container ends.
+    fn add(&mut self, container: &mut Container, value: Value) -> Parsed<bool> {
+        let (end, problem) = match container {
+            Container::Array(values) => {
+                values.push(value);
+                (b']', "expected `,` or `]`")
+            }
+            Container::Object(map, name) => {
+                map.insert(name.clone().into(), value);
+                (b'}', "expected `,` or `}`")
+            }
+        };
+        self.blanks();
+        if self.eat(end) {
+            return Ok(false);
+        }
+        if !self.eat(b',') {
+            return Err(problem.to_string());
+        }
+        if let Container::Object(_, name) = container {
+            *name = self.name()?;
+        }
+        Ok(true)
+    }
+
+    /// The name of a member and the colon after it.
+    fn name(&mut self) -> Parsed<Str> {
+        self.blanks();
+        if self.peek() != Some(b'"') {
+            return Err("expected a name in quotes".to_string());
+        }
+        let name = self.string()?;
+        self.blanks();
+        if self.eat(b':') { Ok(name) } else { Err("expected `:`".to_string()) }
+    }
+
+    fn note_part(&mut self, open: &[Open], value: &Value, start: usize) {
+        let ([outermost], Some(parts)) = (open, &mut self.parts) else { return };
+        let name = match &outermost.container {
+            Container::Array(_) => String::new(),
+            Container::Object(_, name) => name.as_str().to_string(),
+        };
+        parts.push((name, Raw { value: value.clone(), written: self.text[start..self.place].to_string() }));
     }
 
     fn word(&mut self, word: &str, value: Value) -> Parsed<Value> {
@@ -156,81 +242,6 @@ impl Parser<'_> {
         }
         self.place += word.len();
         Ok(value)
-    }
-
-    fn enter(&mut self) -> Parsed<()> {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(format!("nested more than {DEPTH_MAX} deep")) } else { Ok(()) }
-    }
-
-    fn array(&mut self) -> Parsed<Value> {
-        let mut values = Vec::new();
-        self.elements(|parser| {
-            values.push(parser.value()?);
-            Ok(())
-        })?;
-        Ok(Value::array(values))
-    }
-
-    fn object(&mut self) -> Parsed<Value> {
-        let mut map = Map::new();
-        self.members(|parser, name| {
-            let value = parser.value()?;
-            map.insert(name.into(), value);
-            Ok(())
-        })?;
-        Ok(map.into())
-    }
-
-    /// Everything from `[` to `]`; `element` reads one.
-    fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
-        self.enter()?;
-        self.place += 1;
-        self.blanks();
-        if !self.eat(b']') {
-            loop {
-                element(self)?;
-                self.blanks();
-                if self.eat(b']') {
-                    break;
-                }
-                if !self.eat(b',') {
-                    return Err("expected `,` or `]`".to_string());
-                }
-            }
-        }
-        self.depth -= 1;
-        Ok(())
-    }
-
-    /// Everything from `{` to `}`; `member` reads one's value.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, Str) -> Parsed<()>) -> Parsed<()> {
-        self.enter()?;
-        self.place += 1;
-        self.blanks();
-        if !self.eat(b'}') {
-            loop {
-                self.blanks();
-                if self.peek() != Some(b'"') {
-                    return Err("expected a name in quotes".to_string());
-                }
-                let name = self.string()?;
-                self.blanks();
-                if !self.eat(b':') {
-                    return Err("expected `:`".to_string());
-                }
-                member(self, name)?;
-                self.blanks();
-                if self.eat(b'}') {
-                    break;
-                }
-                if !self.eat(b',') {
-                    return Err("expected `,` or `}`".to_string());
-                }
-            }
-        }
-        self.depth -= 1;
-        Ok(())
     }
 
     fn number(&mut self) -> Parsed<Value> {

@@ -207,6 +207,27 @@ fn bad_text_is_refused_with_its_position() {
     assert_eq!(parse("12345678901234567890").unwrap().as_float(), Some(1.2345678901234567e19));
 }
 
+/// Natives run on stacks of 256 KiB, of which a reader may take a part.
+const STACK_BYTES: usize = 192 * 1024;
+
+#[test]
+fn the_deepest_json_is_read_decoded_and_written_on_a_small_stack() {
+    let work = || {
+        let Program { mut module, tree, .. } = program();
+        let any = module.types.intern(Type::Any);
+        let text = format!("{}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
+        let json = parse(&text).unwrap();
+        assert_eq!(encode(&decode(&json, any, &module).unwrap(), &module).unwrap(), text);
+        let half = DEPTH_MAX / 2;
+        let text = format!("{}{{\"children\":[]}}{}", "{\"children\":[".repeat(half - 1), "]}".repeat(half - 1));
+        let value = decode(&parse(&text).unwrap(), tree, &module).unwrap();
+        assert_eq!(encode(&value, &module).unwrap(), text);
+        let objects = format!("{}1{}", "{\"a\":".repeat(DEPTH_MAX), "}".repeat(DEPTH_MAX));
+        assert!(parse(&objects).is_ok());
+    };
+    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap().join().unwrap();
+}
+
 #[test]
 fn pretty_text_has_a_line_for_each_member() {
     let Program { module, .. } = program();
