@@ -14,6 +14,7 @@ mod wire; // bytes in and out
 pub mod format; // the `.vgb` file
 pub mod verify; // what must hold before a module is run
 pub mod disassemble; // a module as readable text
+pub mod reference; // the table of instructions as documentation
 
 pub use format::{DecodeError, decode, encode};
 pub use instruction::Instruction;

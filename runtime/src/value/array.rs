@@ -95,6 +95,20 @@ impl Array {
         self.change(|values| values.push(value));
     }
 
+    /// Moves `value` to the end where the storage has room already and nobody shares it; says whether it did.
+    #[inline]
+    pub(crate) fn push_within_capacity(&mut self, value: &mut Value) -> bool {
+        if !self.is_unique() {
+            return false;
+        }
+        let values = &mut self.unique_body_mut().values;
+        let has_room = values.len() < values.capacity();
+        if has_room {
+            values.push(value.take());
+        }
+        has_room
+    }
+
     /// Appends the elements of another array.
     pub fn extend(&mut self, more: &Array) {
         // Holding the other array keeps its elements in place where both are the same storage.

@@ -190,6 +190,18 @@ impl Machine {
                 }
             };
         }
+        /// Executes an instruction on values by its general form.
+        macro_rules! general {
+            ($op:expr, $at:expr) => {{
+                // SAFETY: verify has checked the registers, runs and windows of the instruction.
+                if let Err(error) = unsafe { operate::execute($op, $at, base, program) } {
+                    raise!(error);
+                }
+                if heap::over_limit() {
+                    stop!(Stop::Flow(Flow::Continue));
+                }
+            }};
+        }
         macro_rules! returns {
             ($at:expr, $result:expr) => {{
                 let result: Value = $result;
@@ -321,6 +333,42 @@ impl Machine {
                     Err(error) => raise!(error),
                 },
 
+                // Elements and fields are read and written so often that the common cases are done here. What these do not cover,
+                // errors included, is done by the instructions' general form.
+                Opcode::Index => match operate::element(read!(at.b()), read!(at.c())) {
+                    Some(element) => assign!(at.a(), element.clone()),
+                    None => general!(op, at),
+                },
+                Opcode::Field => match operate::part(read!(at.b()), at.c()) {
+                    Some(part) => assign!(at.a(), part.clone()),
+                    None => general!(op, at),
+                },
+                Opcode::SetIndex => {
+                    let index = read!(at.b()).as_int();
+                    match index {
+                        Some(index) if at.c() != at.a() => {
+                            // SAFETY: see the module's text; container and value are two different slots.
+                            let (container, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.c())) };
+                            match operate::own_element(container, index) {
+                                Some(element) => *element = value.take(),
+                                None => general!(op, at),
+                            }
+                        }
+                        _ => general!(op, at),
+                    }
+                }
+                Opcode::Push => {
+                    if at.a() == at.b() {
+                        general!(op, at)
+                    } else {
+                        // SAFETY: see the module's text; array and value are two different slots.
+                        let (array, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.b())) };
+                        if !operate::push_in_place(array, value) {
+                            general!(op, at)
+                        }
+                    }
+                }
+
                 Opcode::Eq
                 | Opcode::Lt
                 | Opcode::Le
@@ -337,10 +385,6 @@ impl Machine {
                 | Opcode::MakeEnum
                 | Opcode::MakeRange
                 | Opcode::MakeClosure
-                | Opcode::Push
-                | Opcode::Index
-                | Opcode::SetIndex
-                | Opcode::Field
                 | Opcode::SetField
                 | Opcode::Slice
                 | Opcode::Len
@@ -350,15 +394,7 @@ impl Machine {
                 | Opcode::MakeError
                 | Opcode::ErrorIs
                 | Opcode::ErrorPayload
-                | Opcode::ErrorAttach => {
-                    // SAFETY: verify has checked the registers, runs and windows of the instruction.
-                    if let Err(error) = unsafe { operate::execute(op, at, base, program) } {
-                        raise!(error);
-                    }
-                    if heap::over_limit() {
-                        stop!(Stop::Flow(Flow::Continue));
-                    }
-                }
+                | Opcode::ErrorAttach => general!(op, at),
                 Opcode::PathGet | Opcode::PathSet | Opcode::PathTake | Opcode::PathPush => {
                     // SAFETY: verify has checked the path's registers, and that the place's root is none of them.
                     if let Err(error) = unsafe { place::execute(op, at, base, program) } {

@@ -38,6 +38,31 @@ fn room(bytes: usize) -> Result<(), Error> {
     if heap::has_room(bytes) { Ok(()) } else { Err(Error::new(kinds::LIMIT_REACHED, "heap")) }
 }
 
+/// The element of an array at an int, if it has one there.
+#[inline]
+pub(crate) fn element<'v>(container: &'v Value, index: &Value) -> Option<&'v Value> {
+    container.as_array()?.get(index.as_int()?)
+}
+
+/// Part `number` of a struct, tuple or variant.
+#[inline]
+pub(crate) fn part(value: &Value, number: u16) -> Option<&Value> {
+    value.as_record()?.values().get(number as usize)
+}
+
+/// The element of an array that nobody shares, for changing it in place.
+#[inline]
+pub(crate) fn own_element(container: &mut Value, index: i64) -> Option<&mut Value> {
+    let array = container.as_array_mut()?;
+    if array.is_unique() { array.get_mut(index) } else { None }
+}
+
+/// Moves a value to the end of an array that nobody shares and that has room; false where there is no such array.
+#[inline]
+pub(crate) fn push_in_place(array: &mut Value, value: &mut Value) -> bool {
+    array.as_array_mut().is_some_and(|array| array.push_within_capacity(value))
+}
+
 /// Executes one instruction that works on values alone.
 ///
 /// # Safety

@@ -12,7 +12,7 @@ use vega_bytecode::{
 
 /// How many cases a test runs: `few`, or as many as the environment asks for.
 pub(crate) fn cases(few: u64) -> u64 {
-    std::env::var("VEGA_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
 }
 
 fn word(random: &mut Rng) -> String {
