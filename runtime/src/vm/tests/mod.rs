@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod scripted; // a host whose natives do what a test has written down
+mod values; // instructions on values and places
+
 use std::sync::Arc;
 
-use vega_bytecode::module::{Constant, Function, Handler, LineEntry, SourceFile};
+use vega_bytecode::module::{Constant, Function, Handler, LineEntry, NativeImport, Site, SourceFile};
 use vega_bytecode::{FunctionId, Instruction, Module, Opcode, kinds, verify};
 
 use super::host::NoHost;
 use super::*;
+use crate::native::{Callee, Step};
+use crate::value::Value;
+use scripted::Scripted;
 
 const RETURN: Instruction = Instruction::abc(Opcode::ReturnNull, 0, 0, 0);
 
@@ -225,4 +231,130 @@ fn holding_too_much_ends_the_process() {
     drop(error);
     assert_eq!(crate::value::heap::used(), 0, "everything was given back");
     crate::value::heap::enter(before);
+}
+
+/// `main` calls native `native` with one argument and returns the native's result.
+fn calls_native(native: u16, argument: i32) -> Function {
+    let code =
+        vec![int_to(1, argument), Instruction::abc(Opcode::CallNative, 0, native, 1), Instruction::abc(Opcode::Return, 0, 0, 0)];
+    function("main", 0, 3, code)
+}
+
+fn with_natives(functions: Vec<Function>) -> Arc<LoadedProgram> {
+    program(functions, |module| {
+        let result = module.types.intern(vega_bytecode::Type::Any);
+        for changes_self in [false, true, false] {
+            module.natives.push(NativeImport { name: "native".into(), arity: 1, result, changes_self });
+        }
+    })
+}
+
+/// `fn twice(n, by) = n * by`, where `by` may be captured.
+fn times() -> Vec<Instruction> {
+    vec![Instruction::abc(Opcode::MulInt, 0, 0, 1), Instruction::abc(Opcode::ReturnScalar, 0, 0, 0)]
+}
+
+#[test]
+fn a_native_frame_calls_closures_waits_and_goes_on() {
+    let mut times = function("times", 1, 2, times());
+    times.captures = 1;
+    let program = with_natives(vec![calls_native(0, 7), times]);
+    let closure = Value::closure(FunctionId(1), vec![Value::int(10)]);
+    let mut host = Scripted::default();
+    host.steps.extend([
+        Step::Call { callee: Callee::Closure(closure.clone()), arguments: vec![Value::int(4)] },
+        Step::Yield,
+        Step::Receive { port: crate::native::PortId::ROOT, deadline: None },
+        Step::Call { callee: Callee::Closure(closure), arguments: vec![] },
+        Step::Return(Value::int(99)),
+    ]);
+    let mut machine = start(&program);
+    let mut exits = Vec::new();
+    let result = loop {
+        match machine.run(&program, &mut host, &mut 100) {
+            Exit::Done(value) => break value.as_int(),
+            exit => exits.push(format!("{exit:?}")),
+        }
+    };
+    assert_eq!(result, Some(99));
+    assert_eq!(exits, ["Preempted", "Waiting"]);
+    // The closure's result, the pause, the wait, and a call with too few arguments, which is the native's to handle.
+    let inputs = ["start", "40", "resumed", "(waits)", "timeout", "expected a function of 0 arguments, found a function"];
+    assert_eq!(host.inputs, inputs);
+}
+
+#[test]
+fn an_error_below_a_native_frame_is_the_natives_first() {
+    let failing = vec![int_to(0, 1), int_to(1, 0), Instruction::abc(Opcode::DivInt, 0, 0, 1), RETURN];
+    let program = with_natives(vec![calls_native(0, 7), function("failing", 0, 2, failing)]);
+    let mut host = Scripted::default();
+    host.steps.push_back(Step::Call { callee: Callee::Function(FunctionId(1)), arguments: vec![] });
+    host.steps.push_back(Step::Fail(crate::error::Error::new(kinds::IO_ERROR, "gave up")));
+    let error = failed(start(&program).run(&program, &mut host, &mut 100));
+    assert_eq!(host.inputs, ["start", "division by zero"]);
+    assert_eq!(error.message().as_str(), "gave up");
+    assert_eq!(error.trace().iter().map(|place| (place.function.0, place.pc)).collect::<Vec<_>>(), [(0, 1)]);
+}
+
+#[test]
+fn a_machine_may_begin_with_a_native_frame() {
+    let program = with_natives(vec![function("main", 0, 1, vec![RETURN]), function("times", 2, 2, times())]);
+    let mut host = Scripted::default();
+    host.steps.push_back(Step::Call { callee: Callee::Function(FunctionId(1)), arguments: vec![Value::int(6), Value::int(7)] });
+    host.steps.push_back(Step::Return(Value::NULL));
+    struct Bottom;
+    impl crate::native::Resumable for Bottom {
+        fn step(&mut self, _: &mut crate::native::NativeContext<'_>, _: crate::native::Input) -> Step {
+            unreachable!("the host makes up the steps")
+        }
+    }
+    let mut machine = Machine::native(Box::new(Bottom));
+    assert!(matches!(machine.run(&program, &mut host, &mut 100), Exit::Done(value) if value.is_null()));
+    assert_eq!(host.inputs, ["start", "42"]);
+}
+
+#[test]
+fn a_native_leaves_its_changed_self_in_place_even_when_it_fails() {
+    let mut main = function(
+        "main",
+        0,
+        4,
+        vec![int_to(1, 41), Instruction::abc(Opcode::CallNative, 0, 1, 1), RETURN, Instruction::abc(Opcode::Return, 1, 0, 0)],
+    );
+    main.handlers.push(Handler { start: 1, end: 2, target: 3, register: 2, keep: 2, cleanup: false });
+    main.value_registers = vec![2];
+    let program = with_natives(vec![main]);
+    assert_eq!(int(start(&program).run(&program, &mut Scripted::default(), &mut 100)), 42);
+}
+
+#[test]
+fn a_killed_process_runs_nothing_more() {
+    let program = with_natives(vec![calls_native(2, 0)]);
+    let mut host = Scripted { program: Some(program.clone()), stop_after: Some(0), ..Scripted::default() };
+    let mut machine = start(&program);
+    assert!(matches!(machine.run(&program, &mut host, &mut 100), Exit::Preempted));
+    assert!(matches!(machine.run(&program, &mut host, &mut 100), Exit::Done(value) if value.is_null()));
+    assert_eq!(host.coordinates.len(), 1);
+}
+
+#[test]
+fn coordinates_name_sites_and_iterations_outermost_first() {
+    let mut main = function("main", 0, 4, vec![int_to(0, 3), Instruction::wide(Opcode::Call, 0, 1, 1), RETURN]);
+    main.sites.push(Site { pc: 1, number: 7, loops: vec![0] });
+    let mut asks = calls_native(2, 0);
+    asks.sites.push(Site { pc: 1, number: 2, loops: vec![] });
+    let program = with_natives(vec![main, asks]);
+    let mut host = Scripted { program: Some(program.clone()), ..Scripted::default() };
+    assert!(matches!(start(&program).run(&program, &mut host, &mut 100), Exit::Done(_)));
+    let text: Vec<_> = host.coordinates[0].iter().map(|at| (at.function.0, at.site, at.loops.clone())).collect();
+    assert_eq!(text, [(0, 7, vec![3]), (1, 2, vec![])]);
+}
+
+#[test]
+fn handlers_that_go_in_circles_are_preempted() {
+    // The handler of the division is before it, without any backward jump.
+    let mut main = function("main", 0, 2, vec![int_to(0, 0), Instruction::abc(Opcode::DivInt, 0, 0, 0), RETURN]);
+    main.handlers.push(Handler { start: 0, end: 2, target: 0, register: 1, keep: 2, cleanup: false });
+    let program = program(vec![main], |_| {});
+    assert!(matches!(start(&program).run(&program, &mut NoHost, &mut 50), Exit::Preempted));
 }
