@@ -63,7 +63,83 @@ macro_rules! codes {
 // V09: what this version does not run yet.
 codes! {
     UNKNOWN_CHARACTER "V0101" "a character that means nothing here"
-        "The text holds a character that no Vega token starts with. Typographic quotes and dashes pasted from a document are the usual cause.";
+        "The text holds a character that no Vega token starts with. Typographic dashes and arrows pasted from a document are the usual cause. A comment starts with `//`.";
+    UNCLOSED_COMMENT "V0102" "a comment that is never closed"
+        "Comments between `/*` and `*/` nest, so each `/*` needs its own `*/`, also one inside a path pattern such as `src/**`. The message points at the innermost one that is still open.";
+    UNCLOSED_STRING "V0103" "a text that is never closed"
+        "A text between `\"` ends on its line. One between `\"\"\"` may span lines, and ends with three quotes as well.";
+    BAD_ESCAPE "V0104" "an escape that does not exist"
+        "A backslash starts one of the escapes \\n \\t \\r \\0 \\\\ \\\" and \\u{…}. Double it to write a backslash, or use a raw text `r\"…\"`.";
+    BAD_NUMBER "V0105" "a malformed number"
+        "Letters follow a number that are no unit of time, or a digit does not exist in the number's base.";
+    NUMBER_TOO_LARGE "V0106" "a number that does not fit its type"
+        "An `int` and a `duration` have 64 bits, `money` counts 10^-12 dollars in 64 bits, and a `float` ends near 1.8e308.";
+    BAD_DURATION "V0107" "a malformed duration"
+        "A duration is a run of numbers with the units d, h, m, s, ms and us, from large to small and each once, as in `1h30m`. It is a whole number of nanoseconds.";
+    BAD_MONEY "V0108" "a malformed amount of money"
+        "An amount of money is `$`, digits, and at most 12 digits behind a point, as in `$0.50`.";
+    FOREIGN_QUOTES "V0109" "a text between quotes of another language"
+        "A text stands between double quotes: `\"text\"`.";
+    UNCLOSED_HOLE "V0110" "a hole of a text that is never closed"
+        "In `f\"…\"` a `{` starts a value to print, which ends with `}`, in a text of one line on the same line. `{{` stands for a brace.";
+    BAD_FORMAT "V0111" "a format that does not exist"
+        "Behind the `:` of a hole stand, in this order and each optional: a fill character with `<`, `^` or `>`; `0`; a width; `.` and a precision; one of x, X, b, o and e.";
+    LONE_BRACE "V0112" "a brace that closes no hole"
+        "In `f\"…\"` a single `}` stands only at the end of a hole. `}}` stands for a brace.";
+    SOURCE_TOO_LARGE "V0113" "a file that is too large"
+        "A file has at most 16 MiB, and at most 4194304 words, literals and marks.";
+    TOO_DEEP "V0114" "code that is nested too deeply"
+        "Blocks, brackets and the like stand at most 128 deep inside each other. Move the inner part into a function.";
+    EXPRESSION_TOO_LONG "V0115" "an expression with too many operators in a row"
+        "One expression holds at most 256 operators, calls and field accesses in a row. Split it with `let`, or join an array with `join`.";
+    UNEXPECTED "V0120" "something else was expected"
+        "The text does not continue as the grammar asks for at this place. The message says what may stand there.";
+    MISSING_SEMICOLON "V0121" "a missing `;`"
+        "A statement ends with `;`, unless it ends with its block. The last expression of a block stands without one to be the block's value.";
+    UNCLOSED_BRACKET "V0122" "a bracket that is never closed"
+        "A `(`, `[` or `{` has no partner. If the message points at a block that looks complete, an inner block lacks its `}`.";
+    UNMATCHED_CLOSER "V0123" "a closing bracket without an opening one"
+        "There is one closing bracket too many, or an earlier one closed more than it should.";
+    RESERVED_WORD "V0124" "a reserved word as a name"
+        "The words of the grammar such as `match` and `in` cannot name a variable, a function or a type. Fields, parameters and labels may be called so.";
+    ITEM_IN_BLOCK "V0125" "a declaration inside a block"
+        "Functions, types, agents and the like are declared at the top level of a file. Inside a block use a closure, or `const` for a value.";
+    UNKNOWN_CLAUSE "V0126" "a clause that does not exist"
+        "Agents, tools and supervisors take only the clauses that the language knows; a misspelled one would silently change nothing.";
+    REPEATED_CLAUSE "V0127" "a clause that is given twice"
+        "Each clause of an agent, a tool or a supervisor is given once.";
+    UNKNOWN_WORD "V0128" "a word that is not among the choices"
+        "Some clauses take one of a few words, such as `strategy restart`. The message lists them.";
+    MISPLACED_MODIFIER "V0129" "a `timeout` or `budget` that belongs to no call"
+        "`timeout` and `budget` follow the message of a `<-` or `<~`, each at most once.";
+    ASSIGNMENT_AS_VALUE "V0130" "an assignment where a value is needed"
+        "`=` assigns and has no value. `==` compares.";
+    CHAINED_COMPARISON "V0131" "comparisons in a row"
+        "`a < b < c` would compare a truth value with `c`. Write `a < b && b < c`.";
+    COMPARED_MESSAGE "V0132" "a comparison as a message"
+        "`<-` binds looser than a comparison, so `h <- a == b` sends the result of `a == b`. Write `(h <- a) == b` to compare the reply.";
+    SEND_AS_OPERAND "V0133" "a call of an agent as an operand without parentheses"
+        "`<-` binds looser than other operators, so `a + h <- m` would send to `a + h`. Write `a + (h <- m)`.";
+    LITERAL_IN_HEAD "V0134" "a struct or map literal in front of a block"
+        "In the head of `if`, `while`, `for`, `match` and `session` a `{` starts the block. Put the literal into parentheses.";
+    OPEN_RANGE "V0135" "a range without an end"
+        "Only between the brackets of an index may a range leave out its ends, as in `xs[1..]`.";
+    FOREIGN_SYNTAX "V0136" "a form of another language"
+        "The message says how Vega writes it.";
+    MISPLACED_PUB "V0137" "a `pub` that makes nothing public"
+        "`pub` stands before a declaration at the top level or a function of an `impl`. Fields and variants are as visible as their type.";
+    BAD_CATCH "V0138" "a `catch` that names what it catches in a way that does not exist"
+        "A `catch` takes a kind of error, with its payload by position, or a name: `catch Timeout { … }`, `catch AgentFailed(reason) { … }`, `catch e { … }`.";
+    MISSING_TYPE "V0139" "a missing type"
+        "Parameters, fields and state have their types written: `name: str`.";
+    BAD_PATTERN "V0140" "a pattern that cannot stand here"
+        "`..` stands once in an array, a tuple, a variant or a struct pattern, and names its rest only in an array.";
+    MISPLACED_SELF "V0141" "a `self` that has no meaning here"
+        "`self` and `mut self` are the first parameter of a function in an `impl`.";
+    MAP_AS_BLOCK "V0142" "a map where a block starts"
+        "A `{` at the start of a statement, behind `=>`, `|…|`, `async` and `defer` starts a block. Put a map into parentheses.";
+    IMPORT_FORM "V0143" "an import that cannot be read"
+        "The forms are `import \"./file\";`, `import \"math\" as m;` and `import { max, min } from \"math\";`.";
 
     // V02
     DUPLICATE_NAME "V0201" "a name is declared twice"
