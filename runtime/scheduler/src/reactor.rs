@@ -127,7 +127,15 @@ impl Reactor {
             return;
         }
         let sources = &mut *self.sources.borrow_mut();
-        for event in events.iter().filter(|event| event.token() != WAKER && event.token() != ALARM) {
+        for event in &*events {
+            match event.token() {
+                WAKER => continue,
+                ALARM => {
+                    self.alarm.borrow_mut().rang();
+                    continue;
+                }
+                _ => {}
+            }
             let (place, generation) = split(event.token());
             let source = sources.places.get_mut(place as usize).filter(|source| source.generation == generation);
             if let Some(waiter) = source.and_then(|source| source.waiter.take()) {

@@ -37,10 +37,15 @@ mod linux {
             Ok(Alarm { descriptor, set: Instant::NEVER })
         }
 
+        /// The poll reported the alarm. It has to be set again even for the same moment, which the worker's clock, read a
+        /// little earlier, may not have reached.
+        pub(crate) fn rang(&mut self) {
+            self.set = Instant::NEVER;
+        }
+
         /// Sets the alarm and returns the timeout that the poll still needs: none.
-        pub(crate) fn set(&mut self, moment: Instant, now: Instant) -> Option<Duration> {
-            // One that rang already has to be set again even for the same moment.
-            if moment != self.set || moment <= now {
+        pub(crate) fn set(&mut self, moment: Instant, _now: Instant) -> Option<Duration> {
+            if moment != self.set {
                 self.set = moment;
                 // A zero would disarm the timer.
                 let nanos = moment.as_nanos().max(1);
@@ -73,9 +78,37 @@ mod plain {
             Ok(Alarm)
         }
 
+        /// It never does: the poll's timeout ends the poll.
+        pub(crate) fn rang(&mut self) {}
+
         /// Returns the timeout that the poll needs.
         pub(crate) fn set(&mut self, moment: Instant, now: Instant) -> Option<Duration> {
             Some(moment.since(now))
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+    use crate::time::Instant;
+
+    #[test]
+    fn an_alarm_that_rang_rings_again_when_it_is_set_to_the_same_moment() {
+        let mut poll = Poll::new().expect("a poll can be made");
+        let mut alarm = Alarm::new(poll.registry(), Token(1)).expect("an alarm can be made");
+        let mut events = Events::with_capacity(4);
+        let moment = Instant::real() + Duration::from_micros(300);
+        for _ in 0..3 {
+            alarm.set(moment, Instant::from_nanos(0));
+            poll.poll(&mut events, Some(Duration::from_secs(20))).expect("the poll works");
+            assert!(!events.is_empty(), "the poll ended by its timeout");
+            assert!(Instant::real() >= moment);
+            alarm.rang();
         }
     }
 }

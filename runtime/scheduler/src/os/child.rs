@@ -11,10 +11,8 @@ pub(crate) fn exit_descriptor(process_id: u32) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
 
     let process_id = libc::pid_t::try_from(process_id).map_err(|_| io::ErrorKind::InvalidInput)?;
-    /// Reading and waiting never block.
-    const PIDFD_NONBLOCK: libc::c_uint = libc::O_NONBLOCK as libc::c_uint;
     // SAFETY: plain system call; the result is checked before use.
-    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, process_id, PIDFD_NONBLOCK) };
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, process_id, 0) };
     if raw < 0 {
         return Err(io::Error::last_os_error());
     }

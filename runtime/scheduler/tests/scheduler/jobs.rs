@@ -209,3 +209,24 @@ fn the_lengths_of_slices_are_recorded_when_asked_for() {
     assert!(recorded.len() >= 10, "{}", recorded.len());
     assert!(with_workers(1).statistics().workers[0].slice_nanos.is_none());
 }
+
+/// Every push finds the workers asleep or falling asleep. A lost wake-up would let the test run out of patience.
+#[test]
+fn nothing_is_lost_while_workers_fall_asleep_and_wake() {
+    let scheduler = with_workers(3);
+    for round in 0..5_000 {
+        let inner = scheduler.remote().clone();
+        // From outside, then from a worker to another one through a native that waits.
+        let answer = run(scheduler.remote(), move |worker| {
+            let (completer, wait) = vega_scheduler::completion();
+            if round % 2 == 0 {
+                inner.push(Job::once(1, move |_| completer.complete(round)), Priority::Normal);
+            } else {
+                let target = (worker.index() + 1) % 3;
+                inner.post(target, Box::new(move |_| completer.complete(round)));
+            }
+            wait.wait(None).unwrap()
+        });
+        assert_eq!(answer, round);
+    }
+}

@@ -106,6 +106,20 @@ fn an_idle_worker_is_late_by_less_than_a_millisecond_in_the_median() {
     assert!(late[50] < Duration::from_micros(700), "median lateness {:?}", late[50]);
 }
 
+/// Deadlines that come while the worker looks at its sockets: each must end a sleep, or the test runs out of patience.
+#[test]
+fn no_deadline_is_missed_between_a_look_at_the_clock_and_a_sleep() {
+    let scheduler = with_workers(2);
+    let sleepers: Vec<_> = (0..20_u64)
+        .map(|number| {
+            begin(scheduler.remote(), move |_| {
+                (0..200).all(|step| sleep(Duration::from_micros(50 + (number * 37 + step * 11) % 400)).is_ok())
+            })
+        })
+        .collect();
+    assert!(sleepers.iter().all(receive));
+}
+
 #[test]
 fn virtual_time_moves_only_to_deadlines_and_needs_no_real_time() {
     let scheduler = virtual_time(0);
