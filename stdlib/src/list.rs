@@ -34,6 +34,7 @@ computed! {
     "list::chunks" / 2 => |a, _| chunks(a);
     "list::unique" / 1 => |a, _| unique(a);
     "list::join" / 2 => join;
+    "list::by_keys" / 2 => |a, _| by_keys(a);
 }
 
 fn position(arguments: &[Value]) -> Result<Option<usize>, Error> {
@@ -76,6 +77,16 @@ fn sorted(arguments: &mut [Value]) -> Computed {
     // The argument is this native's own, so an array that nobody else holds is sorted in place.
     array_mut(arguments, 0)?.as_mut_slice().sort_by(equal::total_order);
     take(arguments, 0)
+}
+
+fn by_keys(arguments: &mut [Value]) -> Computed {
+    let (values, keys) = (array(arguments, 0)?.as_slice(), array(arguments, 1)?.as_slice());
+    if values.len() != keys.len() {
+        return Err(invalid(format!("{} keys for {} elements", keys.len(), values.len())));
+    }
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|one, other| equal::total_order(&keys[*one], &keys[*other]));
+    Ok(order.into_iter().map(|index| values[index].clone()).collect::<Array>().into())
 }
 
 fn extreme(arguments: &mut [Value], wanted: Ordering) -> Computed {
@@ -197,6 +208,8 @@ mod tests {
         shows("list::max", (ints(&[]),), "null");
         shows("list::index_of", (ints(&[5, 6]), 6), "1");
         shows("list::get", (ints(&[5]), 1), "null");
+        shows("list::by_keys", (ints(&[1, 2, 3]), ints(&[5, 4, 5])), "[2, 1, 3]");
+        fails("list::by_keys", (ints(&[1]), ints(&[])), "InvalidArgument: 0 keys for 1 elements");
         shows("list::join", (Value::array(vec![Value::str("a"), Value::int(1)]), "-"), "\"a-1\"");
     }
 }
