@@ -14,6 +14,7 @@ mod container; // option, result, range, bytes
 mod json; // JSON text and values
 mod file; // files and paths
 mod world; // clocks, chance, environment, standard input
+mod budget; // budget scopes
 mod library; // the modules written in Vega
 #[cfg(test)]
 mod testing; // calling natives in tests
@@ -32,6 +33,7 @@ pub fn natives() -> NativeTable {
     json::register(&mut table);
     file::register(&mut table);
     world::register(&mut table);
+    budget::register(&mut table);
     table
 }
 
