@@ -90,20 +90,19 @@ fn beside_endless_full_slices_a_timer_fires_within_two_of_them() {
     assert!(latest <= Some(2), "a timer waited for {latest:?} slices");
 }
 
+/// The least of many, since the others show what else the machine does. A poll in milliseconds would be late by 0.7 ms each time.
 #[test]
-fn an_idle_worker_is_late_by_less_than_a_millisecond_in_the_median() {
+fn an_idle_worker_wakes_within_a_fraction_of_a_millisecond_of_a_deadline() {
     let scheduler = with_workers(1);
-    let mut late = run(scheduler.remote(), |_| {
+    let least = run(scheduler.remote(), |_| {
         let nap = || {
             let moment = now() + Duration::from_micros(1_300);
             vega_scheduler::sleep_until(moment).unwrap();
             now().since(moment)
         };
-        (0..101).map(|_| nap()).collect::<Vec<_>>()
+        (0..101).map(|_| nap()).min()
     });
-    late.sort_unstable();
-    // A poll in milliseconds would be late by one at the median; the tick is an eighth of it.
-    assert!(late[50] < Duration::from_micros(700), "median lateness {:?}", late[50]);
+    assert!(least < Some(Duration::from_micros(400)), "{least:?}");
 }
 
 /// Deadlines that come while the worker looks at its sockets: each must end a sleep, or the test runs out of patience.
