@@ -7,7 +7,8 @@ mod generate;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use vega_bytecode::{EnumId, FunctionId, KindId, StructId, kinds};
+use vega_bytecode::format::seal;
+use vega_bytecode::{EnumId, FunctionId, KindId, StructId, decode, encode, kinds, verify};
 use vega_runtime::error::Error;
 use vega_runtime::native::{Callee, Input, NativeContext, NativeResult, Outcome, PortId, Resumable, Step};
 use vega_runtime::value::{Map, Range, Value, heap};
@@ -32,6 +33,31 @@ fn random_programs_do_no_harm() {
     }
     // All ways to end occur, or the programs would not test much.
     assert!(finished.iter().all(|&count| count > 0), "{finished:?}");
+}
+
+#[test]
+fn damaged_files_that_still_verify_do_no_harm() {
+    let (cases, mut ran) = (generate::cases(800), 0);
+    for seed in 0..cases {
+        let mut random = Rng::with_seed(seed);
+        let mut file = encode(generate::runnable_module(&mut random).module());
+        for _ in 0..random.usize(1..3) {
+            let place = random.usize(file.len() / 2..file.len());
+            if random.bool() { file[place] = random.u8(..) } else { file[place] ^= 1 << random.u8(..8) }
+        }
+        seal(&mut file);
+        let Some(module) = decode(&file).ok().and_then(|module| verify(module).ok()) else { continue };
+        if module.entry != Some(FunctionId(0)) || module.functions[0].parameters > 0 {
+            continue;
+        }
+        let program = LoadedProgram::new(module, VmLimits { call_depth: 50, registers: 2_000 });
+        let before = heap::enter(heap::Account::with_limit(1 << 16));
+        run(&program, random);
+        assert_eq!(heap::used(), 0, "seed {seed} lost memory");
+        heap::enter(before);
+        ran += 1;
+    }
+    assert!(ran * 30 > cases, "only {ran} of {cases} files still verify");
 }
 
 /// Runs a program to its end, or until its turns are over; says how it ended.

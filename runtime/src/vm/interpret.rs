@@ -45,13 +45,7 @@ impl Machine {
             At::Code => Flow::Continue,
             At::Start => Flow::Step(Input::Start),
             At::Resumed => Flow::Step(Input::Resumed),
-            At::Receive(port, deadline) => match host.next_input(port, deadline) {
-                Some(input) => Flow::Step(input),
-                None => {
-                    self.at = At::Receive(port, deadline);
-                    Flow::Stop(Exit::Waiting)
-                }
-            },
+            At::Receive => self.receive(host),
             At::Over => {
                 self.at = At::Over;
                 Flow::Stop(Exit::Done(Value::NULL))
@@ -62,6 +56,9 @@ impl Machine {
             None => self.interpret(program, host),
         };
         *reductions = self.left;
+        if let Exit::Waiting = exit {
+            self.trim(program);
+        }
         exit
     }
 
@@ -194,7 +191,9 @@ impl Machine {
         macro_rules! general {
             ($op:expr, $at:expr) => {{
                 // SAFETY: verify has checked the registers, runs and windows of the instruction.
-                if let Err(error) = unsafe { operate::execute($op, $at, base, program) } {
+                let (cost, done) = unsafe { (operate::cost($op, $at, base), operate::execute($op, $at, base, program)) };
+                left = left.saturating_sub(cost);
+                if let Err(error) = done {
                     raise!(error);
                 }
                 if heap::over_limit() {

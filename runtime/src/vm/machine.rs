@@ -51,8 +51,8 @@ pub(crate) enum At {
     Start,
     /// Steps its topmost native frame after a pause.
     Resumed,
-    /// Asks what arrived for its topmost native frame.
-    Receive(PortId, Option<Instant>),
+    /// Asks what arrived for its topmost native frame, which says where and until when.
+    Receive,
     /// It has ended.
     Over,
 }
@@ -67,11 +67,16 @@ pub(crate) struct NativeFrame {
     pub(crate) ip: *const Instruction,
     /// Calls below the caller's frame.
     pub(crate) depth: u32,
+    /// Where it awaits messages, and until when.
+    pub(crate) awaited: (PortId, Option<Instant>),
     /// Whether a Vega frame that it called is above it.
     pub(crate) calling: bool,
     /// The state. Absent while it is being stepped.
     pub(crate) state: Option<Box<dyn Resumable>>,
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Machine>() <= 88, "there is a machine in every process");
 
 /// The result of the native is not wanted.
 pub(crate) const NO_RESULT: u32 = u32::MAX;
@@ -117,14 +122,7 @@ impl Machine {
     pub fn native(state: Box<dyn Resumable>) -> Self {
         let mut machine = Self::empty(0);
         machine.at = At::Start;
-        machine.natives.push(NativeFrame {
-            result: NO_RESULT,
-            base: 0,
-            ip: BOTTOM,
-            depth: 0,
-            calling: false,
-            state: Some(state),
-        });
+        machine.push_native(NO_RESULT, state);
         machine
     }
 
@@ -140,6 +138,22 @@ impl Machine {
             ending: None,
             at: At::Code,
         }
+    }
+
+    /// Begins a native frame above the topmost Vega frame.
+    pub(crate) fn push_native(&mut self, result: u32, state: Box<dyn Resumable>) {
+        let (base, ip, depth) = (self.base, self.ip, self.depth);
+        let awaited = (PortId::ROOT, None);
+        self.natives.push(NativeFrame { result, base, ip, depth, awaited, calling: false, state: Some(state) });
+    }
+
+    /// Gives back what the stack holds far beyond the topmost frame. For a machine that is going to wait.
+    pub(crate) fn trim(&mut self, program: &LoadedProgram) {
+        let used = match self.base {
+            0 => 0,
+            base => base + program.function(self.function_at(base)).registers,
+        };
+        self.stack.trim(used);
     }
 
     /// Bytes that the machine holds besides the values on the heap.

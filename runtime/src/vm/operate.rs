@@ -63,6 +63,42 @@ pub(crate) fn push_in_place(array: &mut Value, value: &mut Value) -> bool {
     array.as_array_mut().is_some_and(|array| array.push_within_capacity(value))
 }
 
+/// Elements or bytes that are worked through for one reduction.
+const WORK_PER_REDUCTION: usize = 256;
+/// Most causes of one error: more are not attached.
+const CAUSES_MAX: usize = 32;
+
+/// What an instruction on values costs beyond the ordinary: what it copies or looks through, at the outermost level.
+///
+/// # Safety
+/// As for [`execute`].
+pub(crate) unsafe fn cost(op: Opcode, at: Instruction, base: *mut Value) -> u32 {
+    // SAFETY: the operands read below are registers in the layout of their instructions, which verify has checked.
+    let extent = |register: u16| match unsafe { &*base.add(register as usize) }.view() {
+        View::Array(array) => array.len(),
+        View::Str(text) => text.as_str().len(),
+        View::Bytes(bytes) => bytes.len(),
+        View::Map(map) => map.len(),
+        _ => 0,
+    };
+    // SAFETY: as above.
+    let copied = |register: u16| match unsafe { &*base.add(register as usize) }.view() {
+        View::Array(array) if !array.is_unique() => array.len(),
+        View::Str(text) if !text.is_unique() => text.as_str().len(),
+        View::Map(map) if !map.is_unique() => map.len(),
+        _ => 0,
+    };
+    let work = match op {
+        Opcode::Eq | Opcode::Concat => extent(at.b()).saturating_add(extent(at.c())),
+        Opcode::Contains => extent(at.c()),
+        Opcode::Slice | Opcode::ToText | Opcode::Format => extent(at.b()),
+        Opcode::Append => extent(at.b()).saturating_add(copied(at.a())),
+        Opcode::SetIndex | Opcode::Push => copied(at.a()),
+        _ => 0,
+    };
+    u32::try_from(work / WORK_PER_REDUCTION).unwrap_or(u32::MAX)
+}
+
 /// Executes one instruction that works on values alone.
 ///
 /// # Safety
@@ -182,7 +218,7 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
         Opcode::ErrorAttach => {
             let (error, attached) = (take(at.a()), take(at.b()));
             match (error.as_error(), attached.as_error()) {
-                (Some(error), Some(attached)) => error.clone().with_cause(attached.clone()).into(),
+                (Some(error), Some(attached)) if causes(error) < CAUSES_MAX => error.clone().with_cause(attached.clone()).into(),
                 _ => error,
             }
         }
@@ -191,6 +227,11 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
     // SAFETY: as above; no reference to the slot is left.
     unsafe { *register(at.a()) = result };
     Ok(())
+}
+
+/// How long the chain of an error's causes is.
+fn causes(error: &Error) -> usize {
+    std::iter::successors(error.cause(), |cause| cause.cause()).take(CAUSES_MAX).count()
 }
 
 /// How two values compare; `None` where one is NaN.

@@ -11,6 +11,9 @@ use crate::value::Value;
 /// Slots of a new stack, a frame's header and registers included; most processes never need more.
 const SLOTS_MIN: u32 = 16;
 
+/// Slots of a stack that is not worth trimming.
+const TRIMMED_MIN: u32 = 256;
+
 /// A run of slots that grows by moving.
 pub(crate) struct Stack {
     slots: NonNull<Value>,
@@ -54,6 +57,24 @@ impl Stack {
         let larger = allocate_copy(capacity, self.as_slice());
         deallocate(self.slots, self.capacity);
         self.slots = larger;
+        self.capacity = capacity;
+    }
+}
+
+impl Stack {
+    /// Gives back most of what lies above the first `used` slots, where that is much.
+    pub(crate) fn trim(&mut self, used: u32) {
+        if self.capacity <= TRIMMED_MIN || used > self.capacity / 4 {
+            return;
+        }
+        let capacity = (used * 2).max(SLOTS_MIN);
+        for index in capacity..self.capacity {
+            // SAFETY: the slot is within the capacity and dropped once: the new run does not take it over.
+            unsafe { self.slots.add(index as usize).drop_in_place() };
+        }
+        let smaller = allocate_copy(capacity, &self.as_slice()[..capacity as usize]);
+        deallocate(self.slots, self.capacity);
+        self.slots = smaller;
         self.capacity = capacity;
     }
 }

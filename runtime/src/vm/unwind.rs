@@ -10,7 +10,7 @@ use super::host::{After, Host};
 use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NativeFrame, callee, return_address};
 use super::program::LoadedProgram;
 use crate::error::Error;
-use crate::native::{Callee, Input, NativeResult, Outcome, Step};
+use crate::native::{Callee, Input, NativeResult, Outcome, PortId, Step};
 use crate::value::Value;
 
 /// What comes next.
@@ -195,8 +195,7 @@ impl Machine {
                 Flow::Continue
             }
             Ok(Outcome::Resume(state)) => {
-                let (base, ip, depth) = (self.base, self.ip, self.depth);
-                self.natives.push(NativeFrame { result, base, ip, depth, calling: false, state: Some(state) });
+                self.push_native(result, state);
                 Flow::Step(Input::Start)
             }
             Err(error) => Flow::Raise(error),
@@ -232,23 +231,32 @@ impl Machine {
             Step::Return(value) => self.leave_native(Ok(value)),
             Step::Fail(error) => self.leave_native(Err(error)),
             Step::Receive { port, deadline } => {
+                if let Some(native) = self.natives.last_mut() {
+                    native.awaited = (port, deadline);
+                }
                 // Whoever always finds something to receive must let others run, too.
                 if self.left == 0 {
-                    self.at = At::Receive(port, deadline);
+                    self.at = At::Receive;
                     return Flow::Stop(Exit::Preempted);
                 }
                 self.left -= 1;
-                match host.next_input(port, deadline) {
-                    Some(input) => Flow::Step(input),
-                    None => {
-                        self.at = At::Receive(port, deadline);
-                        Flow::Stop(Exit::Waiting)
-                    }
-                }
+                self.receive(host)
             }
             Step::Yield => {
                 self.at = At::Resumed;
                 Flow::Stop(Exit::Preempted)
+            }
+        }
+    }
+
+    /// Asks what arrived for the topmost native frame.
+    pub(crate) fn receive<H: Host>(&mut self, host: &mut H) -> Flow {
+        let (port, deadline) = self.natives.last().map_or((PortId::ROOT, None), |native| native.awaited);
+        match host.next_input(port, deadline) {
+            Some(input) => Flow::Step(input),
+            None => {
+                self.at = At::Receive;
+                Flow::Stop(Exit::Waiting)
             }
         }
     }

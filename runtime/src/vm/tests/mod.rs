@@ -358,3 +358,40 @@ fn handlers_that_go_in_circles_are_preempted() {
     let program = program(vec![main], |_| {});
     assert!(matches!(start(&program).run(&program, &mut NoHost, &mut 50), Exit::Preempted));
 }
+
+#[test]
+fn work_on_large_values_costs_reductions() {
+    let text = |length: usize| {
+        let code = vec![Instruction::wide(Opcode::LoadConstant, 0, 0, 0), Instruction::abc(Opcode::Concat, 0, 0, 0), RETURN];
+        let program =
+            program(vec![function("main", 0, 1, code)], |module| module.constants.push(Constant::Str("x".repeat(length))));
+        let mut reductions = 10_000;
+        assert!(matches!(start(&program).run(&program, &mut NoHost, &mut reductions), Exit::Done(_)));
+        10_000 - reductions
+    };
+    assert_eq!(text(10), 0);
+    assert!(text(1 << 20) >= 2_000);
+}
+
+#[test]
+fn a_waiting_machine_gives_back_the_stack_of_deep_calls() {
+    // `main` calls 90 deep, then waits for a message.
+    let down = vec![
+        Instruction::jump(Opcode::JumpIfNeImmediate, 0, 0, 1),
+        RETURN,
+        Instruction::abc(Opcode::AddIntImmediate, 21, 0, -1i16 as u16),
+        Instruction::wide(Opcode::Call, 0, 20, 1),
+        RETURN,
+    ];
+    let main =
+        vec![int_to(1, 90), Instruction::wide(Opcode::Call, 0, 0, 1), Instruction::jump(Opcode::ReceiveWait, 0, 0, -1), RETURN];
+    let program = program(vec![function("main", 0, 2, main), function("down", 1, 22, down)], |_| {});
+    let mut machine = start(&program);
+    assert!(matches!(machine.run(&program, &mut NoHost, &mut 10), Exit::Preempted));
+    let mut grown = machine.bytes();
+    while !matches!(machine.run(&program, &mut NoHost, &mut 10), Exit::Waiting) {
+        grown = grown.max(machine.bytes());
+    }
+    assert!(grown > 90 * 20 * 16, "{grown}");
+    assert!(machine.bytes() <= 256, "{}", machine.bytes());
+}
