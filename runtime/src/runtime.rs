@@ -405,7 +405,16 @@ impl RuntimeHandle {
     }
 
     fn post(&self, post: Post) {
-        if let Some(world) = self.0.upgrade()
+        let Some(world) = self.0.upgrade() else { return };
+        let left = Worker::<World>::with_current(|worker| match worker {
+            // On a worker of this runtime there is no detour, and the order with what the worker sends otherwise is kept.
+            Some(worker) if std::ptr::eq(worker.host(), &*world) => {
+                world.take_post(post, worker);
+                None
+            }
+            _ => Some(post),
+        });
+        if let Some(post) = left
             && let Some(remote) = world.remote()
         {
             remote.post(0, post);

@@ -28,9 +28,42 @@ pub struct ProcessPath(Option<Arc<Step>>);
 #[derive(PartialEq, Eq, Hash)]
 struct Step {
     parent: ProcessPath,
-    spawn: Box<[Activation]>,
+    spawn: Spawn,
     /// Which life of a supervised child, from 1.
     incarnation: u32,
+}
+
+/// Where a spawn happened. The usual ones, in the process's first function and at most one loop, take no storage of their own: there
+/// may be a million of them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Spawn {
+    Straight { function: FunctionId, site: u32 },
+    InLoop { function: FunctionId, site: u32, iteration: i64 },
+    Deep(Box<[Activation]>),
+}
+
+impl Spawn {
+    fn new(activations: Vec<Activation>) -> Self {
+        if let [activation] = &activations[..] {
+            let (function, site) = (activation.function, activation.site);
+            match activation.loops[..] {
+                [] => return Spawn::Straight { function, site },
+                [iteration] => return Spawn::InLoop { function, site, iteration },
+                _ => {}
+            }
+        }
+        Spawn::Deep(activations.into())
+    }
+
+    fn activations(&self) -> Vec<Activation> {
+        match self {
+            Spawn::Straight { function, site } => vec![Activation { function: *function, site: *site, loops: Vec::new() }],
+            Spawn::InLoop { function, site, iteration } => {
+                vec![Activation { function: *function, site: *site, loops: vec![*iteration] }]
+            }
+            Spawn::Deep(activations) => activations.to_vec(),
+        }
+    }
 }
 
 /// Names one operation independently of timing.
@@ -50,7 +83,7 @@ impl ProcessPath {
 
     /// The process spawned at a coordinate, in its first life.
     pub fn spawned_at(coordinate: Coordinate) -> Self {
-        let step = Step { parent: coordinate.process, spawn: coordinate.activations.into(), incarnation: 1 };
+        let step = Step { parent: coordinate.process, spawn: Spawn::new(coordinate.activations), incarnation: 1 };
         Self(Some(Arc::new(step)))
     }
 
@@ -74,10 +107,10 @@ impl ProcessPath {
 /// Program order: an operation of an earlier spawn, or earlier in the same process, comes first.
 impl Ord for Coordinate {
     fn cmp(&self, other: &Self) -> Ordering {
-        let paths = self.process.steps().into_iter().map(|step| (&*step.spawn, step.incarnation));
-        paths
-            .cmp(other.process.steps().into_iter().map(|step| (&*step.spawn, step.incarnation)))
-            .then_with(|| self.activations.cmp(&other.activations))
+        let order = |path: &ProcessPath| -> Vec<(Vec<Activation>, u32)> {
+            path.steps().into_iter().map(|step| (step.spawn.activations(), step.incarnation)).collect()
+        };
+        order(&self.process).cmp(&order(&other.process)).then_with(|| self.activations.cmp(&other.activations))
     }
 }
 
@@ -92,7 +125,7 @@ impl Coordinate {
     pub fn text(&self, module: &Module) -> String {
         let mut text = String::new();
         for step in self.process.steps() {
-            push_activations(&mut text, &step.spawn, module);
+            push_activations(&mut text, &step.spawn.activations(), module);
             if step.incarnation != 1 {
                 text.push_str(&format!("!{}", step.incarnation));
             }

@@ -100,6 +100,8 @@ impl World {
                 result: None,
                 trace: Vec::new(),
             });
+            // Nothing of the run gets another turn's worth of patience.
+            self.main_family_ended();
         }
         spent
     }

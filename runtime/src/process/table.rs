@@ -13,8 +13,12 @@ use std::sync::{Mutex, PoisonError};
 use super::block::Process;
 use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
 
-/// Slots that are mapped together. Only touched ones cost memory.
-const CHUNK_SLOTS: u32 = 4_096;
+/// Slots of the first chunk. Each further one is twice as large, so a small runtime is small and a large one has few chunks. Only
+/// touched slots of a large chunk cost memory.
+const FIRST_CHUNK_SLOTS: u32 = 256;
+
+/// Chunks that hold all slots there can be.
+const CHUNKS: usize = (SLOTS_MAX / FIRST_CHUNK_SLOTS).ilog2() as usize + 1;
 
 /// Slots that a worker takes or gives back at once.
 const BATCH_SLOTS: usize = 64;
@@ -22,7 +26,7 @@ const BATCH_SLOTS: usize = 64;
 /// All processes of one runtime.
 pub(crate) struct ProcessTable {
     /// Each chunk's first slot; null where the chunk is not mapped yet.
-    chunks: Box<[AtomicPtr<Process>]>,
+    chunks: [AtomicPtr<Process>; CHUNKS],
     /// The first slot that was never given out.
     fresh: AtomicU32,
     /// Slots that workers had too many of.
@@ -54,9 +58,8 @@ pub(crate) struct TooMany;
 
 impl ProcessTable {
     pub(crate) fn new(alive_max: u32) -> Self {
-        let chunks = (0..SLOTS_MAX / CHUNK_SLOTS).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
         Self {
-            chunks,
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             fresh: AtomicU32::new(0),
             surplus: Mutex::default(),
             alive: AtomicU32::new(0),
@@ -135,18 +138,19 @@ impl ProcessTable {
             self.fresh.store(SLOTS_MAX, Ordering::Release);
             return Err(TooMany);
         }
-        self.map_chunk(first / CHUNK_SLOTS);
+        // A batch lies within one chunk, since the sizes of all chunks are multiples of a batch.
+        self.map_chunk(place_of(first).0);
         // Taken from the end, so the lowest number goes first.
         free.ready.extend((first..first + BATCH_SLOTS as u32).rev());
         Ok(())
     }
 
-    fn map_chunk(&self, chunk: u32) {
-        let place = &self.chunks[chunk as usize];
+    fn map_chunk(&self, chunk: usize) {
+        let place = &self.chunks[chunk];
         if !place.load(Ordering::Acquire).is_null() {
             return;
         }
-        let layout = chunk_layout();
+        let layout = chunk_layout(chunk);
         // SAFETY: the layout is not empty.
         let memory: *mut Process = unsafe { alloc::alloc_zeroed(layout) }.cast();
         if memory.is_null() {
@@ -160,19 +164,20 @@ impl ProcessTable {
     }
 
     fn slot(&self, number: u32) -> Option<NonNull<Process>> {
-        let chunk = self.chunks.get((number / CHUNK_SLOTS) as usize)?.load(Ordering::Acquire);
-        // SAFETY: a mapped chunk has CHUNK_SLOTS slots, and the remainder is below that.
-        NonNull::new(chunk).map(|chunk| unsafe { chunk.add((number % CHUNK_SLOTS) as usize) })
+        let (chunk, index) = place_of(number);
+        let memory = self.chunks.get(chunk)?.load(Ordering::Acquire);
+        // SAFETY: a mapped chunk has as many slots as `place_of` spreads numbers over.
+        NonNull::new(memory).map(|memory| unsafe { memory.add(index as usize) })
     }
 }
 
 impl Drop for ProcessTable {
     fn drop(&mut self) {
-        for chunk in &mut self.chunks {
-            let memory = *chunk.get_mut();
+        for (chunk, memory) in self.chunks.iter_mut().enumerate() {
+            let memory = *memory.get_mut();
             if !memory.is_null() {
                 // SAFETY: allocated in `map_chunk` with this layout. Whoever drops the table has ended all processes before.
-                unsafe { alloc::dealloc(memory.cast(), chunk_layout()) };
+                unsafe { alloc::dealloc(memory.cast(), chunk_layout(chunk)) };
             }
         }
     }
@@ -190,6 +195,29 @@ impl FreeSlots {
     }
 }
 
-fn chunk_layout() -> Layout {
-    Layout::array::<Process>(CHUNK_SLOTS as usize).expect("a chunk is far smaller than the address space")
+/// Chunk of a slot, and where in it.
+fn place_of(number: u32) -> (usize, u32) {
+    let shifted = number + FIRST_CHUNK_SLOTS;
+    let chunk = shifted.ilog2() - FIRST_CHUNK_SLOTS.ilog2();
+    (chunk as usize, shifted - (FIRST_CHUNK_SLOTS << chunk))
+}
+
+fn chunk_layout(chunk: usize) -> Layout {
+    let slots = (FIRST_CHUNK_SLOTS as usize) << chunk;
+    Layout::array::<Process>(slots).expect("all slots together are far smaller than the address space")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_fill_one_chunk_after_the_other() {
+        assert_eq!(place_of(0), (0, 0));
+        assert_eq!(place_of(255), (0, 255));
+        assert_eq!(place_of(256), (1, 0));
+        assert_eq!(place_of(767), (1, 511));
+        assert_eq!(place_of(768), (2, 0));
+        assert_eq!(place_of(SLOTS_MAX - 1).0, CHUNKS - 1);
+    }
 }

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assembler;
+mod embedding;
+mod natives;
 mod processes;
+mod supervision;
+mod support;

@@ -1,17 +1,16 @@
 //! Processes: messages, ends, and everything that must not take others along.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use vega_bytecode::module::{Constant, Strategy};
-use vega_bytecode::{Opcode, VerifiedModule};
+use vega_bytecode::Opcode;
+use vega_bytecode::module::Constant;
+use vega_runtime::Outcome;
 use vega_runtime::limits::Limits;
 use vega_runtime::native::{NativeTable, Outcome as NativeOutcome};
-use vega_runtime::output::Collect;
 use vega_runtime::value::Value;
-use vega_runtime::{Builder, Outcome, RunReport, Runtime};
 
 use crate::assembler::{Code, Program};
+use crate::support::{Ran, failure, finished, run, run_with};
 
 /// Natives that tests need: blocking, panicking, recursing without end.
 fn natives() -> NativeTable {
@@ -28,28 +27,6 @@ fn natives() -> NativeTable {
             Ok(NativeOutcome::Value(Value::bool(slept.is_err())))
         });
     table
-}
-
-struct Ran {
-    report: RunReport,
-    stderr: String,
-}
-
-fn run(module: VerifiedModule) -> Ran {
-    run_with(module, |builder| builder)
-}
-
-fn run_with(module: VerifiedModule, change: impl FnOnce(Builder) -> Builder) -> Ran {
-    let stderr = Arc::new(Collect::default());
-    let runtime = change(Runtime::builder().workers(2).natives(natives()).stderr(stderr.clone())).build().unwrap();
-    runtime.load(module).unwrap();
-    let report = runtime.run();
-    drop(runtime);
-    Ran { report, stderr: stderr.text() }
-}
-
-fn finished(status: i64) -> Outcome {
-    Outcome::Finished(status)
 }
 
 /// `fn worker(parent, n) { send(parent, n); }`
@@ -134,7 +111,7 @@ fn others_go_on_beside(fault: impl Fn(&mut Program) -> Code, registers: u16, lim
     program.function("worker", 2, 2, answer());
     let code = fault(&mut program);
     program.function("faulty", 0, registers, code);
-    run_with(program.finish(), |builder| builder.limits(limits))
+    run_with(program.finish(), |builder| builder.limits(limits).natives(natives()))
 }
 
 #[test]
@@ -195,7 +172,7 @@ fn killed(victim: Code, registers: u16, prepare: impl FnOnce(&mut Program)) -> R
         .return_scalar(6);
     program.function("main", 0, 7, main);
     program.function("victim", 0, registers, victim);
-    run(program.finish())
+    run_with(program.finish(), |builder| builder.natives(natives()))
 }
 
 #[test]
@@ -265,8 +242,7 @@ fn a_full_mailbox_refuses_and_the_sender_is_told() {
     let sleep = program.native("process::sleep", 1);
     program.function("deaf", 0, 2, Code::new().int(1, 3_600_000).op(Opcode::CallNative, 0, sleep, 1).return_null());
     let ran = run_with(program.finish(), |builder| builder.limits(Limits { mailbox_messages: 10, ..Limits::default() }));
-    let Outcome::Failed { error, .. } = &ran.report.outcome else { panic!("{:?}", ran.report.outcome) };
-    assert!(error.starts_with("MailboxFull"), "{error}");
+    assert!(failure(&ran).starts_with("MailboxFull"), "{}", failure(&ran));
 }
 
 #[test]
@@ -285,47 +261,4 @@ fn awaiting_a_task_gives_its_value_or_raises_its_error() {
     let ran = run(program.finish());
     assert!(matches!(&ran.report.outcome, Outcome::Failed { error, .. } if error.starts_with("DivideByZero")));
     assert_eq!(ran.stderr, "", "an error that was awaited is not reported twice");
-}
-
-/// A child that crashes as often as a counter outside of the program allows, then tells `main` that it lives.
-#[test]
-fn a_supervised_child_is_restarted_until_it_lives() {
-    use std::sync::atomic::{AtomicI64, Ordering};
-    struct Lives(AtomicI64);
-    let mut table = NativeTable::new();
-    table.add("test::life", 0, |context, _| {
-        let lives = context.extension::<Lives>().unwrap();
-        Ok(NativeOutcome::Value(Value::int(lives.0.fetch_add(1, Ordering::Relaxed))))
-    });
-    let mut program = Program::new();
-    let life = program.native("test::life", 0);
-    let spawn = program.supervised(1, 1, Strategy::Restart);
-    let main = Code::new().op(Opcode::SelfProcess, 1, 0, 0).op(Opcode::SpawnSupervised, 0, spawn, 0);
-    program.function("main", 0, 3, main.receive(2, "again", "wait", "got").return_scalar(2));
-    let child = Code::new()
-        .op(Opcode::CallNative, 1, life, 0)
-        .jump(Opcode::JumpIfNeImmediate, 1, 2, "crash")
-        .op(Opcode::Send, 0, 1, 0)
-        .return_null()
-        .label("crash")
-        .int(2, 0)
-        .op(Opcode::DivInt, 1, 1, 2)
-        .return_null();
-    program.function("child", 1, 3, child);
-    let ran = run_with(program.finish(), |builder| builder.natives(table).extension(Arc::new(Lives(AtomicI64::new(0)))));
-    assert_eq!(ran.report.outcome, finished(2));
-    assert_eq!(ran.stderr.matches("DivideByZero").count(), 2, "{}", ran.stderr);
-}
-
-#[test]
-fn a_child_that_crashes_too_often_stays_down_and_its_spawner_is_told() {
-    let mut program = Program::new();
-    let spawn = program.supervised(1, 0, Strategy::Restart);
-    let main = Code::new().op(Opcode::SpawnSupervised, 0, spawn, 0).receive(1, "again", "wait", "got");
-    program.function("main", 0, 4, main.op(Opcode::Field, 2, 1, 2).op(Opcode::Exit, 2, 0, 0).return_null());
-    program.function("child", 0, 2, Code::new().int(0, 1).int(1, 0).op(Opcode::DivInt, 0, 0, 1).return_null());
-    let ran = run(program.finish());
-    let Outcome::Failed { error, .. } = &ran.report.outcome else { panic!("{:?}", ran.report.outcome) };
-    assert!(error.starts_with("restart_intensity: "), "{error}");
-    assert_eq!(ran.report.processes, 1 + 4 + 1, "four lives, and the supervisor");
 }
