@@ -6,7 +6,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use vega_scheduler::{
@@ -77,7 +77,7 @@ impl Host for Costs {
             }
         }
         let local = worker.local();
-        local.jobs.set(local.jobs.get() - 1);
+        local.jobs.set(local.jobs.get().wrapping_sub(1));
         if local.jobs.get() == 0
             && let Some(ended) = local.ended.take()
         {
@@ -99,9 +99,18 @@ impl Host for Costs {
 
 /// CPU time of the calling thread.
 fn thread_nanos() -> u64 {
+    cpu_nanos(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time of the process.
+fn process_nanos() -> u64 {
+    cpu_nanos(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn cpu_nanos(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
@@ -176,6 +185,8 @@ fn main() {
         })
     });
 
+    two_workers();
+
     println!("\n{:<64} {:>10}", "latencies, by the clock", "us");
     report(&scheduler, "offload to a lane and back, median of 1,001", |_| {
         median_micros(|| {
@@ -205,6 +216,37 @@ fn main() {
         worker.local().stop.set(false);
         late
     });
+}
+
+/// One worker makes jobs, and another one steals from it: CPU time of both.
+fn two_workers() {
+    let scheduler = Scheduler::start(Config { workers: 2, ..Config::default() }, Arc::new(Costs)).expect("it starts");
+    const JOBS: u32 = 1_000_000;
+    let before = process_nanos();
+    let (sender, receiver) = channel();
+    let spawner = Job::Measure(Box::new(move |worker| spawn_in_bursts(worker, JOBS, sender)));
+    scheduler.remote().push(Box::new(spawner), Priority::Normal);
+    receiver.recv().expect("the jobs are all made");
+    let each = (process_nanos() - before) as f64 / f64::from(JOBS);
+    println!("{:<64} {each:>10.1}", "trivial job made by one of two workers, CPU of both");
+    for (number, worker) in scheduler.statistics().workers.iter().enumerate() {
+        let (steals, wakes, sleeps) = (worker.steals, worker.wakes, worker.sleeps);
+        println!("    worker {number}: {} slices, {steals} steals, {wakes} wakes, {sleeps} sleeps", worker.slices);
+    }
+}
+
+/// Makes a hundred jobs in a slice, and comes again after them.
+fn spawn_in_bursts(worker: &Worker<Costs>, left: u32, done: Sender<()>) {
+    if left == 0 {
+        let _ = done.send(());
+        return;
+    }
+    worker.local().jobs.set(u32::MAX);
+    for _ in 0..100 {
+        worker.push(Box::new(Job::Trivial), Priority::Normal);
+    }
+    let again = Job::Measure(Box::new(move |worker| spawn_in_bursts(worker, left - 100, done)));
+    worker.push(Box::new(again), Priority::Normal);
 }
 
 /// A slice of about 5 us that comes again until the measurement is over.

@@ -9,7 +9,8 @@ use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::ptr::{self, NonNull};
+use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::{killed, no_runner, stack_exhausted};
@@ -87,9 +88,8 @@ pub(crate) struct Core {
     pub(crate) outside_waits: Cell<usize>,
     /// Runners whose wait has ended, in the order of their ends.
     pub(crate) ready: RefCell<VecDeque<u32>>,
-    /// None is removed before the worker ends.
-    #[expect(clippy::vec_box, reason = "a pointer to a runner stays good when another one is added")]
-    runners: RefCell<Vec<Box<Runner>>>,
+    /// Each in a place of its own, which stays where it is when another one is added. None is removed before the worker ends.
+    runners: RefCell<Vec<Rc<Runner>>>,
     free_runners: RefCell<Vec<u32>>,
     pub(crate) stacks: RefCell<StackPool>,
     /// The runner on whose stack the thread is, or null.
@@ -165,9 +165,9 @@ impl Core {
 
     /// The runner of that number. The reference is good as long as the worker.
     pub(crate) fn runner(&self, index: u32) -> Option<&Runner> {
-        let runner = self.runners.borrow().get(index as usize).map(|runner| NonNull::from(&**runner))?;
-        // SAFETY: runners are boxed and none is removed before the worker ends, so the pointer outlives `self`'s borrow.
-        Some(unsafe { runner.as_ref() })
+        let runner = self.runners.borrow().get(index as usize).map(Rc::as_ptr)?;
+        // SAFETY: none is removed before the worker ends, so the runner outlives the borrow of `self`.
+        Some(unsafe { &*runner })
     }
 
     pub(crate) fn runner_count(&self) -> u32 {
@@ -180,7 +180,7 @@ impl Core {
             return index;
         }
         let index = self.runner_count();
-        self.runners.borrow_mut().push(Box::new(Runner::new(index)));
+        self.runners.borrow_mut().push(Rc::new(Runner::new(index)));
         index
     }
 

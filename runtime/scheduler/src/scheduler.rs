@@ -4,6 +4,7 @@
 //! the report counts.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -127,11 +128,12 @@ impl<H: Host> Scheduler<H> {
         let own_thread = thread::current().id();
         if self.threads.iter().any(|thread| thread.thread().id() == own_thread) {
             self.threads.clear();
+            ground.lanes.stop(Duration::ZERO);
             return ShutdownReport::default();
         }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a worker panicked outside the host's code");
+                tracing::error!("a worker could not be set up or taken down");
             }
         }
         let abandoned_threads = ground.lanes.stop(LANES_PATIENCE);
@@ -160,6 +162,12 @@ impl<H: Host> WorkerParts<H> {
             tracing::warn!(%error, "overflows of native stacks will end the process");
         }
         let core = Core::new(self.index, Arc::clone(&self.shared.ground), self.reactor, self.stacks);
-        Worker::new(core, self.shared, self.queues, self.seed).run();
+        let worker = Worker::new(core, self.shared, self.queues, self.seed);
+        if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+            // The host's panics never come here, so this is a defect of the scheduler. Without this worker its jobs, runners and
+            // timers would hang silently for ever.
+            tracing::error!(worker = self.index, "a worker panicked outside the host's code");
+            std::process::abort();
+        }
     }
 }

@@ -245,7 +245,7 @@ impl<H: Host> Worker<H> {
     #[inline]
     fn end_slice(&self, reductions: u32) -> bool {
         self.slices.set(self.slices.get() + 1);
-        self.epoch.set(self.core.ground.epochs.slice_ended(self.core.index, self.epoch.get()));
+        self.announce_epoch();
         if self.pushed.get() && self.core.ground.sleepers.someone_sleeps() {
             // One job is this worker's own next one.
             self.offer(2);
@@ -253,6 +253,11 @@ impl<H: Host> Worker<H> {
         let credit = self.credit.get() - i64::from(reductions) - SLICE_REDUCTIONS;
         self.credit.set(credit);
         credit <= 0 || self.core.inbox.is_filled() || !self.core.ready.borrow().is_empty()
+    }
+
+    #[inline]
+    fn announce_epoch(&self) {
+        self.epoch.set(self.core.ground.epochs.slice_ended(self.core.index, self.epoch.get()));
     }
 
     /// Goes on with a runner until it gives the thread back.
@@ -276,6 +281,8 @@ impl<H: Host> Worker<H> {
         match result {
             Ok(CoroutineResult::Yield(Yielded::Parked)) => {
                 runner.in_slice.set(true);
+                // A waiting native counts as between slices, or a worker that never runs out of those would hold epochs up.
+                self.announce_epoch();
                 self.call_host(|host| host.suspending(runner.token.get(), self));
             }
             Ok(CoroutineResult::Yield(Yielded::Idle)) => {

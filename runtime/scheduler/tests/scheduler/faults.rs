@@ -1,6 +1,7 @@
 //! Panics and native stack overflows end one slice, never the worker.
 
 use std::hint::black_box;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc::{Receiver, channel};
 
 use vega_scheduler::{Priority, Scheduler, sleep};
@@ -96,4 +97,41 @@ fn a_wait_with_the_stack_nearly_used_up_is_an_error() {
     });
     assert_eq!(outcomes.unwrap_err().kind(), std::io::ErrorKind::OutOfMemory);
     assert!(scheduler.host().overflows.lock().unwrap().is_empty());
+}
+
+/// Set in a child process that this test binary starts of itself, to the fault it is to commit.
+const FAULT: &str = "SCHEDULER_TEST_FAULT";
+
+/// In the child: commits the fault. In an ordinary run: nothing.
+#[test]
+fn commits_a_fault_if_asked_to() {
+    let Ok(fault) = std::env::var(FAULT) else { return };
+    let scheduler = with_workers(1);
+    assert_eq!(run(scheduler.remote(), |_| 1), 1);
+    match fault.as_str() {
+        "overflow elsewhere" => assert_ne!(overflow(0), 0),
+        _ => run(scheduler.remote(), |_| {
+            // SAFETY: there is none. The test asserts that the process ends by it.
+            unsafe { black_box(std::ptr::without_provenance_mut::<u8>(8)).write_volatile(1) }
+        }),
+    }
+}
+
+fn end_of_child(fault: &str) -> (Option<i32>, String) {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "faults::commits_a_fault_if_asked_to", "--nocapture"])
+        .env(FAULT, fault)
+        .output()
+        .unwrap();
+    (child.status.signal(), String::from_utf8_lossy(&child.stderr).into_owned())
+}
+
+#[test]
+fn a_fault_that_is_no_overflow_of_a_runner_is_passed_on() {
+    let (signal, _) = end_of_child("invalid write on a runner");
+    assert_eq!(signal, Some(libc::SIGSEGV));
+    // The standard library's own handler still speaks for the other threads.
+    let (signal, text) = end_of_child("overflow elsewhere");
+    assert_eq!(signal, Some(libc::SIGABRT));
+    assert!(text.contains("overflowed its stack"), "{text}");
 }
