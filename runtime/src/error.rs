@@ -23,6 +23,9 @@ pub struct ErrorValue {
     trace: Vec<Place>,
 }
 
+/// How many errors may be chained by their causes.
+pub const CAUSES_MAX: usize = 32;
+
 /// A place in the program: an instruction of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
@@ -212,11 +215,16 @@ impl Error {
         self
     }
 
-    /// Adds what led to it, at the end of its chain of causes.
-    pub fn with_cause(mut self, cause: Error) -> Error {
+    /// Adds what led to it, at the end of its chain of causes. A chain that is as long as may be stays as it is.
+    pub fn with_cause(self, cause: Error) -> Error {
+        let length = std::iter::successors(Some(&self), |error| error.cause()).count();
+        if length >= CAUSES_MAX { self } else { self.with_last_cause(cause) }
+    }
+
+    fn with_last_cause(mut self, cause: Error) -> Error {
         let body = self.unique_body_mut();
         body.cause = Some(match body.cause.take() {
-            Some(nearer) => nearer.with_cause(cause),
+            Some(nearer) => nearer.with_last_cause(cause),
             None => cause,
         });
         self

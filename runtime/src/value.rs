@@ -339,6 +339,14 @@ impl Value {
         NonNull::new(unsafe { self.payload.object })
     }
 
+    /// The address of the object, where more than one value refers to it.
+    pub(crate) fn shared_address(&self) -> Option<usize> {
+        let object = self.object()?;
+        // SAFETY: the value owns a count, so the object is live.
+        let count = unsafe { object.as_ref() }.count.get();
+        (count > 1).then_some(object.as_ptr() as usize)
+    }
+
     /// The payload as an int, whatever the tag is.
     #[inline]
     pub fn int_bits(&self) -> i64 {

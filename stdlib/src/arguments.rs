@@ -99,6 +99,8 @@ readers! {
     map -> &Map, as_map, "map";
     /// A range.
     range -> &Range, as_range, "range";
+    /// A caught error.
+    caught -> &Error, as_error, "Error";
 }
 
 /// A float, or an int as one.

@@ -14,6 +14,7 @@ mod container; // option, result, range, bytes
 mod json; // JSON text and values
 mod file; // files and paths
 mod world; // clocks, chance, environment, standard input
+mod failure; // caught errors
 mod budget; // budget scopes
 mod library; // the modules written in Vega
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub fn natives() -> NativeTable {
 
 /// The natives that compute from their arguments alone.
 fn computed() -> impl Iterator<Item = &'static arguments::Native> {
-    let lists: [&'static [arguments::Native]; 10] = [
+    let lists: [&'static [arguments::Native]; 11] = [
         prelude::COMPUTED,
         text::COMPUTED,
         list::COMPUTED,
@@ -50,6 +51,7 @@ fn computed() -> impl Iterator<Item = &'static arguments::Native> {
         json::COMPUTED,
         file::COMPUTED,
         world::COMPUTED,
+        failure::COMPUTED,
     ];
     lists.into_iter().flatten()
 }

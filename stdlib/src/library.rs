@@ -7,7 +7,7 @@ macro_rules! modules {
 }
 
 modules! {
-    "base64" "budget" "bytes" "duration" "env" "file" "float" "int" "io" "json" "list" "map" "math" "money" "option" "path" "prelude"
+    "base64" "budget" "bytes" "duration" "env" "error" "file" "float" "int" "io" "json" "list" "map" "math" "money" "option" "path" "prelude"
     "process" "random" "range" "result" "str" "time"
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use vega_bytecode::Module;
 use vega_runtime::error::Error;
-use vega_runtime::value::{Array, Map, Str, Value, equal};
+use vega_runtime::value::{Array, Map, Str, Value, equal, print};
 
 use crate::arguments::{Computed, any, array, array_mut, computed, count, int, invalid, outside, overflow, take};
 
@@ -154,7 +154,7 @@ fn join(arguments: &mut [Value], module: &Module) -> Computed {
         if index > 0 {
             text.push_str(separator);
         }
-        vega_runtime::value::print::write_text(value, module, &mut text);
+        print::append_text(value, module, &mut text)?;
     }
     Ok(Str::from(text).into())
 }

@@ -1,6 +1,7 @@
 //! Output and assertions: the natives that need no import.
 
 use vega_bytecode::{Module, kinds};
+use vega_runtime::error::Error;
 use vega_runtime::native::NativeTable;
 use vega_runtime::value::{Value, equal, print};
 
@@ -14,19 +15,19 @@ computed! {
 pub(crate) fn register(table: &mut NativeTable) {
     table.add_variadic("print", |context, arguments| {
         context.charge(crate::arguments::cost(arguments));
-        let mut line = joined(arguments, context.module());
+        let mut line = joined(arguments, context.module())?;
         line.push('\n');
         context.write_output(&line)?;
         Ok(().into())
     });
     table.add_variadic("write", |context, arguments| {
         context.charge(crate::arguments::cost(arguments));
-        context.write_output(&joined(arguments, context.module()))?;
+        context.write_output(&joined(arguments, context.module())?)?;
         Ok(().into())
     });
     table.add_variadic("eprint", |context, arguments| {
         context.charge(crate::arguments::cost(arguments));
-        let mut line = joined(arguments, context.module());
+        let mut line = joined(arguments, context.module())?;
         line.push('\n');
         context.write_error(&line)?;
         Ok(().into())
@@ -34,15 +35,15 @@ pub(crate) fn register(table: &mut NativeTable) {
 }
 
 /// The texts of the values with a blank between.
-fn joined(values: &[Value], module: &Module) -> String {
+fn joined(values: &[Value], module: &Module) -> Result<String, Error> {
     let mut text = String::new();
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
             text.push(' ');
         }
-        print::write_text(value, module, &mut text);
+        print::append_text(value, module, &mut text)?;
     }
-    text
+    Ok(text)
 }
 
 fn assert_equal(arguments: &mut [Value], module: &Module) -> Computed {

@@ -1,6 +1,9 @@
-//! `==`, `<` and `in`. Comparison goes as deep as the values do, without recursion.
+//! `==`, `<` and `in`. Comparison goes as deep as the values do, without recursion, and looks at two shared objects together once:
+//! values that share storage within themselves would otherwise take exponential time.
 
 use std::cmp::Ordering;
+
+use hashbrown::HashSet;
 
 use super::map::Map;
 use super::{Value, View};
@@ -33,12 +36,21 @@ impl<'a> Pairs<'a> {
 /// Functions are equal to nothing.
 pub fn equal(one: &Value, two: &Value) -> bool {
     let mut open: Vec<Pairs<'_>> = Vec::new();
+    let mut seen: HashSet<(usize, usize)> = HashSet::new();
+    let mut containers = 0_usize;
     let mut pair = (one, two);
     loop {
         match compare(pair.0, pair.1) {
             Step::Differ => return false,
             Step::Same => {}
-            Step::Compare(pairs) => open.push(pairs),
+            Step::Compare(pairs) => {
+                containers += 1;
+                // Once a difference is found the answer is no, so a pair that was begun needs no second look.
+                let begun = containers > REMEMBERED_FROM && shared_pair(pair).is_some_and(|addresses| !seen.insert(addresses));
+                if !begun {
+                    open.push(pairs);
+                }
+            }
         }
         pair = loop {
             let Some(top) = open.last_mut() else { return true };
@@ -49,6 +61,14 @@ pub fn equal(one: &Value, two: &Value) -> bool {
             }
         };
     }
+}
+
+/// Small comparisons are faster without remembering what was compared.
+const REMEMBERED_FROM: usize = 256;
+
+/// The addresses of two objects that are both shared.
+fn shared_pair((one, two): (&Value, &Value)) -> Option<(usize, usize)> {
+    Some((one.shared_address()?, two.shared_address()?))
 }
 
 enum Step<'a> {

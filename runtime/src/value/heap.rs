@@ -55,6 +55,11 @@ pub fn over_limit() -> bool {
     USED.get() > LIMIT.get()
 }
 
+/// How many bytes more would stay within the limit.
+pub fn room() -> usize {
+    usize::try_from(LIMIT.get().saturating_sub(USED.get())).unwrap_or(0)
+}
+
 /// Whether `bytes` more would stay within the limit.
 pub fn has_room(bytes: usize) -> bool {
     isize::try_from(bytes).is_ok_and(|bytes| USED.get().saturating_add(bytes) <= LIMIT.get())

@@ -2,6 +2,7 @@
 //!
 //! Values do not carry their static type: containers are looked through. An empty array is of every array type.
 
+use hashbrown::HashSet;
 use vega_bytecode::{Module, Type, TypeId, kinds};
 
 use super::{HandleKind, OK, RESULT, Value, View, json, print};
@@ -25,8 +26,11 @@ pub fn is_type(value: &Value, ty: TypeId, module: &Module) -> bool {
         return test.json(value, ty);
     }
     test.open.push((value, ty, OUTERMOST));
+    let mut seen = HashSet::new();
     while let Some((value, ty, scope)) = test.open.pop() {
-        if !test.holds(value, ty, scope) {
+        // What is shared within the value is looked at once for each type: one refusal settles the whole.
+        let begun = value.shared_address().is_some_and(|address| !seen.insert((address, ty, scope)));
+        if !begun && !test.holds(value, ty, scope) {
             return false;
         }
     }

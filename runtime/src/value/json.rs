@@ -22,12 +22,12 @@ pub const DEPTH_MAX: usize = 128;
 /// The JSON text of a value: struct fields in declared order, variants as their name or `{"Name": payload}`, money and durations as
 /// their literal in a string. Fails on functions, handles, secrets and floats without a number.
 pub fn encode(value: &Value, module: &Module) -> Result<String, Error> {
-    print::json_text(value, module, false).map_err(|problem| Error::new(kinds::JSON_ERROR, problem))
+    print::json_text(value, module, false)
 }
 
 /// The same with a line for each member, indented by two blanks.
 pub fn encode_pretty(value: &Value, module: &Module) -> Result<String, Error> {
-    print::json_text(value, module, true).map_err(|problem| Error::new(kinds::JSON_ERROR, problem))
+    print::json_text(value, module, true)
 }
 
 /// The value as `json`.

@@ -1,39 +1,76 @@
 //! The text of a value: as `print` shows it, and as JSON.
 //!
-//! Both are written by one [`Writer`] with a list of open containers, so that depth is bounded by memory alone.
+//! Both are written by one [`Writer`] with a list of open containers, so that depth is bounded by memory alone. Since values share
+//! storage, a small value may have a text without end: the writer stops at a bound.
 
 use std::fmt::Write as _;
 
 use vega_bytecode::module::FieldDefinition;
-use vega_bytecode::{EnumId, Module, StructId};
+use vega_bytecode::{EnumId, Module, StructId, kinds};
 
 use super::map::Map;
 use super::{ERR, OK, RESULT};
-use super::{Record, Value, View};
+use super::{Record, Value, View, heap};
+use crate::error::Error;
 
 /// How many bytes of a `bytes` value are shown.
 const BYTES_SHOWN: usize = 32;
 
-/// The text of a value at top level, as `print`, `str(x)` and `+` show it.
+/// The longest text that is made of a value.
+pub const TEXT_BYTES_MAX: usize = 256 << 20;
+
+/// Text of this size is made even where the heap is full: error messages are made of it.
+const TEXT_BYTES_MIN: usize = 4096;
+
+/// The text of a value at top level, as `print`, `str(x)` and `+` show it. Fails where it would not fit the process's heap.
+pub fn text(value: &Value, module: &Module) -> Result<String, Error> {
+    let mut text = String::new();
+    append_text(value, module, &mut text)?;
+    Ok(text)
+}
+
+/// Appends the text of a value at top level. Fails where it would not fit the process's heap.
+pub fn append_text(value: &Value, module: &Module, out: &mut String) -> Result<(), Error> {
+    if let (Some(text), false) = (value.as_text(), value.is_json()) {
+        if out.len() + text.len() > bytes_max() {
+            return Err(too_long());
+        }
+        out.push_str(text);
+        return Ok(());
+    }
+    if write_nested(value, Some(module), out) { Ok(()) } else { Err(too_long()) }
+}
+
+fn too_long() -> Error {
+    Error::new(kinds::LIMIT_REACHED, "string")
+}
+
+fn bytes_max() -> usize {
+    heap::room().clamp(TEXT_BYTES_MIN, TEXT_BYTES_MAX)
+}
+
+/// The text of a value at top level, cut with `…` where it is too long: for messages.
 pub fn to_text(value: &Value, module: &Module) -> String {
     let mut text = String::new();
     write_text(value, module, &mut text);
     text
 }
 
-/// Appends the text of a value at top level.
+/// Appends the text of a value at top level, cut with `…` where it is too long.
 pub fn write_text(value: &Value, module: &Module, out: &mut String) {
     if let (Some(text), false) = (value.as_text(), value.is_json()) {
         out.push_str(text);
-        return;
+    } else if !write_nested(value, Some(module), out) {
+        out.push('…');
     }
-    write_nested(value, Some(module), out);
 }
 
-/// The text of a value inside a container: strings are quoted.
+/// The text of a value inside a container, where strings are quoted; cut with `…` where it is too long.
 pub fn to_nested_text(value: &Value, module: &Module) -> String {
     let mut text = String::new();
-    write_nested(value, Some(module), &mut text);
+    if !write_nested(value, Some(module), &mut text) {
+        text.push('…');
+    }
     text
 }
 
@@ -44,20 +81,23 @@ pub(crate) fn debug_text(value: &Value) -> String {
     text
 }
 
-fn write_nested(value: &Value, module: Option<&Module>, out: &mut String) {
-    let mut writer = Writer { out, module, pretty: false, problem: None };
+/// False where the text was cut.
+fn write_nested(value: &Value, module: Option<&Module>, out: &mut String) -> bool {
+    let mut writer = Writer { out, module, pretty: false, problem: None, is_cut: false };
     writer.write(value, if value.is_json() { Style::Json } else { Style::Plain });
-    // What is no JSON cannot be seen as `json`, so there is no problem to report.
+    // What is no JSON cannot be seen as `json`, so there is no other problem to report.
+    !writer.is_cut
 }
 
 /// The JSON text of a value; `pretty` with a line for each member. Fails on what has no JSON form, and says why.
-pub(crate) fn json_text(value: &Value, module: &Module, pretty: bool) -> Result<String, String> {
+pub(crate) fn json_text(value: &Value, module: &Module, pretty: bool) -> Result<String, Error> {
     let mut out = String::new();
-    let mut writer = Writer { out: &mut out, module: Some(module), pretty, problem: None };
+    let mut writer = Writer { out: &mut out, module: Some(module), pretty, problem: None, is_cut: false };
     writer.write(value, Style::Json);
-    match writer.problem {
-        Some(problem) => Err(problem),
-        None => Ok(out),
+    match (writer.problem, writer.is_cut) {
+        (Some(problem), _) => Err(Error::new(kinds::JSON_ERROR, problem)),
+        (None, true) => Err(too_long()),
+        (None, false) => Ok(out),
     }
 }
 
@@ -186,13 +226,20 @@ struct Writer<'a, 'o> {
     module: Option<&'a Module>,
     pretty: bool,
     problem: Option<String>,
+    /// Whether the text would have gone beyond the bound.
+    is_cut: bool,
 }
 
 impl<'a> Writer<'a, '_> {
     fn write(&mut self, value: &'a Value, style: Style) {
         let mut open: Vec<Open<'a>> = Vec::new();
+        let bytes_max = bytes_max();
         self.begin(value, style, &mut open);
         while let Some(top) = open.last_mut() {
+            if self.out.len() > bytes_max {
+                self.is_cut = true;
+                return;
+            }
             let style = top.style;
             let first = std::mem::replace(&mut top.first, false);
             let next = match &mut top.parts {

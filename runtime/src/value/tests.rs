@@ -96,6 +96,30 @@ fn a_deep_structure_is_dropped_on_a_small_stack() {
     thread.spawn(work).unwrap().join().unwrap();
 }
 
+/// A value of a few objects that stands for 2^60 elements.
+fn shared_without_end() -> Value {
+    (0..60).fold(Value::array(vec![]), |value, _| Value::array(vec![value.clone(), value]))
+}
+
+#[test]
+fn values_that_share_their_parts_are_compared_tested_sent_and_printed_in_bounded_time() {
+    let mut module = vega_bytecode::Module::default();
+    let any = module.types.intern(vega_bytecode::Type::Any);
+    let anys = module.types.intern(vega_bytecode::Type::Array(any));
+    let nested = (0..60).fold(anys, |ty, _| module.types.intern(vega_bytecode::Type::Array(ty)));
+    let (one, two) = (shared_without_end(), shared_without_end());
+    assert!(equal::equal(&one, &two));
+    assert!(is_type::is_type(&one, nested, &module));
+    let copy = copy::Message::copy_of(&one).unwrap();
+    assert!(copy.size_bytes() < 10_000);
+    let before = heap::enter(heap::Account::with_limit(heap::used() as usize + 1_000_000));
+    let shown = print::text(&one, &module);
+    assert_eq!(shown.unwrap_err().message().as_str(), "string");
+    assert!(print::to_text(&one, &module).ends_with('…'));
+    assert!(json::encode(&one, &module).is_err());
+    heap::enter(before);
+}
+
 #[test]
 fn text_is_indexed_by_characters() {
     let text = Str::from("aäb😀");

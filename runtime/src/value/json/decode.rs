@@ -7,7 +7,7 @@ use vega_bytecode::{EnumId, Module, StructId, Type, TypeId};
 
 use super::DEPTH_MAX;
 use crate::value::map::Map;
-use crate::value::{Array, Bytes, ERR, OK, RESULT, Secret, Value, View, bytes, is_type, schema};
+use crate::value::{Array, Bytes, ERR, OK, RESULT, Secret, Value, View, bytes, heap, is_type, schema};
 
 /// One place in JSON that does not fit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,6 +114,9 @@ impl Decoder<'_> {
         self.path.push(step);
         let value = if self.path.len() > DEPTH_MAX {
             self.problem(format!("nested more than {DEPTH_MAX} deep"))
+        } else if heap::over_limit() {
+            // A small value that shares its parts may stand for JSON without end.
+            self.problem("too large for the process".to_string())
         } else {
             self.decode(json, ty, arguments)
         };
@@ -451,7 +454,8 @@ impl Decoder<'_> {
 
 /// The JSON value as plain values all the way down.
 fn plain(json: &Value, depth: usize) -> Value {
-    let Some(depth) = depth.checked_sub(1) else { return json.clone() };
+    // A process whose heap is full ends at its next instruction, whatever is made here.
+    let Some(depth) = depth.checked_sub(1).filter(|_| !heap::over_limit()) else { return json.clone() };
     match json.view() {
         View::Array(array) => Value::array(array.as_slice().iter().map(|value| plain(value, depth)).collect()),
         View::Map(map) => map.iter().map(|(key, value)| (key.clone(), plain(value, depth))).collect::<Map>().into(),
