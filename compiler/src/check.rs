@@ -48,6 +48,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::interner::{Interner, Symbol};
 use crate::ir;
 use crate::resolve::module::{Arena, Module, ModuleId};
+use crate::schedule::join::JoinPlan;
 use crate::source::{Loader, Sources, Span};
 use definition::{AgentInfo, AliasInfo, ConstInfo, EnumInfo, FunctionInfo, Generic, Head, KindInfo, StructInfo};
 use effect::Effects;
@@ -82,6 +83,8 @@ pub(crate) struct Checker<'a> {
     names: TypeNames,
 
     modules: Vec<Module<'a>>,
+    /// By module: when rounds join. The library asks no agents, so its plans are empty.
+    plans: Vec<JoinPlan>,
     /// By path; those of the standard library by `std:` and their name.
     module_ids: FxHashMap<Arc<str>, ModuleId>,
     /// Modules whose imports are being loaded, outermost first.
@@ -130,6 +133,8 @@ enum Work<'a> {
     Script(FunctionId, &'a ast::File),
     /// An agent: its clauses and tools.
     Agent(u32),
+    /// A constant, which may not be used anywhere.
+    Const(u32),
 }
 
 impl<'a> Checker<'a> {
@@ -143,6 +148,7 @@ impl<'a> Checker<'a> {
             types: Types::new(),
             names: TypeNames::default(),
             modules: Vec::new(),
+            plans: Vec::new(),
             module_ids: FxHashMap::default(),
             loading: Vec::new(),
             prelude: None,
@@ -182,6 +188,7 @@ impl<'a> Checker<'a> {
                 Work::Function(index) => self.check_function(index),
                 Work::Script(id, file) => self.check_script(id, file),
                 Work::Agent(index) => self.check_agent(index),
+                Work::Const(index) => self.check_const(index),
             }
         }
     }
@@ -227,7 +234,8 @@ impl<'a> Checker<'a> {
 
     /// A type as its user would write it.
     fn show(&self, ty: TypeId) -> String {
-        self.names.show(&self.types, ty)
+        let parameters: Vec<&str> = self.generics.iter().map(|generic| self.interner.text(generic.name)).collect();
+        self.names.show(&self.types, &parameters, ty)
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -277,3 +285,6 @@ impl ir::Expr {
         self.ty == types::ERROR
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -688,14 +688,12 @@ impl<'a> Checker<'a> {
 
     fn call_kind(&mut self, kind: KindId, written: &'a [Argument], span: Span) -> Expr {
         let types: Vec<TypeId> = self.kinds[kind.0 as usize].payload.iter().map(|field| field.ty).collect();
-        let payload: Vec<Expr> = written
-            .iter()
-            .enumerate()
-            .map(|(index, argument)| match types.get(index) {
-                Some(ty) => self.expr_as(&argument.value, *ty, Why::Plain),
-                None => self.value(&argument.value, Want::Infer),
-            })
-            .collect();
+        // With a wrong number of values, which of them is for which place is anybody's guess.
+        let payload: Vec<Expr> = if types.len() == written.len() {
+            written.iter().zip(types).map(|(argument, ty)| self.expr_as(&argument.value, ty, Why::Plain)).collect()
+        } else {
+            written.iter().map(|argument| self.value(&argument.value, Want::Infer)).collect()
+        };
         self.make_error(kind, payload, span)
     }
 

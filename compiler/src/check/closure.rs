@@ -37,6 +37,7 @@ impl<'a> Checker<'a> {
             let ty = match (&parameter.ty, hinted) {
                 (Some(written), _) => self.resolve_value_type(written),
                 (None, Some(hinted)) => hinted,
+                (None, None) if want == Want::Hint(ERROR) => ERROR,
                 (None, None) => {
                     let text = self.sources.text_of(parameter.pattern.span).to_string();
                     self.report(

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use vega_bytecode::module::FieldDefinition;
 use vega_bytecode::module::KindDefinition;
-use vega_bytecode::{KindId, Type, TypeId, kinds};
+use vega_bytecode::{KindId, Type, TypeId, kinds, prelude};
 
 use super::definition::{
     AgentInfo, AliasInfo, AliasState, ConstInfo, EnumInfo, FieldInfo, FunctionInfo, Generic, Head, KindInfo, ParameterInfo,
@@ -26,6 +26,24 @@ impl<'a> Checker<'a> {
         for (index, kind) in kinds::BUILT_IN.iter().enumerate() {
             self.built_in_kinds.insert(self.interner.intern(kind.name), KindId(index as u32));
             self.kind_info.push(KindInfo { is_public: true });
+        }
+        for (index, definition) in prelude::structs(&mut self.types.table).into_iter().enumerate() {
+            let name = self.interner.intern(&definition.name);
+            let fields = definition
+                .fields
+                .iter()
+                .map(|field| FieldInfo { name: self.interner.intern(&field.name), ty: field.ty, span: None })
+                .collect();
+            self.built_in_structs.insert(name, index as u32);
+            self.names.structs.push(definition.name);
+            self.structs.push(Rc::new(StructInfo {
+                name,
+                module: ModuleId(u32::MAX),
+                declaration: None,
+                is_public: true,
+                generics: Rc::new([]),
+                fields,
+            }));
         }
     }
 
@@ -99,6 +117,7 @@ impl<'a> Checker<'a> {
             ItemKind::Const(declaration) => {
                 let index = self.consts.len() as u32;
                 self.consts.push(ConstInfo { module, declaration, is_public, is_busy: false, ty: None });
+                self.queue.push_back(Work::Const(index));
                 self.declare_value(module, declaration.binding.name, ValueDefinition::Const(index));
             }
             ItemKind::Error(declaration) => self.declare_kind(module, declaration, is_public),

@@ -124,7 +124,11 @@ impl Search<'_, '_> {
             Shape::Written(pattern) => vec![constructor_of(pattern)],
         };
         let written_only = !constructors.is_empty();
-        if !written_only {
+        let is_tested = rows.iter().any(|row| matches!(row.first(), Some(Shape::Written(_))));
+        if !written_only && !is_tested {
+            // Nobody looks at this value, so how it is made does not matter. A type that holds itself would have no end.
+            constructors = vec![Constructor::Rest];
+        } else if !written_only {
             constructors = self.all_constructors(ty, &rows);
         } else if let Some(Constructor::Longer(least)) = constructors.first().cloned() {
             // An open array pattern stands for each length up to the longest that matters, and for all beyond.

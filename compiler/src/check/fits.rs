@@ -100,7 +100,8 @@ impl Checker<'_> {
                     _ => return Err(expr),
                 };
                 let info = self.structs[id.0 as usize].clone();
-                if !self.modules[info.module.0 as usize].is_standard && info.declaration.is_some() {
+                // A program's own struct of that name is nothing special.
+                if !self.modules.get(info.module.0 as usize).is_some_and(|module| module.is_standard) {
                     return Err(expr);
                 }
                 match self.interner.get(field).and_then(|name| info.field(name)) {

@@ -36,8 +36,14 @@ impl<'a> Checker<'a> {
         let Some(body) = &info.declaration.body else { return };
         self.module = info.module;
         self.generics = info.generics.clone();
-        self.names.parameters = info.generics.iter().map(|generic| self.text(generic.name).to_string()).collect();
         let result_span = info.declaration.result.as_ref().map(|result| result.span);
+        for parameter in &info.parameters {
+            if let Some(default) = parameter.default
+                && self.expect_constant(default)
+            {
+                self.constant_expr(default, parameter.ty, info.module);
+            }
+        }
         self.frames.push(Frame::new(FrameKind::Function, info.name.clone(), FrameResult::Declared(info.result, result_span)));
         let mut parameters = Vec::with_capacity(info.parameters.len() + 1);
         let mut returns_self = false;
@@ -50,7 +56,6 @@ impl<'a> Checker<'a> {
         let body = self.function_body(body, info.result, info.declaration.head);
         let frame = self.frames.pop().expect("pushed above");
         self.put_function(id, frame, parameters, body, info.result, returns_self, info.declaration.head);
-        self.names.parameters.clear();
     }
 
     /// Declares parameters as variables.

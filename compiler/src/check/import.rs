@@ -10,6 +10,7 @@ use crate::parse;
 use crate::resolve::definition::Found;
 use crate::resolve::module::{Module, ModuleId, Scope, find, module_word, relative_path};
 use crate::resolve::suggest::nearest;
+use crate::schedule::join::{self, JoinPlan};
 use crate::source::{FileId, LoadError, Span};
 
 /// Modules whose natives may be named without an import.
@@ -66,6 +67,7 @@ impl<'a> Checker<'a> {
         let key: Arc<str> = if is_standard { format!("std:{path}").into() } else { path.clone() };
         self.module_ids.insert(key, id);
         self.modules.push(Module { file: tree, path, name, is_standard, scope: Scope::default() });
+        self.plans.push(if is_standard { JoinPlan::default() } else { join::plan(tree, self.interner) });
         self.loading.push(id);
         for item in &tree.items {
             if let ItemKind::Import(import) = &item.kind {

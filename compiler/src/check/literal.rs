@@ -118,6 +118,9 @@ impl<'a> Checker<'a> {
             return Expr::new(ExprKind::Array(values), ty, span);
         }
         if elements.is_empty() {
+            if want == Want::Hint(ERROR) {
+                return Expr::wrong(span);
+            }
             if let Some(hint) = hint {
                 let ty = self.types.array(hint);
                 return Expr::new(ExprKind::Array(Vec::new()), ty, span);
@@ -183,6 +186,9 @@ impl<'a> Checker<'a> {
             return Expr::new(ExprKind::Map(entries), ty, span);
         }
         if entries.is_empty() {
+            if want == Want::Hint(ERROR) {
+                return Expr::wrong(span);
+            }
             let diagnostic = Diagnostic::error(codes::NEEDS_ANNOTATION, span, "what this map holds cannot be told")
                 .with_help("write the type: `let m: map<str, int> = {};`");
             return self.wrong(diagnostic);

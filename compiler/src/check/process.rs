@@ -367,23 +367,6 @@ impl<'a> Checker<'a> {
         if send.is_stream {
             return self.refused("a streamed answer (`<~`)", send.operator_span);
         }
-        if let A::Binary(binary) = &send.message.kind
-            && message.ty == self.types.bool
-            && matches!(binary.operator, ast::BinaryOperator::Equal | ast::BinaryOperator::NotEqual)
-        {
-            let (receiver, left) = (self.sources.text_of(send.receiver.span), self.sources.text_of(binary.left.span));
-            let (operator, right) = (binary.operator.text(), self.sources.text_of(binary.right.span));
-            let diagnostic =
-                Diagnostic::error(codes::SENDS_COMPARISON, send.message.span, "this sends the outcome of a comparison")
-                    .with_remark("a `bool` is sent, not the text")
-                    .with_suggestion(
-                        "to compare the answer, use parentheses",
-                        span,
-                        format!("({receiver} <- {left}) {operator} {right}"),
-                    )
-                    .with_help("to send the outcome, make it text: `str(…)`");
-            return self.wrong(diagnostic);
-        }
         if !message.is_wrong() && !self.has_json_form(message.ty) {
             let shown = self.show(message.ty);
             let diagnostic =

@@ -12,6 +12,7 @@ use crate::ast::{self, ExprKind as A, Ident, PatternKind, StmtKind};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::interner::{Symbol, words};
 use crate::ir::{self, Block, Expr, ExprKind, LocalId, LoopId, Statement, StatementKind};
+use crate::resolve::definition::Found;
 use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
@@ -220,13 +221,6 @@ impl<'a> Checker<'a> {
 
     /// A condition: a `bool`.
     pub(super) fn condition(&mut self, written: &'a ast::Expr) -> Expr {
-        if let A::Assign(assign) = &written.peel().kind
-            && assign.operator.is_none()
-        {
-            let diagnostic = Diagnostic::error(codes::MISMATCHED, assign.operator_span, "this assigns, it does not compare")
-                .with_suggestion("write `==` to compare", assign.operator_span, "==");
-            return self.wrong(diagnostic);
-        }
         let condition = self.expr(written, Want::Hint(self.types.bool));
         if condition.ty == self.types.bool || condition.is_wrong() || condition.ty == self.types.never {
             return condition.retyped(self.types.bool);
@@ -474,6 +468,19 @@ impl<'a> Checker<'a> {
                     && self.frame_ref().loops.last().is_some_and(|frame| frame.gives_value)
                     && self.find_local(label.symbol).is_some()
             });
+        // A word that nothing has is more likely a label with a slip than a variable.
+        let unknown = match left.value.as_ref().map(|value| &value.kind) {
+            Some(A::Name(name)) if self.find_local(name.symbol).is_none() && self.find_value(name.symbol) == Found::Nothing => {
+                Some(*name)
+            }
+            _ => None,
+        };
+        if let Some(name) = unknown {
+            self.find_loop(Some(name), "break", span);
+            self.frame().loops.iter_mut().for_each(|frame| frame.has_break = true);
+            self.frame().is_reachable = false;
+            return StatementKind::Expr(Expr::wrong(span));
+        }
         let found = self.find_loop(left.label.filter(|_| !is_value), "break", span);
         let Some(index) = found else {
             self.frame().is_reachable = false;

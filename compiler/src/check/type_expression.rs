@@ -167,7 +167,11 @@ impl<'a> Checker<'a> {
         let fits = match self.types.of(key) {
             Type::Str | Type::Int | Type::Bool | Type::Any => key != self.types.any,
             Type::Enum(id, _) => self.enums[id.0 as usize].variants.iter().all(|variant| variant.payload.is_empty()),
-            Type::Parameter(index) => self.generics.get(*index as usize).is_none_or(|generic| generic.is_key),
+            Type::Parameter(index) => {
+                // In the library every map is some map that a program has made already.
+                self.modules[self.module.0 as usize].is_standard
+                    || self.generics.get(*index as usize).is_none_or(|generic| generic.is_key)
+            }
             _ => false,
         };
         if !fits && key != ERROR {

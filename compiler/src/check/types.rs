@@ -271,20 +271,28 @@ pub(crate) struct TypeNames {
     pub(crate) enums: Vec<String>,
     /// By `AgentId`.
     pub(crate) agents: Vec<String>,
-    /// Type parameters of the function under check.
-    pub(crate) parameters: Vec<String>,
 }
 
 impl TypeNames {
-    /// A type as its user would write it.
-    pub(crate) fn show(&self, types: &Types, id: TypeId) -> String {
-        let mut text = String::new();
-        self.write(types, id, &mut text);
-        text
+    /// A type as its user would write it; `parameters` are the names of the type parameters in scope.
+    pub(crate) fn show(&self, types: &Types, parameters: &[&str], id: TypeId) -> String {
+        let mut writer = Writer { names: self, types, parameters, text: String::new() };
+        writer.write(id);
+        writer.text
     }
+}
 
-    fn write(&self, types: &Types, id: TypeId, text: &mut String) {
-        let word = match types.of(id) {
+/// A type on its way to text.
+struct Writer<'w> {
+    names: &'w TypeNames,
+    types: &'w Types,
+    parameters: &'w [&'w str],
+    text: String,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, id: TypeId) {
+        let word = match self.types.of(id) {
             Type::Null => "null",
             Type::Void => "void",
             Type::Never => "never",
@@ -304,74 +312,74 @@ impl TypeNames {
             Type::Process => "process",
             Type::Monitor => "Monitor",
             Type::Span => "Span",
-            Type::Parameter(index) => self.parameters.get(*index as usize).map_or("?", String::as_str),
-            Type::Agent(agent) => self.agents.get(agent.0 as usize).map_or("agent", String::as_str),
+            Type::Parameter(index) => self.parameters.get(*index as usize).copied().unwrap_or("?"),
+            Type::Agent(agent) => self.names.agents.get(agent.0 as usize).map_or("agent", String::as_str),
             Type::Array(element) => {
-                let grouped = matches!(types.of(*element), Type::Function(..));
-                self.write_grouped(types, *element, grouped, text);
+                let grouped = matches!(self.types.of(*element), Type::Function(..));
+                self.write_grouped(*element, grouped);
                 "[]"
             }
             Type::Optional(inner) => {
-                let grouped = matches!(types.of(*inner), Type::Function(..));
-                self.write_grouped(types, *inner, grouped, text);
+                let grouped = matches!(self.types.of(*inner), Type::Function(..));
+                self.write_grouped(*inner, grouped);
                 "?"
             }
-            Type::Map(key, value) => return self.write_arguments(types, "map", &[*key, *value], text),
-            Type::Result(ok, err) => return self.write_arguments(types, "Result", &[*ok, *err], text),
-            Type::Future(inner) => return self.write_arguments(types, "Future", &[*inner], text),
-            Type::Stream(inner) => return self.write_arguments(types, "Stream", &[*inner], text),
+            Type::Map(key, value) => return self.write_arguments("map", &[*key, *value]),
+            Type::Result(ok, err) => return self.write_arguments("Result", &[*ok, *err]),
+            Type::Future(inner) => return self.write_arguments("Future", &[*inner]),
+            Type::Stream(inner) => return self.write_arguments("Stream", &[*inner]),
             Type::Struct(definition, arguments) => {
-                let name = self.structs.get(definition.0 as usize).map_or("struct", String::as_str);
-                return self.write_arguments(types, name, arguments, text);
+                let name = self.names.structs.get(definition.0 as usize).map_or("struct", String::as_str);
+                return self.write_arguments(name, arguments);
             }
             Type::Enum(definition, arguments) => {
-                let name = self.enums.get(definition.0 as usize).map_or("enum", String::as_str);
-                return self.write_arguments(types, name, arguments, text);
+                let name = self.names.enums.get(definition.0 as usize).map_or("enum", String::as_str);
+                return self.write_arguments(name, arguments);
             }
             Type::Tuple(parts) => {
-                text.push('(');
-                self.write_list(types, parts, text);
+                self.text.push('(');
+                self.write_list(parts);
                 ")"
             }
             Type::Function(parameters, result) => {
-                text.push_str("fn(");
-                self.write_list(types, parameters, text);
-                text.push(')');
-                if *result != types.void {
-                    text.push_str(" -> ");
-                    self.write(types, *result, text);
+                self.text.push_str("fn(");
+                self.write_list(parameters);
+                self.text.push(')');
+                if *result != self.types.void {
+                    self.text.push_str(" -> ");
+                    self.write(*result);
                 }
                 ""
             }
         };
-        text.push_str(word);
+        self.text.push_str(word);
     }
 
-    fn write_grouped(&self, types: &Types, id: TypeId, grouped: bool, text: &mut String) {
+    fn write_grouped(&mut self, id: TypeId, grouped: bool) {
         if grouped {
-            text.push('(');
+            self.text.push('(');
         }
-        self.write(types, id, text);
+        self.write(id);
         if grouped {
-            text.push(')');
+            self.text.push(')');
         }
     }
 
-    fn write_arguments(&self, types: &Types, name: &str, arguments: &[TypeId], text: &mut String) {
-        text.push_str(name);
+    fn write_arguments(&mut self, name: &str, arguments: &[TypeId]) {
+        self.text.push_str(name);
         if !arguments.is_empty() {
-            text.push('<');
-            self.write_list(types, arguments, text);
-            text.push('>');
+            self.text.push('<');
+            self.write_list(arguments);
+            self.text.push('>');
         }
     }
 
-    fn write_list(&self, types: &Types, parts: &[TypeId], text: &mut String) {
+    fn write_list(&mut self, parts: &[TypeId]) {
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
-                text.push_str(", ");
+                self.text.push_str(", ");
             }
-            self.write(types, *part, text);
+            self.write(*part);
         }
     }
 }

@@ -262,8 +262,6 @@ codes! {
     // V04
     NOT_AN_AGENT "V0401" "a question to something that is no agent"
         "`<-` and `<~` ask agents. Messages to processes are sent with `send`. A comparison with a negative number needs a space: `x < -1`.";
-    SENDS_COMPARISON "V0402" "a comparison is sent where an answer was to be compared"
-        "`<-` binds more loosely than `==`, so `h <- a == b` sends the outcome of `a == b`. Put the question in parentheses.";
     NOT_A_MESSAGE "V0403" "a value that cannot be sent to an agent"
         "A message is text, or a value that can be written as JSON.";
     SEND_TO_AGENT "V0404" "a message to an agent's mailbox"
