@@ -49,6 +49,7 @@ impl Sleepers {
 
     /// Whether it may be worth calling [`notify_one`](Sleepers::notify_one). A hint without a fence: only for a producer who
     /// will run the work itself if nobody else does.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn someone_sleeps(&self) -> bool {
         self.parked.load(Ordering::Relaxed) > 0
