@@ -320,3 +320,49 @@ fn type_name_within(module: &Module, id: TypeId, parts_left: &Cell<u16>) -> Stri
         Type::Span => "Span".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_shown_with_its_lines_names_and_constants() {
+        let mut module = Module::new();
+        module.files.push(SourceFile { path: "a.vega".into() });
+        module.constants.push(Constant::Str("say \"hi\"".into()));
+        let result = module.types.intern(Type::Void);
+        module.natives.push(NativeImport { name: "print".into(), arity: 1, result, changes_self: false });
+        module.functions.push(Function {
+            name: "main".into(),
+            registers: 3,
+            value_registers: vec![2],
+            code: vec![
+                Instruction::wide(Opcode::LoadConstant, 0, 1, 0),
+                Instruction::abc(Opcode::CallNative, 0, 0, 1),
+                Instruction::jump(Opcode::JumpIfLtImmediate, 2, -5i16 as u16, -3),
+                Instruction::abc(Opcode::ErrorIs, 0, 2, crate::kinds::TIMEOUT.0 as u16),
+                Instruction::abc(Opcode::ReturnNull, 0, 0, 0),
+                Instruction(0xee),
+            ],
+            handlers: vec![Handler { start: 1, end: 2, target: 3, register: 2, keep: 0, cleanup: false }],
+            lines: vec![LineEntry { pc: 0, file: 0, line: 1, column: 13 }, LineEntry { pc: 2, file: 0, line: 2, column: 5 }],
+            sites: vec![Site { pc: 1, number: 0, loops: vec![1] }],
+            ..Function::default()
+        });
+        let expected = "\
+fn 0 main (parameters 0, registers 3, values [2])
+  ; a.vega:1:13
+      0  05  const       r1 k0  ; \"say \\\"hi\\\"\"
+      1  82  call.n      [r0..] n0 x1  ; print
+  ; a.vega:2:5
+      2  4b  jlti.i      r2 -5 @0
+      3  88  is.err      r0 r2 e3  ; Timeout
+      4  85  ret.0
+      5  ee  .word 0x00000000000000ee
+  catch 1..2 -> @3 in r2, keeping r0..r0
+  site 0 at 1 [r1]
+";
+
+        assert_eq!(function(&module, FunctionId(0)), expected);
+    }
+}

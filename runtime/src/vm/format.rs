@@ -4,13 +4,14 @@
 //! format = [[fill] align] ["0"] [width] ["." precision] [kind]
 //! align  = "<" | ">" | "^"        kind = "x" | "X" | "b" | "o" | "e"
 //! ```
-//! Whatever is not understood is ignored: the compiler checks formats, this only must not fail.
+//! Whatever is not understood is ignored: the compiler checks formats. Only a text that is too long fails.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use vega_bytecode::Module;
 
+use crate::error::Error;
 use crate::value::{Value, View, print};
 
 /// Widest field; a wider one is narrowed to it.
@@ -30,7 +31,7 @@ struct Spec {
 }
 
 /// The text of `value` in the format `spec`.
-pub(crate) fn format(value: &Value, spec: &str, module: &Module) -> String {
+pub(crate) fn format(value: &Value, spec: &str, module: &Module) -> Result<String, Error> {
     let spec = parse(spec);
     let (text, is_number) = match (value.view(), spec.kind, spec.precision) {
         (View::Int(int), Some('x'), _) => (signed(int, format!("{:x}", int.unsigned_abs())), true),
@@ -42,10 +43,10 @@ pub(crate) fn format(value: &Value, spec: &str, module: &Module) -> String {
         (View::Float(float), Some('e'), None) => (format!("{float:e}"), true),
         (View::Float(float), _, Some(precision)) => (format!("{float:.precision$}"), true),
         (View::Str(text), _, Some(precision)) => (text.as_str().chars().take(precision).collect(), false),
-        (View::Int(_) | View::Float(_), _, None) => (print::to_text(value, module), true),
-        _ => (print::to_text(value, module), matches!(value.view(), View::Money(_) | View::Duration(_))),
+        (View::Int(_) | View::Float(_), _, None) => (print::text(value, module)?, true),
+        _ => (print::text(value, module)?, matches!(value.view(), View::Money(_) | View::Duration(_))),
     };
-    pad(text, is_number, &spec)
+    Ok(pad(text, is_number, &spec))
 }
 
 fn signed(int: i64, digits: String) -> String {
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     fn shown(value: impl Into<Value>, spec: &str) -> String {
-        format(&value.into(), spec, &Module::default())
+        format(&value.into(), spec, &Module::default()).unwrap_or_default()
     }
 
     #[test]

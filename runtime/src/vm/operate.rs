@@ -133,20 +133,16 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
             // SAFETY: as above; `more` is a copy.
             return append(unsafe { &mut *register(at.a()) }, more, program);
         }
-        Opcode::ToText => text(read(at.b()), program).into(),
+        Opcode::ToText => text(read(at.b()), program)?.into(),
         Opcode::Format => {
             let constant = program.constant(at.c().into());
             let spec = constant.as_text().expect("verify has checked that the format is text");
-            Value::from(format::format(read(at.b()), spec, module))
+            Value::from(format::format(read(at.b()), spec, module)?)
         }
         Opcode::JoinText => {
             let mut joined = String::new();
             for index in 0..at.c() {
-                let part = take(at.b() + index);
-                if let Some(text) = part.as_text() {
-                    room(text.len())?;
-                }
-                print::write_text(&part, module, &mut joined);
+                print::append_text(&take(at.b() + index), module, &mut joined)?;
             }
             Value::from(joined)
         }
@@ -246,11 +242,16 @@ fn order(one: &Value, two: &Value, program: &LoadedProgram) -> Result<Option<Ord
 }
 
 /// The text of a value; that of a `str` without copying it.
-fn text(value: &Value, program: &LoadedProgram) -> Str {
+fn text(value: &Value, program: &LoadedProgram) -> Result<Str, Error> {
     match value.as_str() {
-        Some(text) if !value.is_json() => text.clone(),
-        _ => Str::from(print::to_text(value, program.module())),
+        Some(text) if !value.is_json() => Ok(text.clone()),
+        _ => Ok(Str::from(print::text(value, program.module())?)),
     }
+}
+
+/// Fails where a text of so many bytes, of which `more` are new, would be too long.
+fn text_room(bytes: usize, more: usize) -> Result<(), Error> {
+    if bytes > print::TEXT_BYTES_MAX { Err(Error::new(kinds::LIMIT_REACHED, "string")) } else { room(more) }
 }
 
 fn concat(one: &Value, two: &Value, program: &LoadedProgram) -> Result<Value, Error> {
@@ -264,8 +265,9 @@ fn concat(one: &Value, two: &Value, program: &LoadedProgram) -> Result<Value, Er
             Ok(one.concat(two).into())
         }
         (View::Str(_), _) | (_, View::Str(_)) => {
-            let (one, two) = (text(one, program), text(two, program));
-            room(one.as_str().len() + two.as_str().len())?;
+            let (one, two) = (text(one, program)?, text(two, program)?);
+            let bytes = one.as_str().len() + two.as_str().len();
+            text_room(bytes, bytes)?;
             Ok(one.concat(&two).into())
         }
         _ => Err(mismatch("text, an array or bytes", one, program)),
@@ -277,8 +279,8 @@ pub(super) fn append(place: &mut Value, more: Value, program: &LoadedProgram) ->
     if place.is_json() {
         *place = concat(place, &more, program)?;
     } else if let Some(target) = place.as_str_mut() {
-        let more = text(&more, program);
-        room(more.as_str().len())?;
+        let more = text(&more, program)?;
+        text_room(target.as_str().len() + more.as_str().len(), more.as_str().len())?;
         target.push_str(more.as_str());
     } else if let (Some(target), Some(more)) = (place.as_array_mut(), more.as_array()) {
         room(more.len() * size_of::<Value>())?;
