@@ -44,6 +44,9 @@ pub const NESTING_MAX: u32 = 128;
 /// How high the tree of one expression may be: `a + b + c` counts each operator.
 pub const HEIGHT_MAX: u32 = 256;
 
+/// How many diagnostics one file gets. Somebody who sees more of them has another problem than syntax.
+pub const DIAGNOSTICS_MAX: usize = 200;
+
 /// A comment, kept for the formatter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Comment {
@@ -99,5 +102,10 @@ pub fn parse(file: FileId, text: &str, interner: &mut Interner) -> Parsed {
     let mut diagnostics = lexed.diagnostics;
     diagnostics.extend(found);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
+    if diagnostics.len() > DIAGNOSTICS_MAX {
+        diagnostics.truncate(DIAGNOSTICS_MAX);
+        let last = diagnostics.last().map_or(span, Diagnostic::span);
+        diagnostics.push(Diagnostic::error(codes::TOO_MANY_MISTAKES, last, "too many mistakes; what follows was not looked at"));
+    }
     Parsed { file: ast::File { id: file, items, statements, counts, span }, comments: lexed.comments, diagnostics }
 }

@@ -92,6 +92,8 @@ codes! {
         "Blocks, brackets and the like stand at most 128 deep inside each other. Move the inner part into a function.";
     EXPRESSION_TOO_LONG "V0115" "an expression with too many operators in a row"
         "One expression holds at most 256 operators, calls and field accesses in a row. Split it with `let`, or join an array with `join`.";
+    TOO_MANY_MISTAKES "V0116" "a file with too many mistakes"
+        "Only the first 200 mistakes of a file are shown. A file with more is probably no Vega program, or damaged.";
     UNEXPECTED "V0120" "something else was expected"
         "The text does not continue as the grammar asks for at this place. The message says what may stand there.";
     MISSING_SEMICOLON "V0121" "a missing `;`"

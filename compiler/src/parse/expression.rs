@@ -17,17 +17,12 @@ use crate::source::Span;
 /// `expression = send`: all but an assignment.
 pub(crate) fn expression(input: Tokens) -> Parsed<Expr> {
     let (input, value) = input.measured(send)?;
-    // `if x = 1 {` and `f(x = 1)` would otherwise be met only as something unexpected.
-    if input.kind() == Kind::Assign && is_value_place(input) {
+    // `if x = 1 {` is a slip that can be named.
+    if input.kind() == Kind::Assign && input.state.context().is_head {
         input.state.tell(grammar_error::assignment_as_value(input.span()));
-        return expression(input.skip());
+        return input.skip().deeper(expression);
     }
     Ok((input, value))
-}
-
-/// Whether an `=` here stands where only a value can: inside brackets that hold no statements, or in a head.
-fn is_value_place(input: Tokens) -> bool {
-    input.state.context().is_head
 }
 
 /// `assignment = send [ ( "=" | "+=" | … ) assignment ]`

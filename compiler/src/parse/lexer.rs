@@ -6,12 +6,15 @@
 use super::number::{self, Scanned};
 use super::text::{self, Stop, Stretch, Style};
 use super::token::{KEYWORDS, Kind, Token, Value};
-use super::{Comment, CommentKind, TOKENS_MAX, lexical_error};
+use super::{Comment, CommentKind, DIAGNOSTICS_MAX, TOKENS_MAX, lexical_error};
 use crate::diagnostic::Diagnostic;
 use crate::interner::{Interner, Symbol, words};
 use crate::source::{FileId, Span};
 use logos::Logos;
 use std::sync::Arc;
+
+/// How far a text between quotes of another language is looked for.
+const FOREIGN_TEXT_BYTES_MAX: usize = 200;
 
 /// What the scan of a text gives.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ impl Scanner<'_> {
             }
             end_of_previous = self.position();
             if self.lexed.tokens.len() >= TOKENS_MAX {
-                self.lexed.diagnostics.push(lexical_error::too_many_tokens(self.span(range.start, range.end)));
+                self.tell(lexical_error::too_many_tokens(self.span(range.start, range.end)));
                 self.lexed.is_cut = true;
                 break;
             }
@@ -119,6 +122,13 @@ impl Scanner<'_> {
 
     fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.file, start as u32, end as u32)
+    }
+
+    /// Records a diagnostic; one more than is shown is enough to know that there are more.
+    fn tell(&mut self, diagnostic: Diagnostic) {
+        if self.lexed.diagnostics.len() <= DIAGNOSTICS_MAX {
+            self.lexed.diagnostics.push(diagnostic);
+        }
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize, payload: u32) {
@@ -190,7 +200,7 @@ impl Scanner<'_> {
             Ok(value) => self.push_value(kind, start, end, value),
             Err(problem) => {
                 let span = self.span(start, end);
-                self.lexed.diagnostics.push(lexical_error::number(span, &self.source[start..end], problem));
+                self.tell(lexical_error::number(span, &self.source[start..end], problem));
                 self.push(Kind::Unknown, start, end, 0);
             }
         }
@@ -237,7 +247,7 @@ impl Scanner<'_> {
         if let (Some(&innermost), Some(&outermost)) = (open.last(), open.first()) {
             let outer = (outermost != innermost).then(|| self.span(outermost, outermost + 2));
             let inner = self.span(innermost, innermost + 2);
-            self.lexed.diagnostics.push(lexical_error::unclosed_comment(inner, outer));
+            self.tell(lexical_error::unclosed_comment(inner, outer));
             self.lexed.is_cut = true;
         }
         self.lexed.comments.push(Comment { span: self.span(start, at), kind: CommentKind::Block });
@@ -272,7 +282,7 @@ impl Scanner<'_> {
 
     fn unclosed_string(&mut self, start: usize, open_end: usize, at: usize, is_multiline: bool) {
         let span = self.span(start, if is_multiline { open_end } else { at });
-        self.lexed.diagnostics.push(lexical_error::unclosed_string(span, is_multiline));
+        self.tell(lexical_error::unclosed_string(span, is_multiline));
         self.lexed.broken_ends.push(at as u32);
         self.lexed.is_cut |= is_multiline;
     }
@@ -282,7 +292,7 @@ impl Scanner<'_> {
         let text = Stretch { raw, style, is_first, indentation }.cook(&mut problems);
         for problem in problems {
             let span = self.span(start + problem.range.start, start + problem.range.end);
-            self.lexed.diagnostics.push(lexical_error::text(span, &raw[problem.range], problem.kind));
+            self.tell(lexical_error::text(span, &raw[problem.range], problem.kind));
         }
         text.into()
     }
@@ -386,10 +396,7 @@ impl Scanner<'_> {
 
     /// The line ended inside a hole of a string that must end on its line.
     fn close_holes_of_the_line(&mut self, at: usize) {
-        let Some(first) = self.strings.iter().rposition(|string| string.style.is_multiline).map_or(Some(0), |at| Some(at + 1))
-        else {
-            return;
-        };
+        let first = self.strings.iter().rposition(|string| string.style.is_multiline).map_or(0, |at| at + 1);
         self.close_holes_from(first, at);
     }
 
@@ -415,7 +422,7 @@ impl Scanner<'_> {
     fn report_open_hole(&mut self, string: &OpenString, at: usize) {
         let brace = self.span(string.brace, string.brace + 1);
         let end = self.span(at, at);
-        self.lexed.diagnostics.push(lexical_error::unclosed_hole(brace, end));
+        self.tell(lexical_error::unclosed_hole(brace, end));
         self.lexed.broken_ends.push(at as u32);
         self.push(Kind::HoleEnd, at, at, 0);
     }
@@ -429,10 +436,11 @@ impl Scanner<'_> {
             self.bump_to(start + length);
             return self.word(start);
         }
-        let line_length = rest.find('\n').unwrap_or(rest.len());
-        let line = &rest[..line_length];
+        // Only so far is looked for a closing quote, or a long line with many of these characters would take very long.
+        let near = &rest[..rest.floor_char_boundary(FOREIGN_TEXT_BYTES_MAX)];
+        let line = &near[..near.find('\n').unwrap_or(near.len())];
         let end = match first {
-            '#' if !line.contains('"') || line.starts_with("# ") => start + line_length,
+            '#' if !line.contains('"') || line.starts_with("# ") => start + rest.find('\n').unwrap_or(rest.len()),
             '\'' | '“' | '‘' | '„' | '”' => {
                 let closers: &[char] = if first == '\'' { &['\''] } else { &['“', '”', '’', '‘'] };
                 match line[first.len_utf8()..].find(closers) {
@@ -449,7 +457,7 @@ impl Scanner<'_> {
         let repeats = self.lexed.tokens.last().is_some_and(|token| token.kind == Kind::Unknown && token.end as usize == start);
         if !repeats {
             let span = self.span(start, end);
-            self.lexed.diagnostics.push(lexical_error::unknown_character(span, &self.source[start..end]));
+            self.tell(lexical_error::unknown_character(span, &self.source[start..end]));
         }
         self.bump_to(end);
         if first != '#' {
@@ -462,7 +470,7 @@ impl Scanner<'_> {
         let closer = self.source[content.end..].chars().next().map_or(0, char::len_utf8);
         let end = content.end + closer;
         let text = &self.source[content];
-        self.lexed.diagnostics.push(lexical_error::foreign_quotes(self.span(start, end), text));
+        self.tell(lexical_error::foreign_quotes(self.span(start, end), text));
         self.push_value(Kind::Text, start, end, Value::Text(text.into()));
         self.bump_to(end);
     }

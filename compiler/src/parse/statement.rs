@@ -260,7 +260,7 @@ fn end_of_statement(input: Tokens) -> Parsed<()> {
     match input.kind() {
         Kind::Semicolon => Ok((input.skip(), ())),
         Kind::Assign => input.fail(grammar_error::assignment_as_value(input.span())),
-        _ if input.previous().is_some_and(|token| token.kind == Kind::Unknown) && input.starts_line() => Ok((input, ())),
+        _ if input.previous().is_some_and(|token| token.kind == Kind::Unknown) => Ok((input, ())),
         Kind::Unknown => input.expected("`;`"),
         Kind::BraceClose | Kind::End | Kind::HoleEnd => missing_semicolon(input),
         _ if is_statement_only(input) || input.starts_line() => missing_semicolon(input),

@@ -6,7 +6,7 @@
 use super::lexer::{DocComment, Lexed};
 use super::problem::Problem;
 use super::token::{Kind, Token, Value};
-use super::{HEIGHT_MAX, NESTING_MAX, grammar_error};
+use super::{DIAGNOSTICS_MAX, HEIGHT_MAX, NESTING_MAX, grammar_error};
 use crate::ast::{Binding, BindingId, BlockId, Expr, ExprId, ExprKind, Ident, NodeCounts, PatternId, StmtId, TypeId};
 use crate::diagnostic::Diagnostic;
 use crate::interner::Symbol;
@@ -87,9 +87,13 @@ impl<'a> State<'a> {
 
     /// Records a diagnostic that does not stop the rule.
     pub(crate) fn tell(&self, diagnostic: Diagnostic) {
-        if !self.is_given_up.get() {
-            self.diagnostics.borrow_mut().push(diagnostic);
+        if self.is_given_up.get() {
+            return;
         }
+        let mut diagnostics = self.diagnostics.borrow_mut();
+        diagnostics.push(diagnostic);
+        // One more than is shown, so that the file is known to have more.
+        self.is_given_up.set(diagnostics.len() > DIAGNOSTICS_MAX);
     }
 
     /// Records a problem that stopped a rule at the token at `at`, unless it is the echo of one already recorded there.
@@ -102,10 +106,11 @@ impl<'a> State<'a> {
         self.tell(diagnostic);
     }
 
+    /// Whether the scanner has found fault with what stands before the token at `at`.
     fn is_behind_broken_text(&self, at: u32) -> bool {
         let index = self.tokens.partition_point(|token| token.start < at);
         let previous = self.tokens.get(index.wrapping_sub(1));
-        previous.is_some_and(|token| self.broken_ends.contains(&token.end))
+        previous.is_some_and(|token| token.kind == Kind::Unknown || self.broken_ends.binary_search(&token.end).is_ok())
     }
 
     pub(crate) fn is_given_up(&self) -> bool {

@@ -46,6 +46,12 @@ fn deep_nesting_is_refused_once_and_never_overflows() {
 }
 
 #[test]
+fn deep_slips_are_refused_too() {
+    let text = format!("if {}1 {{ }}", "a = ".repeat(10_000));
+    assert_eq!(codes(&text).last(), Some(&"V0114"));
+}
+
+#[test]
 fn nesting_below_the_limit_parses() {
     for (open, close) in NESTS {
         let depth = NESTING_MAX as usize / 4;
@@ -102,4 +108,13 @@ fn a_file_that_is_too_large_is_refused_whole() {
 #[test]
 fn a_file_with_too_many_tokens_is_refused() {
     assert_eq!(codes(&";".repeat(super::super::TOKENS_MAX + 1)), ["V0113"]);
+}
+
+#[test]
+fn after_many_mistakes_the_rest_is_not_looked_at() {
+    for mistake in ["let = 1; ", "¤ ", "f(; ", "\"open\n", "„", "} ", "fn ", "/// x\n{", "f\"{ "] {
+        let found = codes(&mistake.repeat(50_000));
+        assert!(found.len() <= super::super::DIAGNOSTICS_MAX + 1, "{mistake}: {}", found.len());
+    }
+    assert_eq!(codes(&"let = 1;\n".repeat(1000)).last(), Some(&"V0116"));
 }
