@@ -238,7 +238,12 @@ impl<'a> Checker<'a> {
         self.names.show(&self.types, &parameters, ty)
     }
 
-    fn report(&mut self, diagnostic: Diagnostic) {
+    fn report(&mut self, mut diagnostic: Diagnostic) {
+        let labels = diagnostic.labels.iter_mut().map(|label| &mut label.text);
+        let texts = labels.chain(&mut diagnostic.notes).chain(&mut diagnostic.helps);
+        for text in texts.chain(std::iter::once(&mut diagnostic.title)) {
+            mend_articles(text);
+        }
         self.diagnostics.push(diagnostic);
     }
 
@@ -259,6 +264,20 @@ impl<'a> Checker<'a> {
         self.bodies.push(None);
         self.effects.push(Effects::default());
         id
+    }
+}
+
+/// `a` before a name that starts with a vowel becomes `an`.
+fn mend_articles(text: &mut String) {
+    for vowel in ["a", "e", "i", "o", "A", "E", "I", "O"] {
+        for (wrong, right) in [(" a `", " an `"), ("a `", "an `")] {
+            let wrong = format!("{wrong}{vowel}");
+            if wrong.starts_with(' ') && text.contains(&wrong) {
+                *text = text.replace(&wrong, &format!("{right}{vowel}"));
+            } else if text.starts_with(&wrong) {
+                text.replace_range(..wrong.len(), &format!("{right}{vowel}"));
+            }
+        }
     }
 }
 

@@ -16,7 +16,10 @@ const PURE_MODULES: &[&str] = &[
 ];
 
 /// Natives without a module that only compute.
-const PURE_NATIVES: &[&str] = &["parse_int", "parse_float", "assert", "assert_eq", "assert_ne"];
+const PURE_NATIVES: &[&str] = &["parse_int", "parse_float", "assert", "assert_eq", "assert_ne", "int", "float"];
+
+/// Natives of other modules that only compute.
+const PURE_AMONG_OTHERS: &[&str] = &["time::nanoseconds", "time::format_rfc3339", "time::parse_rfc3339"];
 
 /// What a function touches.
 #[derive(Clone, Default, Debug)]
@@ -73,7 +76,11 @@ pub(crate) fn native_effect(name: &str) -> NativeEffect {
         ("env", _) => Some(Capability::Env),
         _ => None,
     };
-    let is_pure = if module.is_empty() { PURE_NATIVES.contains(&word) } else { PURE_MODULES.contains(&module) };
+    let is_pure = if module.is_empty() {
+        PURE_NATIVES.contains(&word)
+    } else {
+        PURE_MODULES.contains(&module) || PURE_AMONG_OTHERS.contains(&name)
+    };
     NativeEffect { touches_world: capability.is_some() || !is_pure, capability }
 }
 

@@ -437,12 +437,12 @@ impl<'a> Checker<'a> {
         if !missing.is_empty() {
             if literal.fields.iter().all(|field| fields.iter().any(|known| known.name == field.name.symbol)) {
                 let list = missing.join("`, `");
-                let what = if missing.len() == 1 { "field" } else { "fields" };
+                let (what, are) = if missing.len() == 1 { ("field", "is") } else { ("fields", "are") };
                 self.report(
                     Diagnostic::error(
                         codes::MISSING_FIELD,
                         literal.path.span,
-                        format!("the {what} `{list}` of `{owner}` is missing"),
+                        format!("the {what} `{list}` of `{owner}` {are} missing"),
                     )
                     .with_remark("every field needs a value"),
                 );

@@ -37,11 +37,36 @@ fn outcome(files: &[(&str, &str)]) -> Outcome {
     Outcome { program, diagnostics, sources }
 }
 
+/// As [`outcome`] of one file, with every function of the library that it imports checked, called or not.
+fn whole_library(text: &str) -> Outcome {
+    let mut sources = Sources::new();
+    let path: Arc<str> = "test.vega".into();
+    sources.add("test.vega", text);
+    let mut interner = crate::interner::Interner::new();
+    let arena = super::Arena::default();
+    let files = Files(&[]);
+    let mut checker = super::Checker::new(&arena, &files, &mut sources, &mut interner);
+    checker.load_program(&path);
+    for index in 0..checker.functions.len() as u32 {
+        if checker.functions[index as usize].declaration.body.is_some() {
+            checker.function_id(index);
+        }
+    }
+    checker.check_bodies();
+    let checked = checker.finish();
+    Outcome { program: checked.program, diagnostics: checked.diagnostics, sources }
+}
+
 /// The typed tree of a program without anything to report.
 fn passes(text: &str) -> ir::Program {
     let outcome = outcome(&[("test.vega", text)]);
     assert!(outcome.diagnostics.is_empty(), "{}", outcome.drawn());
-    outcome.program.unwrap()
+    let program = outcome.program.unwrap();
+    let module = crate::emit::emit(&program, &outcome.sources).unwrap();
+    if let Err(error) = vega_bytecode::verify::verify(module) {
+        panic!("what is checked must make sound bytecode: {error}");
+    }
+    program
 }
 
 impl Outcome {

@@ -254,7 +254,7 @@ impl<'a> Checker<'a> {
                 1 => "takes one type argument".to_string(),
                 count => format!("takes {count} type arguments"),
             };
-            self.error(codes::TYPE_ARGUMENT_COUNT, path.span, format!("`{text}` {takes}, but {found} are given"));
+            self.error(codes::TYPE_ARGUMENT_COUNT, path.span, format!("`{text}` {takes}, but {} given", super::path::are(found)));
         }
         found == expected
     }

@@ -5,7 +5,17 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::ir;
 use crate::source::Span;
 
+/// Natives that the library declares and the runtime does not have yet.
+const MISSING_NATIVES: &[&str] = &["process::info", "process::priority", "process::tree"];
+
 impl Checker<'_> {
+    /// Refuses a native by name, where the runtime does not have it.
+    pub(super) fn refuse_native(&mut self, name: &str, span: Span) {
+        if MISSING_NATIVES.contains(&name) {
+            self.refuse(&format!("`{name}`"), span);
+        }
+    }
+
     /// Refuses a part of the language by name.
     pub(super) fn refuse(&mut self, what: &str, span: Span) {
         self.report(Diagnostic::error(codes::UNSUPPORTED, span, format!("{what} is not supported by this version yet")));

@@ -287,3 +287,19 @@ fn constants_kinds_and_aliases() {
         }"#,
     );
 }
+
+/// Every function of the library, called by nobody.
+#[test]
+fn the_standard_library() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vega-std");
+    let mut modules: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".vega")?.to_string()))
+        .collect();
+    modules.sort();
+    assert!(modules.len() > 10);
+    let imports: String = modules.iter().map(|module| format!("import \"{module}\" as {module}_;\n")).collect();
+    let text = format!("{imports}fn main() {{}}");
+    let outcome = super::whole_library(&text);
+    assert!(outcome.diagnostics.is_empty(), "{}", outcome.drawn());
+}
