@@ -237,3 +237,60 @@ fn permit(set: &CapabilitySet, request: &Request<'_>) -> Result<Permit, Denied> 
         Request::Variable { name } => set.variable(name).map(|()| Permit::Plain),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::capability::Grants;
+    use crate::process::ProcessPath;
+
+    /// Notes what it is asked, and replays whatever asks for the clock.
+    #[derive(Default)]
+    struct Noted(Mutex<Vec<String>>);
+
+    impl Effects for Noted {
+        fn begin(&self, place: &dyn Locate, request: &Request<'_>, class: Class) -> Result<Begun, Failure> {
+            self.0.lock().unwrap().push(format!("{request:?} {class:?} {:?}", place.coordinate()));
+            match request {
+                Request::Clock => Ok(Begun::Replayed(Ok(Payload::Int(7)))),
+                _ => Ok(Begun::Run(Ticket(1))),
+            }
+        }
+
+        fn end(&self, ticket: Ticket, result: &EffectResult) {
+            self.0.lock().unwrap().push(format!("{ticket:?} {result:?}"));
+        }
+    }
+
+    struct Nowhere;
+
+    impl Locate for Nowhere {
+        fn coordinate(&self) -> Coordinate {
+            Coordinate { process: ProcessPath::root(), activations: Vec::new() }
+        }
+    }
+
+    #[test]
+    fn what_is_denied_never_reaches_what_stands_behind_the_door() {
+        let noted = Arc::new(Noted::default());
+        let seam = Seam::new(noted.clone());
+        let set = Grants::standard("/tmp").build().unwrap();
+        let refused = seam.begin(&Nowhere, &set, &Request::FileRead { path: "/etc/passwd" }, Class::Read);
+        assert!(matches!(refused, Err(Refusal::Denied(denied)) if denied.what == "fs::read of /etc/passwd"));
+        assert!(noted.0.lock().unwrap().is_empty());
+        let passed = seam.begin(&Nowhere, &set, &Request::FileRead { path: "x" }, Class::Read);
+        assert!(matches!(passed, Ok(Passed::Run(Permit::File(_), Ticket(1)))));
+        assert_eq!(noted.0.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_replayed_is_not_to_be_done() {
+        let seam = Seam::new(Arc::new(Noted::default()));
+        let passed = seam.begin(&Nowhere, &CapabilitySet::nothing(), &Request::Clock, Class::Read);
+        assert!(matches!(passed, Ok(Passed::Replayed(Ok(Payload::Int(7))))));
+    }
+}

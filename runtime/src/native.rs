@@ -118,8 +118,10 @@ pub enum Notice {
     Down {
         /// The monitor that asked.
         monitor: u64,
-        /// Which process.
+        /// Which process; for a child slot, none in particular.
         process: Pid,
+        /// The slot, where one was watched.
+        child: Option<crate::supervisor::Child>,
         /// Why.
         reason: crate::process::ExitReason,
     },

@@ -462,6 +462,10 @@ impl vega_scheduler::Host for World {
         self.take_post(post, worker);
     }
 
+    fn stalled(&self, _: &Worker<World>) {
+        self.all_wait();
+    }
+
     fn panicked(&self, token: Option<u64>, payload: Box<dyn std::any::Any + Send>, worker: &Worker<World>) {
         let text = World::panic_text(&*payload);
         match token {

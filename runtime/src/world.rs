@@ -207,6 +207,15 @@ impl World {
         }
     }
 
+    /// Under a virtual clock nothing can happen any more. If the first process waits, it would for ever.
+    pub(crate) fn all_wait(&self) {
+        if self.started() > 0 {
+            let reason = ExitReason::Crash("deadlock: every process waits, and no timer is set".into());
+            self.run.finish(MainEnd { reason, result: None, trace: Vec::new() });
+            self.main_family_ended();
+        }
+    }
+
     /// A timer of a process fired.
     pub(crate) fn fire_timer(&self, pid: Pid, worker: &Worker<World>) {
         if let Some(process) = self.table.slot_of(pid) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use vega_bytecode::module::{Module, NativeImport};
 use vega_bytecode::{FunctionId, TypeId, kinds};
 use vega_scheduler::{Instant, Lane, Priority};
+use vega_trace::{SpanId, TraceId};
 
 use super::{Address, Notice, Outcome, Port, PortId, Resumable};
 use crate::capability::CapabilitySet;
@@ -209,6 +210,16 @@ impl<'a> NativeContext<'a> {
         Coordinate { process: self.turn.life().path.clone(), activations }
     }
 
+    /// The trace that this process works for, and the span around what it does.
+    pub fn span(&self) -> Option<(TraceId, SpanId)> {
+        self.turn.life().extension()?.span
+    }
+
+    /// Sets the span around what this process does from now on; processes that it starts begin with it.
+    pub fn set_span(&self, span: Option<(TraceId, SpanId)>) {
+        self.turn.life().extend().span = span;
+    }
+
     /// Whether exit signals come as messages.
     pub fn trap_exits(&self, traps: bool) {
         self.turn.life().extend().traps_exits = traps;
@@ -329,12 +340,15 @@ impl<'a> NativeContext<'a> {
             Task::Native(state) => Machine::native(state),
         };
         let account = heap::enter(outer);
-        let needs_extension = native_born || options.linked || options.traps_exits || options.label.is_some() || ending.is_some();
+        let span = self.span();
+        let needs_extension =
+            native_born || options.linked || options.traps_exits || options.label.is_some() || ending.is_some() || span.is_some();
         let extension = needs_extension.then(|| {
             Box::new(Extension {
                 links: if options.linked { vec![self.turn.pid()] } else { Vec::new() },
                 traps_exits: options.traps_exits,
                 native_born,
+                span,
                 label: options.label,
                 ending,
                 ..Extension::default()

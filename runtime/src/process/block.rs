@@ -10,6 +10,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vega_scheduler::{Instant, NativeToken, Priority, TimerHandle};
+use vega_trace::{SpanId, TraceId};
 
 use super::mail::Mail;
 use super::mailbox::{Inbox, Mailbox};
@@ -17,7 +18,7 @@ use super::state::StateWord;
 use super::{ExitReason, Pid, ProcessPath};
 use crate::capability::CapabilitySet;
 use crate::ledger::Scope;
-use crate::supervisor::{Ending, Family};
+use crate::supervisor::{Child, Ending, Family};
 use crate::value::heap::Account;
 use crate::vm::Machine;
 
@@ -68,7 +69,7 @@ pub(crate) struct Extension {
     pub(crate) doom: Option<ExitReason>,
     pub(crate) links: Vec<Pid>,
     /// Monitors that this process set: their numbers and whom they watch.
-    pub(crate) monitors: Vec<(u64, Pid)>,
+    pub(crate) monitors: Vec<(u64, Watched)>,
     /// Monitors that others set on this process.
     pub(crate) watchers: Vec<(u64, Pid)>,
     pub(crate) traps_exits: bool,
@@ -84,8 +85,18 @@ pub(crate) struct Extension {
     pub(crate) ending: Option<Ending>,
     /// Whether it was born as a state machine: then it takes no messages of programs, and news are inputs.
     pub(crate) native_born: bool,
+    /// The trace that it works for, and the span around what it does.
+    pub(crate) span: Option<(TraceId, SpanId)>,
     /// What it is called in reports, where it is no plain function.
     pub(crate) label: Option<String>,
+}
+
+/// Whom a monitor watches.
+pub(crate) enum Watched {
+    /// One process.
+    Process(Pid),
+    /// A slot, whatever incarnation lives in it.
+    Child(Child),
 }
 
 /// What a process begins with.

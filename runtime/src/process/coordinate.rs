@@ -97,6 +97,12 @@ impl ProcessPath {
         }
     }
 
+    /// The path as text, with the names of functions.
+    pub fn text(&self, module: &Module) -> String {
+        let coordinate = Coordinate { process: self.clone(), activations: Vec::new() };
+        coordinate.text(module).trim_end_matches('/').to_string()
+    }
+
     fn steps(&self) -> Vec<&Step> {
         let mut steps: Vec<&Step> = std::iter::successors(self.0.as_deref(), |step| step.parent.0.as_deref()).collect();
         steps.reverse();

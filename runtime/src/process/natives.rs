@@ -27,6 +27,7 @@ pub fn natives() -> NativeTable {
         .add("process::demonitor", 1, demonitor)
         .add("process::trap_exit", 1, trap_exit)
         .add("process::alive", 1, alive)
+        .add("process::list", 0, list)
         .add("process::of", 1, of)
         .add("process::register", 1, |context, arguments| register(context, &arguments[0], context.self_pid()))
         .add("process::register", 2, register_other)
@@ -87,6 +88,11 @@ fn trap_exit(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> Native
 fn alive(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     let alive = context.process_of(&arguments[0])?.is_some_and(|pid| context.is_alive(pid));
     Ok(Outcome::Value(Value::bool(alive)))
+}
+
+fn list(context: &mut NativeContext<'_>, _: &mut [Value]) -> NativeResult {
+    let alive = context.turn().world.table.living().map(process).collect();
+    Ok(Outcome::Value(Value::array(alive)))
 }
 
 fn of(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {

@@ -7,7 +7,7 @@ use std::any::Any;
 use vega_bytecode::kinds;
 use vega_scheduler::{Instant, Worker};
 
-use super::block::{Extension, Job};
+use super::block::{Extension, Job, Watched};
 use super::mail::{Mail, Signal};
 use super::state::{KILL, Listen, MAIL, Phase, SIGNAL, TIMER};
 use super::trace::stack_trace;
@@ -295,7 +295,10 @@ impl Turn<'_> {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
         }
         for (monitor, watched) in extension.monitors {
-            self.world.signal(watched, Signal::Demonitor { monitor }, self.worker);
+            match watched {
+                Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor }, self.worker),
+                Watched::Child(child) => child.forget_watcher(monitor),
+            }
         }
         if let Some(family) = extension.family {
             family.owner_ended(self);
@@ -346,9 +349,12 @@ fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own: Pid) -> O
             None
         }
         Signal::Down { monitor, process, reason } => {
-            let before = extension.monitors.len();
-            extension.monitors.retain(|&(number, _)| number != monitor);
-            (extension.monitors.len() < before).then_some(Mail::Notice(Notice::Down { monitor, process, reason }))
+            let index = extension.monitors.iter().position(|(number, _)| *number == monitor)?;
+            let child = match extension.monitors.swap_remove(index).1 {
+                Watched::Child(child) => Some(child),
+                Watched::Process(_) => None,
+            };
+            Some(Mail::Notice(Notice::Down { monitor, process, child, reason }))
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::block::Process;
 use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
+use super::state::Phase;
 
 /// Slots of the first chunk. Each further one is twice as large, so a small runtime is small and a large one has few chunks. Only
 /// touched slots of a large chunk cost memory.
@@ -116,6 +117,13 @@ impl ProcessTable {
                 self.surplus.lock().unwrap_or_else(PoisonError::into_inner).extend(free.ready.drain(keep..));
             }
         }
+    }
+
+    /// The processes that live now.
+    pub(crate) fn living(&self) -> impl Iterator<Item = Pid> + '_ {
+        // SAFETY: used slots are mapped as long as the table.
+        let slots = self.used_slots().map(|slot| unsafe { slot.as_ref() });
+        slots.filter(|process| !matches!(process.state.phase(), Phase::Dead | Phase::Exiting)).map(Process::pid)
     }
 
     /// Every slot that was ever used.

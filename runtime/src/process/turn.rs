@@ -9,7 +9,7 @@ use vega_bytecode::kinds;
 use vega_scheduler::{Instant, Worker};
 
 use super::Pid;
-use super::block::{Life, Process};
+use super::block::{Life, Process, Watched};
 use super::mail::{Mail, Signal};
 use super::state::KILL;
 use crate::error::Error;
@@ -94,7 +94,7 @@ impl<'a> Turn<'a> {
     /// Begins to watch a process; its end comes as news with this number.
     pub(crate) fn watch(&self, other: Pid) -> u64 {
         let monitor = self.world.new_monitor();
-        self.life().extend().monitors.push((monitor, other));
+        self.life().extend().monitors.push((monitor, Watched::Process(other)));
         self.world.signal(other, Signal::Monitor { from: self.pid(), monitor }, self.worker);
         monitor
     }
@@ -102,9 +102,11 @@ impl<'a> Turn<'a> {
     /// Watches no more, and forgets news that already came.
     pub(crate) fn unwatch(&self, monitor: u64) {
         let extension = self.life().extend();
-        if let Some(index) = extension.monitors.iter().position(|&(number, _)| number == monitor) {
-            let (_, watched) = extension.monitors.swap_remove(index);
-            self.world.signal(watched, Signal::Demonitor { monitor }, self.worker);
+        if let Some(index) = extension.monitors.iter().position(|(number, _)| *number == monitor) {
+            match extension.monitors.swap_remove(index).1 {
+                Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor }, self.worker),
+                Watched::Child(child) => child.forget_watcher(monitor),
+            }
         }
         self.take_mail();
         let is_news = |mail: &Mail| match mail {
@@ -380,10 +382,10 @@ fn notice_value(notice: Notice) -> Value {
         Notice::Exit { process, reason } => {
             Value::structure(prelude::EXIT, vec![Value::process(process.to_bits()), Value::str(reason.as_str())])
         }
-        Notice::Down { monitor, process, reason } => Value::structure(
-            prelude::DOWN,
-            vec![monitor_value(monitor), Value::process(process.to_bits()), Value::str(reason.as_str())],
-        ),
+        Notice::Down { monitor, process, child, reason } => {
+            let ended = child.map_or_else(|| Value::process(process.to_bits()), |child| child.to_value());
+            Value::structure(prelude::DOWN, vec![monitor_value(monitor), ended, Value::str(reason.as_str())])
+        }
         Notice::ChildDown { child, reason } => {
             Value::structure(prelude::CHILD_DOWN, vec![child.to_value(), Value::NULL, Value::str(reason.as_str())])
         }

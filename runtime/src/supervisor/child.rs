@@ -11,6 +11,7 @@ use std::time::Duration;
 use vega_bytecode::FunctionId;
 use vega_bytecode::module::Strategy;
 use vega_scheduler::{Instant, Priority};
+use vega_trace::{SpanId, TraceId};
 
 use super::family::Family;
 use super::{Ending, future};
@@ -18,7 +19,7 @@ use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::native::{NativeContext, Notice, Resumable, SpawnOptions, SupervisionValues};
-use crate::process::block::{Birth, Extension};
+use crate::process::block::{Birth, Extension, Watched};
 use crate::process::mail::{Mail, Signal};
 use crate::process::state::{MAIL, SIGNAL};
 use crate::process::turn::Turn;
@@ -48,6 +49,7 @@ struct Slot {
     scope: Scope,
     priority: Priority,
     path: ProcessPath,
+    span: Option<(TraceId, SpanId)>,
     parent: Pid,
     state: Mutex<State>,
 }
@@ -150,6 +152,7 @@ impl Child {
             scope: options.scope.unwrap_or_else(|| context.scope()),
             priority: options.priority,
             path: context.child_path(options.step),
+            span: context.span(),
             parent: context.self_pid(),
             state: Mutex::new(State {
                 stage: Stage::Between,
@@ -184,6 +187,7 @@ impl Child {
         let account = heap::enter(outer);
         let extension = Extension {
             native_born: matches!(slot.factory.0, Make::Native(_)),
+            span: slot.span,
             label: Some(slot.label.clone()),
             ending: Some(Ending::Child(self.clone())),
             ..Extension::default()
@@ -330,8 +334,7 @@ impl Child {
             None => Verdict::RestartAt(now + backoff(supervision, crashes)),
             Some(reason) => {
                 self.set_stopped(state, reason.clone(), turn);
-                let notice = Notice::ChildDown { child: self.clone(), reason };
-                turn.world.deliver(self.0.parent, Mail::Notice(notice), MAIL, turn.worker);
+                self.tell_down(reason, turn);
                 Verdict::Over
             }
         }
@@ -353,6 +356,36 @@ impl Child {
         if let Some(family) = self.0.family.upgrade() {
             family.remove(self, turn);
         }
+    }
+
+    /// A monitor of the slot is taken back.
+    pub(crate) fn forget_watcher(&self, monitor: u64) {
+        self.lock().watchers.retain(|&(number, _)| number != monitor);
+    }
+
+    /// The next incarnation cannot begin: the child stays down.
+    pub(crate) fn give_up(&self, reason: ExitReason, turn: &Turn<'_>) {
+        let state = self.lock();
+        if matches!(state.stage, Stage::Between) {
+            self.set_stopped(state, reason.clone(), turn);
+            self.tell_down(reason, turn);
+        }
+    }
+
+    /// Tells the spawner that the child stays down.
+    fn tell_down(&self, reason: ExitReason, turn: &Turn<'_>) {
+        let notice = Notice::ChildDown { child: self.clone(), reason };
+        turn.world.deliver(self.0.parent, Mail::Notice(notice), MAIL, turn.worker);
+    }
+
+    /// What it is called in reports and records.
+    pub fn label(&self) -> &str {
+        &self.0.label
+    }
+
+    /// Where it stands, independently of timing.
+    pub(crate) fn path(&self) -> &ProcessPath {
+        &self.0.path
     }
 
     pub(crate) fn is(&self, other: &Child) -> bool {
@@ -409,7 +442,7 @@ impl ChildHandle {
     /// Watches the slot: its end for good is news.
     pub(crate) fn watch(&self, turn: &Turn<'_>) -> u64 {
         let monitor = turn.world.new_monitor();
-        turn.life().extend().monitors.push((monitor, Pid::from_bits(0)));
+        turn.life().extend().monitors.push((monitor, Watched::Child(self.0.clone())));
         let mut state = self.0.lock();
         match &state.stage {
             Stage::Living(_) | Stage::Between => state.watchers.push((monitor, turn.pid())),

@@ -4,9 +4,10 @@
 //! the spawner has ended; it never waits for the spawner's code. It ends when the spawner has ended and no child is left.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use vega_scheduler::{Instant, Priority};
+use vega_trace::{Kind, Record, SpanId, TraceId};
 
 use super::Ending;
 use super::child::{Child, Verdict};
@@ -27,6 +28,8 @@ pub(crate) struct Family {
     is_main: bool,
     /// Where the owner stands, and so its supervisor.
     path: ProcessPath,
+    /// The span around the owner when the family began.
+    span: Option<(TraceId, SpanId)>,
     state: Mutex<State>,
 }
 
@@ -55,7 +58,8 @@ impl Family {
         let path = turn.life().path.clone();
         let extension = turn.life().extend();
         let is_main = matches!(extension.ending, Some(Ending::Main));
-        let family = || Arc::new(Family { owner, is_main, path, state: Mutex::default() });
+        let span = extension.span;
+        let family = || Arc::new(Family { owner, is_main, path, span, state: Mutex::default() });
         Arc::clone(extension.family.get_or_insert_with(family))
     }
 
@@ -130,6 +134,7 @@ impl Family {
                     priority: Priority::High,
                     extension: Some(Box::new(Extension {
                         native_born: true,
+                        span: self.span,
                         traps_exits: true,
                         label: Some("supervisor".to_string()),
                         ..Extension::default()
@@ -188,9 +193,9 @@ impl Supervisor {
             list.extract_if(.., |(moment, _)| *moment <= now).map(|(_, child)| child).collect()
         };
         for child in due(&mut self.restarts) {
-            if let Err(error) = child.start(&turn) {
-                let text = format!("a child could not be started again: {}\n", error.message().as_str());
-                turn.world.stderr.write(text.as_bytes());
+            match child.start(&turn) {
+                Ok(()) => record_restart(&child, context),
+                Err(error) => child.give_up(ExitReason::Crash(error.message().as_str().into()), &turn),
             }
         }
         self.kills.retain(|(_, child)| child.stopped().is_none());
@@ -201,6 +206,20 @@ impl Supervisor {
         }
         self.restarts.iter().chain(&self.kills).map(|(moment, _)| *moment).min()
     }
+}
+
+/// A restart is part of the trace.
+fn record_restart(child: &Child, context: &NativeContext<'_>) {
+    let Some(sink) = context.trace().filter(|sink| sink.is_enabled()) else { return };
+    let (trace, parent) = match context.span() {
+        Some((trace, span)) => (trace, Some(span)),
+        None => (TraceId::from_random(fastrand::u128(..)), None),
+    };
+    let mut record = Record::new(Kind::Restart, trace, SpanId::from_random(fastrand::u64(..)), SystemTime::now());
+    record.parent_span = parent;
+    record.name = child.label().to_string();
+    record.coordinate = child.path().incarnation(child.incarnations()).text(context.module());
+    sink.record(record);
 }
 
 impl Resumable for Supervisor {

@@ -34,6 +34,14 @@ fn a_virtual_clock_does_not_wait() {
 }
 
 #[test]
+fn under_a_virtual_clock_waiting_for_nothing_is_an_error() {
+    let mut program = Program::new();
+    program.function("main", 0, 1, Code::new().wait_for_ever(0));
+    let ran = run_with(program.finish(), |builder| builder.clock(Clock::Virtual { seed: 0 }));
+    assert!(failure(&ran).starts_with("deadlock"), "{}", failure(&ran));
+}
+
+#[test]
 fn an_interrupt_ends_a_run_that_waits() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     runtime.load(long_sleep().finish()).unwrap();

@@ -3,6 +3,7 @@
 
 mod assembler;
 mod embedding;
+mod links;
 mod natives;
 mod processes;
 mod supervision;
