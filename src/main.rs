@@ -1,3 +1,39 @@
-//! The `vega` command.
+//! The `vega` command: the only code of the project that reads arguments, configuration and the terminal.
+//!
+//! Exit status: 0 success, 1 an uncaught error in the program (or what its `main` returns), 2 wrong usage or a program that does not
+//! compile, 130 and 143 interrupted and terminated.
 
-fn main() {}
+mod arguments; // the command line as data
+mod command; // one file a command
+mod config; // `vega.toml`
+mod console; // standard output and error
+mod interrupt; // what signals do
+mod program; // from a file to a verified module
+mod project; // where a program's files are
+mod report; // diagnostics as text
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+// Blocks are often freed by another thread than the one that allocated them, which is what this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = match arguments::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    command::run(arguments.command)
+}
+
+/// Shows help where it was asked for, else what is wrong with the command line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let status = if error.use_stderr() { command::USAGE } else { 0 };
+    if error.print().is_err() {
+        // Nobody reads it.
+        return ExitCode::from(command::USAGE);
+    }
+    ExitCode::from(status)
+}

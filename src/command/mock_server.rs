@@ -1,0 +1,71 @@
+//! `vega mock-server`: the scripted model over HTTP, until it is interrupted.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use vega_agent::mock_server;
+use vega_agent::script::Script;
+use vega_net::authority;
+use vega_net::server::{Server, ServerSettings};
+
+use super::refuse;
+use crate::arguments::MockServerArguments;
+use crate::console;
+use crate::project;
+
+/// Longest replies file that is read, in bytes.
+pub(super) const REPLIES_BYTES_MAX: u64 = 64 << 20;
+
+pub(super) fn run(arguments: &MockServerArguments) -> ExitCode {
+    // Before the server says where it listens, so that whoever reads that may also end it.
+    let mut signals = match Signals::new([SIGINT, SIGTERM]) {
+        Ok(signals) => signals,
+        Err(error) => return refuse(&format!("signals cannot be handled: {error}")),
+    };
+    let server = match start(arguments) {
+        Ok(server) => server,
+        Err(problem) => return refuse(&problem),
+    };
+    let scheme = if arguments.tls { "https" } else { "http" };
+    console::print(&format!("listening on {scheme}://{}\n", server.address()));
+    match signals.forever().next() {
+        Some(SIGTERM) => ExitCode::from(143),
+        Some(_) | None => ExitCode::from(130),
+    }
+}
+
+fn start(arguments: &MockServerArguments) -> Result<Server, String> {
+    let script = match &arguments.replies {
+        Some(path) => replies(path)?,
+        None => Script::default(),
+    };
+    let tls = match arguments.tls {
+        false => None,
+        true => {
+            let made = authority::make(&["localhost", "127.0.0.1"])?;
+            if let Some(path) = &arguments.ca_out {
+                std::fs::write(path, &made.certificate_pem)
+                    .map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+            }
+            Some(made.server)
+        }
+    };
+    let settings = ServerSettings {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+        tls,
+        workers: arguments.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
+    };
+    mock_server::start(script, settings).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("port {} is taken; choose another with --port", arguments.port),
+        _ => error.to_string(),
+    })
+}
+
+/// Reads a replies file.
+pub(super) fn replies(path: &std::path::Path) -> Result<Script, String> {
+    let text =
+        project::read_text(path, REPLIES_BYTES_MAX).map_err(|problem| format!("cannot read `{}`: {problem}", path.display()))?;
+    Script::parse(&text).map_err(|error| format!("`{}`: {error}", path.display()))
+}

@@ -1,0 +1,182 @@
+//! `vega run`: compiles a program, or reads bytecode, and runs it to its end.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use vega_runtime::process::TraceLine;
+use vega_runtime::{Outcome, RunReport, Runtime};
+use vega_scheduler::Clock;
+use vega_trace::{BUFFER_RECORDS_DEFAULT, Collector, FLUSH_LIMIT, JsonLines};
+
+use super::refuse;
+use crate::arguments::RunArguments;
+use crate::config::Config;
+use crate::console::{self, ProgramErrors, ProgramOutput};
+use crate::interrupt;
+use crate::program::{self, Problem, Program};
+use crate::project;
+
+pub(super) fn run(arguments: &RunArguments) -> ExitCode {
+    let program = match program::compile(&arguments.program, arguments.quiet) {
+        Ok(program) => program,
+        Err(Problem::Shown(status)) => return status,
+        Err(Problem::Said(text)) => return refuse(&text),
+    };
+    match prepare(arguments, program) {
+        Ok(run) => run.finish(arguments),
+        Err(text) => refuse(&text),
+    }
+}
+
+/// A runtime with a program in it.
+struct Run {
+    runtime: Runtime,
+    trace: Option<Collector>,
+}
+
+fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
+    let config = match program.project.config() {
+        Some(path) => Config::read(&path)?,
+        None => Config::default(),
+    };
+    if program.module.module().entry.is_none() {
+        return Err(format!("`{}` has neither `fn main` nor statements at top level", arguments.program.display()));
+    }
+    let mut limits = config.limits();
+    limits.run_reductions = arguments.max_reductions;
+    let mut builder = Runtime::builder()
+        .limits(limits)
+        .grants(grants(arguments, &config, &program)?)
+        .natives(vega_stdlib::natives())
+        .stdout(Arc::new(ProgramOutput))
+        .stderr(Arc::new(ProgramErrors))
+        .arguments(arguments.arguments.clone())
+        .drain(arguments.drain);
+    if arguments.virtual_time {
+        builder = builder.workers(1).clock(Clock::Virtual { seed: arguments.seed.unwrap_or(0) });
+    } else if let Some(workers) = arguments.workers {
+        builder = builder.workers(usize::from(workers));
+    }
+    let trace = arguments.trace.as_deref().map(start_trace).transpose()?;
+    if let Some(collector) = &trace {
+        builder = builder.trace(collector.sink());
+    }
+    let runtime = builder.build().map_err(|error| format!("the runtime cannot start: {error}"))?;
+    runtime.load(program.module).map_err(|error| format!("`{}` cannot be run: {error}", arguments.program.display()))?;
+    Ok(Run { runtime, trace })
+}
+
+fn grants(
+    arguments: &RunArguments,
+    config: &Config,
+    program: &Program,
+) -> Result<vega_runtime::capability::CapabilitySet, String> {
+    let working_directory = std::env::current_dir().map_err(|error| format!("the working directory cannot be found: {error}"))?;
+    let mut grants = config.grants(&arguments.grants, &working_directory);
+    // A program does not rewrite itself, nor what decides about its answers.
+    for file in &program.module.module().files {
+        grants.protect(absolute(&working_directory, Path::new(&file.path)));
+    }
+    for path in [Some(arguments.program.clone()), arguments.replies.clone(), beside(&arguments.program)].into_iter().flatten() {
+        grants.protect(absolute(&working_directory, &path));
+    }
+    grants.build().map_err(|error| format!("a grant cannot be used: {error}"))
+}
+
+fn absolute(working_directory: &Path, path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| working_directory.join(path))
+}
+
+/// The replies file that belongs to a program: `NAME.replies.toml`.
+fn beside(program: &Path) -> Option<PathBuf> {
+    let path = program.with_extension("replies.toml");
+    path.is_file().then_some(path)
+}
+
+fn start_trace(path: &Path) -> Result<Collector, String> {
+    let file = File::create(path).map_err(|error| format!("cannot write the trace to `{}`: {error}", path.display()))?;
+    Collector::start(JsonLines::new(BufWriter::new(file)), BUFFER_RECORDS_DEFAULT)
+        .map_err(|error| format!("the trace cannot start: {error}"))
+}
+
+impl Run {
+    fn finish(self, arguments: &RunArguments) -> ExitCode {
+        let notice =
+            format!("interrupted: running model calls may finish within {:?}; interrupt again to cancel them\n", arguments.drain);
+        let interrupts = match interrupt::watch(self.runtime.handle(), notice) {
+            Ok(interrupts) => interrupts,
+            Err(error) => return refuse(&format!("signals cannot be handled: {error}")),
+        };
+        let report = self.runtime.run();
+        let status = match &report.outcome {
+            Outcome::Finished(_) => report.status() as u8,
+            Outcome::Failed { error, trace } => {
+                console::complain(&failure(error, trace));
+                report.status() as u8
+            }
+            Outcome::Interrupted => interrupts.status(),
+        };
+        if report.interrupts > 0 {
+            console::complain(&spent(&report));
+        }
+        drop(self.runtime);
+        if let Some(trace) = self.trace {
+            finish_trace(trace);
+        }
+        ExitCode::from(status)
+    }
+}
+
+/// An error that nothing caught, with the stack and the source lines of it.
+fn failure(error: &str, trace: &[TraceLine]) -> String {
+    let mut text = format!("error: {error}\n");
+    let mut sources = SourceLines::default();
+    for line in trace {
+        match &line.position {
+            Some(position) => {
+                let _ = writeln!(text, "   at {} ({}:{}:{})", line.function, position.file, position.line, position.column);
+                if let Some(source) = sources.line(&position.file, position.line) {
+                    let _ = writeln!(text, "{:>7} | {}", position.line, source.trim());
+                }
+            }
+            None => {
+                let _ = writeln!(text, "   at {}", line.function);
+            }
+        }
+    }
+    text
+}
+
+/// Lines of source files, each file read once. A file that has gone since has no lines.
+#[derive(Default)]
+struct SourceLines(std::collections::HashMap<String, Option<String>>);
+
+impl SourceLines {
+    fn line(&mut self, path: &str, number: u32) -> Option<&str> {
+        let text = self
+            .0
+            .entry(path.to_owned())
+            .or_insert_with(|| project::read_text(Path::new(path), vega_compiler::parse::SOURCE_BYTES_MAX as u64).ok());
+        text.as_deref()?.lines().nth(number.checked_sub(1)? as usize)
+    }
+}
+
+fn spent(report: &RunReport) -> String {
+    format!("spent ${:.6}\n", report.spent as f64 / 1e12)
+}
+
+fn finish_trace(trace: Collector) {
+    let delivery = trace.finish(FLUSH_LIMIT);
+    if let Some(failure) = delivery.failure {
+        console::warning(&format!("the trace is not complete: {failure}"));
+    } else if delivery.dropped + delivery.lost > 0 {
+        console::warning(&format!(
+            "the trace lacks {} records: they came faster than they could be written",
+            delivery.dropped + delivery.lost
+        ));
+    }
+}

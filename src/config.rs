@@ -1,0 +1,194 @@
+//! `vega.toml`: what a project says about how its programs run.
+//!
+//! A key that this version does not know is an error and never ignored: whoever wrote it expects something of it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use vega_runtime::capability::Grants;
+use vega_runtime::limits::Limits;
+
+use crate::arguments::GrantArguments;
+use crate::project;
+
+/// Longest configuration file that is read, in bytes.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// The one edition of the language.
+const EDITION: &str = "2026";
+
+/// The whole file.
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    edition: Option<String>,
+    /// Replaces what programs may touch by default.
+    grants: Option<GrantTable>,
+    #[serde(default)]
+    limits: LimitTable,
+}
+
+/// `[grants]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+struct GrantTable {
+    read: Vec<String>,
+    write: Vec<String>,
+    net: Vec<String>,
+    exec: Vec<String>,
+    env: Vec<String>,
+}
+
+/// `[limits]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+struct LimitTable {
+    processes: Option<u32>,
+    heap_bytes: Option<usize>,
+    call_depth: Option<u32>,
+    mailbox_messages: Option<u32>,
+    mailbox_bytes: Option<u64>,
+    string_bytes: Option<usize>,
+    file_bytes: Option<u64>,
+}
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Config, String> {
+        let text = project::read_text(path, CONFIG_BYTES_MAX)
+            .map_err(|problem| format!("cannot read `{}`: {problem}", path.display()))?;
+        Config::parse(&text).map_err(|problem| format!("`{}`: {problem}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        match config.edition.as_deref() {
+            None | Some(EDITION) => Ok(config),
+            Some(other) => Err(format!("edition {other:?} is not known; this `vega` knows \"{EDITION}\"")),
+        }
+    }
+
+    /// The bounds of a run.
+    pub(crate) fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        let table = &self.limits;
+        set(&mut limits.processes, table.processes);
+        set(&mut limits.heap_bytes, table.heap_bytes);
+        set(&mut limits.call_depth, table.call_depth);
+        set(&mut limits.mailbox_messages, table.mailbox_messages);
+        set(&mut limits.mailbox_bytes, table.mailbox_bytes);
+        set(&mut limits.string_bytes, table.string_bytes);
+        set(&mut limits.file_bytes, table.file_bytes);
+        limits
+    }
+
+    /// What a program may touch: the defaults, or what the file grants instead, changed by the flags.
+    pub(crate) fn grants(&self, flags: &GrantArguments, working_directory: &Path) -> Grants {
+        use vega_runtime::capability::Capability;
+
+        let mut grants = match (&self.grants, flags.sandbox) {
+            (None, false) => Grants::standard(working_directory),
+            (Some(_), false) | (_, true) => Grants::nothing(working_directory),
+        };
+        grants.allow(Capability::Agent);
+        if let (Some(table), false) = (&self.grants, flags.sandbox) {
+            allow(&mut grants, &table.read, &table.write, &table.net, &table.exec, &table.env);
+        }
+        allow(&mut grants, &flags.allow_read, &flags.allow_write, &flags.allow_net, &flags.allow_exec, &flags.allow_env);
+        for (paths, kind) in [(&flags.deny_read, Capability::FileRead), (&flags.deny_write, Capability::FileWrite)] {
+            for path in paths {
+                match (path.as_str(), kind) {
+                    ("", kind) => grants.deny(kind),
+                    (path, Capability::FileRead) => grants.deny_read(path),
+                    (path, _) => grants.deny_write(path),
+                };
+            }
+        }
+        let denied = [
+            (flags.deny_net, Capability::Net),
+            (flags.deny_exec, Capability::Exec),
+            (flags.deny_env, Capability::Env),
+            (flags.deny_agent, Capability::Agent),
+        ];
+        for (_, kind) in denied.into_iter().filter(|(is_denied, _)| *is_denied) {
+            grants.deny(kind);
+        }
+        if flags.allow_self_write {
+            grants.allow_self_write();
+        }
+        grants
+    }
+}
+
+fn set<T: Copy>(limit: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *limit = value;
+    }
+}
+
+fn allow(grants: &mut Grants, read: &[String], write: &[String], net: &[String], exec: &[String], env: &[String]) {
+    for path in read {
+        grants.allow_read(path);
+    }
+    for path in write {
+        grants.allow_write(path);
+    }
+    for host in net {
+        grants.allow_host(host);
+    }
+    for command in exec {
+        grants.allow_command(command);
+    }
+    for name in env {
+        grants.allow_variable(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn may(config: &str, flags: &GrantArguments, path: &str) -> (bool, bool) {
+        let set = Config::parse(config).unwrap().grants(flags, Path::new("/work-dir")).build().unwrap();
+        (set.file_to_read(path).is_ok(), set.file_to_write(path).is_ok())
+    }
+
+    #[test]
+    fn by_default_a_program_has_its_working_directory() {
+        let flags = GrantArguments::default();
+        assert_eq!(may("", &flags, "a.txt"), (true, true));
+        assert_eq!(may("", &flags, "/etc/passwd"), (false, false));
+    }
+
+    #[test]
+    fn a_table_of_grants_replaces_the_defaults_and_flags_add_to_it() {
+        let flags = GrantArguments::default();
+        assert_eq!(may("[grants]\nread = ['data/**']", &flags, "data/a"), (true, false));
+        assert_eq!(may("[grants]\nread = ['data/**']", &flags, "other"), (false, false));
+        let flags = GrantArguments { allow_write: vec!["out".into()], ..GrantArguments::default() };
+        assert_eq!(may("[grants]\nread = ['data/**']", &flags, "out/x"), (false, true));
+    }
+
+    #[test]
+    fn a_sandbox_takes_everything_and_a_flag_gives_back() {
+        let flags = GrantArguments { sandbox: true, allow_read: vec!["in".into()], ..GrantArguments::default() };
+        assert_eq!(may("[grants]\nwrite = ['**']", &flags, "in/a"), (true, false));
+    }
+
+    #[test]
+    fn a_denial_wins() {
+        let flags = GrantArguments { deny_write: vec![String::new()], ..GrantArguments::default() };
+        assert_eq!(may("", &flags, "a"), (true, false));
+        let flags = GrantArguments { deny_read: vec!["secret".into()], ..GrantArguments::default() };
+        assert_eq!(may("", &flags, "secret/key"), (false, true));
+    }
+
+    #[test]
+    fn unknown_keys_and_editions_are_errors() {
+        assert!(Config::parse("[grants]\nreed = []").unwrap_err().contains("reed"));
+        assert!(Config::parse("colour = 1").unwrap_err().contains("colour"));
+        assert!(Config::parse("edition = '1999'").unwrap_err().contains("1999"));
+        assert_eq!(Config::parse("edition = '2026'\n[limits]\ncall_depth = 7").unwrap().limits().call_depth, 7);
+    }
+}

@@ -1,0 +1,104 @@
+//! From a file to a module that may run: source is compiled, bytecode is read, and both are verified.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use vega_bytecode::{Module, VerifiedModule, format, verify};
+use vega_compiler::source::{LoadError, Loader};
+use vega_compiler::{Compiled, compile as compile_source};
+
+use crate::command::USAGE;
+use crate::console;
+use crate::project::{self, Project};
+use crate::report;
+
+/// A program that may run.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The verified bytecode.
+    pub(crate) module: VerifiedModule,
+    /// Where it comes from.
+    pub(crate) project: Project,
+}
+
+/// Why there is no module.
+pub(crate) enum Problem {
+    /// It was shown already; the status to end with.
+    Shown(ExitCode),
+    /// It is still to be said.
+    Said(String),
+}
+
+/// The texts of a project and of the standard library.
+pub(crate) struct Texts<'a>(pub(crate) &'a Project);
+
+impl Loader for Texts<'_> {
+    fn load(&self, path: &str) -> Result<Arc<str>, LoadError> {
+        self.0.load(path)
+    }
+
+    fn standard(&self, module: &str) -> Option<Arc<str>> {
+        vega_stdlib::module_source(module).map(Arc::from)
+    }
+}
+
+/// Makes a program ready to run. Warnings are shown unless `quiet`.
+pub(crate) fn compile(path: &Path, quiet: bool) -> Result<Program, Problem> {
+    let module = module(path, quiet)?;
+    let module = verify::verify(module)
+        .map_err(|error| Problem::Said(format!("`{}` is no bytecode that can be run: {error}", path.display())))?;
+    Ok(Program { module, project: Project::of(path) })
+}
+
+/// The bytecode of a file, not yet verified.
+pub(crate) fn module(path: &Path, quiet: bool) -> Result<Module, Problem> {
+    let cannot_read = |problem: project::FileProblem| Problem::Said(format!("cannot read `{}`: {problem}", path.display()));
+    if path.extension().is_some_and(|ending| ending == "vgb") {
+        let bytes = project::read_program(path).map_err(cannot_read)?;
+        return format::decode(&bytes).map_err(|error| Problem::Said(format!("`{}`: {error}", path.display())));
+    }
+    let project = Project::of(path);
+    let compiled = compile_source(&Texts(&project), project.entry()).map_err(|error| Problem::Said(unreadable(path, &error)))?;
+    if !quiet || has_errors(&compiled) {
+        show(&compiled, &project);
+    }
+    let failed = has_errors(&compiled).then(|| failure(path, &compiled));
+    match (compiled.module, failed) {
+        (Some(mut module), None) => {
+            for file in &mut module.files {
+                file.path = project.shown(&file.path);
+            }
+            Ok(module)
+        }
+        (_, Some(text)) => {
+            console::error(&text);
+            Err(Problem::Shown(ExitCode::from(USAGE)))
+        }
+        (None, None) => Err(Problem::Said(format!("`{}` gave neither bytecode nor a reason", path.display()))),
+    }
+}
+
+/// Shows all diagnostics on standard error.
+pub(crate) fn show(compiled: &Compiled, project: &Project) {
+    console::complain(&report::draw(&compiled.diagnostics, &compiled.sources, |path| project.shown(path)));
+}
+
+/// Whether the program cannot run.
+pub(crate) fn has_errors(compiled: &Compiled) -> bool {
+    compiled.diagnostics.iter().any(vega_compiler::diagnostic::Diagnostic::is_error)
+}
+
+/// The last line of a compilation that failed.
+pub(crate) fn failure(path: &Path, compiled: &Compiled) -> String {
+    let found = report::counts(&compiled.diagnostics).unwrap_or_default();
+    format!("`{}` does not compile: {found}", path.display())
+}
+
+/// What to say about a program whose own file has no text.
+pub(crate) fn unreadable(path: &Path, error: &LoadError) -> String {
+    match error {
+        LoadError::NotFound => format!("cannot read `{}`: there is no such file", path.display()),
+        LoadError::Unreadable(reason) => format!("cannot read `{}`: {reason}", path.display()),
+    }
+}
