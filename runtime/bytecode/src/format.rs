@@ -11,7 +11,7 @@
 //! All integers of the header are little-endian; lengths and all integers inside of sections are LEB128.
 //!
 //! Invariant: `decode(encode(m)) == m`, and `decode` neither panics nor allocates much, whatever the bytes. What it returns is
-//! well-formed, not trustworthy: that is for [`crate::verify`].
+//! well-formed, not trustworthy: that is for [`crate::verify()`].
 
 use std::fmt;
 
