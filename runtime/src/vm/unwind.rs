@@ -13,6 +13,11 @@ use crate::error::Error;
 use crate::native::{Callee, Input, NativeResult, Outcome, PortId, Step};
 use crate::value::Value;
 
+/// Frames of a stack trace that are walked for one reduction.
+const FRAMES_PER_REDUCTION: u32 = 64;
+/// Handlers that are looked at for one reduction.
+const HANDLERS_PER_REDUCTION: u32 = 256;
+
 /// What comes next.
 pub(crate) enum Flow {
     /// The instruction at the machine's position.
@@ -67,7 +72,10 @@ impl Machine {
 
     /// Finds the innermost handler of an error raised at the machine's position.
     fn raise(&mut self, program: &LoadedProgram, mut error: Error) -> Flow {
-        error.record_trace(|| self.trace(program));
+        if error.trace().is_empty() {
+            error.record_trace(|| self.trace(program));
+            self.left = self.left.saturating_sub(self.depth / FRAMES_PER_REDUCTION);
+        }
         loop {
             if self.base == 0 {
                 return self.leave_native(Err(error));
@@ -127,6 +135,7 @@ impl Machine {
         let covers = |handler: &&vega_bytecode::module::Handler| {
             handler.start <= pc && pc < handler.end && (handler.cleanup || !cleanups_only)
         };
+        self.left = self.left.saturating_sub(handlers.len() as u32 / HANDLERS_PER_REDUCTION);
         let Some(handler) = handlers.iter().find(covers) else { return false };
         self.release(self.base + u32::from(handler.keep), self.base + function.registers);
         // SAFETY: verify has checked that the register and the target lie in the function, whose frame is on the stack.

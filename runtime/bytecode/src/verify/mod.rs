@@ -21,6 +21,8 @@ pub const CODE_MAX: usize = 1 << 22;
 pub const TYPE_DEPTH_MAX: u16 = 200;
 /// Most parts of a type when it is written out in full.
 pub const TYPE_PARTS_MAX: u32 = 10_000;
+/// Most steps of one path: a program's expressions are not higher.
+pub const PATH_STEPS_MAX: usize = 256;
 
 /// Instructions with a number and a name that this version does not run.
 pub const NOT_RUN: &[Opcode] = &[

@@ -1,6 +1,6 @@
 //! Checks everything around the code: types, definitions, constants, agents, descriptions.
 
-use super::{TYPE_DEPTH_MAX, TYPE_PARTS_MAX, VerifyError, ensure};
+use super::{PATH_STEPS_MAX, TYPE_DEPTH_MAX, TYPE_PARTS_MAX, VerifyError, ensure};
 use crate::kinds;
 use crate::module::*;
 use crate::prelude;
@@ -30,7 +30,8 @@ pub(super) fn check(module: &Module) -> Checked {
         type_id(module, ask.output).map_err(|error| within(error, "ask description", number))?;
     }
     for (number, path) in module.paths.iter().enumerate() {
-        ensure!(!path.steps.is_empty(), "path {number} has no steps");
+        let steps = path.steps.len();
+        ensure!((1..=PATH_STEPS_MAX).contains(&steps), "path {number} has {steps} steps, 1 to {PATH_STEPS_MAX} are allowed");
     }
     if let Some(entry) = module.entry {
         let function = function(module, entry)?;
