@@ -11,8 +11,9 @@ use super::Value;
 use super::heap;
 use super::object::{Body, handle};
 
-/// Texts and bytes of at least this many bytes are shared between processes instead of copied. Copying fewer costs less than the
-/// atomic counting.
+/// Texts and bytes of at least this many bytes are shared between processes instead of copied. Sending shared text costs 42 ns
+/// whatever its size; copying costs 35 ns up to 128 bytes, as much as sharing at about 1 KiB, and twice that at 4 KiB. The bound is
+/// lower than where they meet because shared text also saves the memory of the copies.
 pub const SHARED_BYTES_MIN: usize = 256;
 
 /// The number of characters was not needed yet.
