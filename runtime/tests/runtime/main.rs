@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assembler;
+mod chaos;
 mod embedding;
 mod links;
 mod natives;
