@@ -2,7 +2,7 @@
 
 use super::grammar_error;
 use super::problem::{self, Problem};
-use super::token::{Kind, Token};
+use super::token::Kind;
 use super::tokens::{Parsed, Tokens};
 use crate::interner::words;
 use crate::source::Span;
@@ -74,7 +74,7 @@ pub(crate) fn members<'a>(input: Tokens<'a>, mut member: impl FnMut(Tokens<'a>) 
             if input.kind() == Kind::BraceClose {
                 return Ok((input.skip(), ()));
             }
-            if ends_unclosed_block(input) {
+            if ends_unclosed_block(input, opener) || ends_unclosed_members(input, opener) {
                 input.state.report(input.first().start, grammar_error::unclosed(input, opener));
                 return Ok((input, ()));
             }
@@ -101,13 +101,37 @@ pub(crate) fn separator<'a>(input: Tokens<'a>, what: &'static str) -> Parsed<'a,
     }
 }
 
-/// Whether a block that is still open must have lost its `}`: the file ends, or a declaration starts at the very start of a
-/// line.
-pub(crate) fn ends_unclosed_block(input: Tokens) -> bool {
+/// Whether a block that was opened at `opener` and is still open must have lost its `}`: the file ends, or a declaration
+/// starts at the very start of a line, or at one that is indented no deeper than the block's first.
+pub(crate) fn ends_unclosed_block(input: Tokens, opener: Span) -> bool {
     match input.kind() {
         Kind::End | Kind::HoleEnd | Kind::FormatText => true,
-        _ => input.is_unindented() && is_item(input),
+        _ if !is_item(input) => false,
+        _ => input.is_unindented() || (input.starts_line() && indentation(input) <= indentation_at(input, opener.start)),
     }
+}
+
+/// Whether a list of members must have lost its `}`: what no member starts with stands at the indentation of the line on which
+/// the list was opened.
+fn ends_unclosed_members(input: Tokens, opener: Span) -> bool {
+    let is_statement = matches!(
+        input.kind(),
+        Kind::Let
+            | Kind::If
+            | Kind::While
+            | Kind::Loop
+            | Kind::For
+            | Kind::Match
+            | Kind::Return
+            | Kind::Break
+            | Kind::Continue
+            | Kind::Try
+            | Kind::Throw
+            | Kind::Defer
+            | Kind::Semicolon
+            | Kind::ParenClose
+    );
+    is_statement && input.starts_line() && indentation(input) <= indentation_at(input, opener.start)
 }
 
 /// Whether a declaration starts here.
@@ -187,8 +211,12 @@ fn stops_before(input: Tokens, open: &[Kind], indentation: usize, is_first: bool
 
 /// How many bytes of white space the line of the next token starts with.
 pub(crate) fn indentation(input: Tokens) -> usize {
-    let Token { start, .. } = *input.first();
-    let before = &input.state.source[..start as usize];
+    indentation_at(input, input.first().start)
+}
+
+/// How many bytes of white space the line of an offset starts with.
+fn indentation_at(input: Tokens, offset: u32) -> usize {
+    let before = &input.state.source[..offset as usize];
     let line = before.rfind('\n').map_or(0, |at| at + 1);
     let bytes = &input.state.source.as_bytes()[line..];
     bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()

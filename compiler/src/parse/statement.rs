@@ -57,7 +57,7 @@ pub(crate) fn block_from<'a>(
                     input = input.skip();
                     continue;
                 }
-                _ if ends_unclosed_block(input) => {
+                _ if ends_unclosed_block(input, opener) => {
                     input.state.report(input.first().start, grammar_error::unclosed(input, opener));
                     break;
                 }
@@ -263,6 +263,8 @@ fn end_of_statement(input: Tokens) -> Parsed<()> {
         _ if input.previous().is_some_and(|token| token.kind == Kind::Unknown) => Ok((input, ())),
         Kind::Unknown => input.expected("`;`"),
         Kind::BraceClose | Kind::End | Kind::HoleEnd => missing_semicolon(input),
+        // What has a body is no statement that only lacks its `;`: more probably the word before it is missing.
+        Kind::BraceOpen if !input.starts_line() => input.expected("`;`"),
         _ if is_statement_only(input) || input.starts_line() => missing_semicolon(input),
         Kind::Ident if input.is_word(words::TIMEOUT) || input.is_word(words::BUDGET) => {
             let text = input.state.text(input.first());

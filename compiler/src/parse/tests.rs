@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod programs; // whole programs
+mod scanning; // comments, alphabets, spans
 mod trees; // what each construct becomes
 mod mistakes; // what is said about texts with mistakes
 mod limits; // very large and very deep texts

@@ -237,3 +237,19 @@ fn ids_are_dense_enough_for_tables() {
     let tokens = lexer::lex(FileId(0), &text, &mut Interner::new()).tokens.len() as u32;
     assert!(counts.expressions > 0 && counts.expressions < tokens);
 }
+
+#[test]
+fn one_missing_token_gives_few_messages() {
+    let program = PROGRAMS[PROGRAMS.len() - 1];
+    let tokens = lexer::lex(FileId(0), program, &mut Interner::new()).tokens;
+    let mut total = 0;
+    for token in &tokens {
+        let text = format!("{}{}", &program[..token.start as usize], &program[token.end as usize..]);
+        let outcome = outcome(&text);
+        let count = outcome.parsed.diagnostics.len();
+        assert!(count <= 7, "without the token at {}:\n{}", token.start, outcome.drawn());
+        total += count;
+    }
+    let average = total as f64 / tokens.len() as f64;
+    assert!(average < 1.2, "{average} messages for one mistake");
+}
