@@ -188,7 +188,14 @@ impl<'a> Checker<'a> {
 
     /// `match subject { arms }`
     pub(super) fn match_value(&mut self, written: &'a ast::Match, want: Want, span: Span) -> Expr {
-        let subject = self.value(&written.subject, Want::Infer);
+        let mut subject = self.value(&written.subject, Want::Infer);
+        // Whoever asks for null wants to look at the value as it was declared, even where it is known not to be null.
+        if written.arms.iter().any(|arm| asks_for_null(&arm.pattern))
+            && let ExprKind::Retype(inner) = subject.kind
+        {
+            let narrowed = self.types.without_null(inner.ty) == subject.ty;
+            subject = if narrowed { *inner } else { Expr::new(ExprKind::Retype(inner), subject.ty, subject.span) };
+        }
         let subject_type = subject.ty;
         let (arms, ty) = self.arms(&written.arms, subject_type, want, "the arms of `match`");
         if !subject.is_wrong() && arms.iter().all(|arm| !has_error(&arm.pattern)) {
@@ -240,6 +247,15 @@ impl<'a> Checker<'a> {
             }
         }
         (arms, ty)
+    }
+}
+
+/// Whether a written pattern is `null` or has it as an alternative.
+fn asks_for_null(pattern: &ast::Pattern) -> bool {
+    match &pattern.kind {
+        ast::PatternKind::Literal(ast::Literal::Null) => true,
+        ast::PatternKind::Or(alternatives) => alternatives.iter().any(asks_for_null),
+        _ => false,
     }
 }
 

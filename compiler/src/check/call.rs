@@ -107,7 +107,7 @@ impl<'a> Checker<'a> {
             return self.wrong(diagnostic);
         }
         match text {
-            "try_call" | "include" | "all" | "race" | "select" | "mcp" => {
+            "try_call" | "include" | "all" | "race" | "select" | "mcp" | "exec" | "reply" => {
                 let what = format!("`{text}(…)`");
                 self.refused(&what, name.span)
             }
@@ -281,6 +281,10 @@ impl<'a> Checker<'a> {
             && let Some(hint) = want.hint().filter(|hint| !self.is_open(*hint))
         {
             self.types.learn(info.result, hint, &mut learnt);
+        }
+        let is_wrong = arguments.iter().any(Expr::is_wrong);
+        if is_wrong && learnt.iter().any(Option::is_none) {
+            return Expr::wrong(span);
         }
         // What only appears in the parameters may stay unknown: an empty array of anything.
         if self.types.has_parameter(info.result) && self.all_known(&learnt, &info.generics, span).is_none() {

@@ -150,6 +150,10 @@ impl Checker<'_> {
     }
 
     fn with_conversion_help(&self, diagnostic: Diagnostic, expr: &Expr, to: TypeId) -> Diagnostic {
+        // Nobody wants to convert text that is written out.
+        if matches!(expr.kind, ExprKind::Constant(Constant::Str(_))) {
+            return diagnostic;
+        }
         let written = self.sources.text_of(expr.span);
         let call = |name: &str| format!("{name}({written})");
         match (self.types.of(expr.ty), self.types.of(to)) {

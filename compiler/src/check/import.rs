@@ -14,7 +14,7 @@ use crate::schedule::join::{self, JoinPlan};
 use crate::source::{FileId, LoadError, Span};
 
 /// Modules whose natives may be named without an import.
-const NATIVE_MODULES: &[&str] = &[
+pub(super) const NATIVE_MODULES: &[&str] = &[
     "str",
     "math",
     "json",
@@ -154,6 +154,10 @@ impl<'a> Checker<'a> {
         if !import.path.starts_with('.') {
             if let Some(module) = self.standard_module(&import.path) {
                 return Some(module);
+            }
+            if NATIVE_MODULES.contains(&&*import.path) {
+                self.refuse(&format!("the module `{}`", import.path), import.path_span);
+                return None;
             }
             self.report(
                 Diagnostic::error(

@@ -256,10 +256,9 @@ impl<'a> Checker<'a> {
     /// `Name { field: value, ..base }`, of a struct or a variant.
     pub(super) fn struct_literal(&mut self, literal: &'a ast::StructLiteral, want: Want, span: Span) -> Expr {
         let found = match literal.path.segments.as_slice() {
-            [name] => match self.find_type(name.symbol) {
-                Found::Nothing if self.hinted_variant(name.symbol, want).is_some() => Found::Nothing,
-                found => found,
-            },
+            // Where an enum is wanted, its variants come before structs of the same name.
+            [name] if self.hinted_variant(name.symbol, want).is_some() => Found::Nothing,
+            [name] => self.find_type(name.symbol),
             [module, name] if self.find_module(module.symbol).is_some() => {
                 let module = self.find_module(module.symbol).expect("found just now");
                 match self.modules[module.0 as usize].scope.types.get(&name.symbol).copied() {

@@ -485,6 +485,8 @@ impl<'a> Checker<'a> {
 
     fn struct_pattern(&mut self, fields: &'a ast::StructPattern, subject: TypeId, written: &'a ast::Pattern) -> Pattern {
         let definition = match fields.path.segments.as_slice() {
+            // The variants of the enum that is looked at come before structs of the same name.
+            [name] if self.hinted_variant(name.symbol, Want::Hint(subject)).is_some() => Found::Nothing,
             [name] => self.find_type(name.symbol),
             [module, name] => match self.find_module(module.symbol) {
                 Some(module) => {
@@ -592,6 +594,12 @@ impl<'a> Checker<'a> {
     }
 
     fn tuple_pattern(&mut self, parts: &'a [ast::Pattern], subject: TypeId, written: &'a ast::Pattern) -> Pattern {
+        if matches!(self.types.of(subject), Type::Any | Type::Json) && !parts.iter().any(|part| matches!(part.kind, A::Rest(_))) {
+            let types = parts.iter().map(|part| self.tested_type(part)).collect();
+            let ty = self.types.tuple(types);
+            let pattern = self.tuple_pattern(parts, ty, written);
+            return if pattern.ty == ERROR { pattern } else { self.tested(pattern, subject) };
+        }
         let Type::Tuple(types) = self.types.of(subject).clone() else {
             return self.does_not_fit(written, "a tuple", subject);
         };
@@ -622,6 +630,31 @@ impl<'a> Checker<'a> {
             return Pattern::wrong(written.span);
         }
         Pattern::new(PatternKind::Tuple(patterns), subject, written.span)
+    }
+
+    /// The type that a part of a tuple of unknown type must have to fit a pattern.
+    fn tested_type(&mut self, written: &'a ast::Pattern) -> TypeId {
+        match &written.kind {
+            A::Literal(Literal::Int(_)) => self.types.int,
+            A::Literal(Literal::Float(_)) => self.types.float,
+            A::Literal(Literal::Bool(_)) => self.types.bool,
+            A::Literal(Literal::Str(_)) => self.types.str,
+            A::Literal(Literal::Duration(_)) => self.types.duration,
+            A::Literal(Literal::Money(_)) => self.types.money,
+            A::Named(_, inner) => self.tested_type(inner),
+            A::Typed(_, ty) => {
+                // A mistake in it is reported when the part itself is checked.
+                let before = self.diagnostics.len();
+                let ty = self.resolve_type(ty);
+                self.diagnostics.truncate(before);
+                ty
+            }
+            A::Tuple(parts) => {
+                let parts = parts.iter().map(|part| self.tested_type(part)).collect();
+                self.types.tuple(parts)
+            }
+            _ => self.types.any,
+        }
     }
 
     fn array_pattern(&mut self, parts: &'a [ast::Pattern], subject: TypeId, written: &'a ast::Pattern) -> Pattern {

@@ -49,7 +49,7 @@ impl<'a> Checker<'a> {
                 let span = assign.place.span;
                 let wrong = self.coerce(value, place.ty, Why::Plain);
                 if let Some(diagnostic) = self.diagnostics.get_mut(before) {
-                    *diagnostic = diagnostic.clone().with_label(span, format!("this holds a `{shown}`"));
+                    *diagnostic = diagnostic.clone().with_label(span, format!("this place holds `{shown}`"));
                 }
                 wrong
             }

@@ -354,7 +354,12 @@ impl<'a> Checker<'a> {
     /// `agent <- message`
     pub(super) fn ask(&mut self, send: &'a ast::Send, id: ExprId, want: Want, span: Span) -> Expr {
         let agent = self.value(&send.receiver, Want::Infer);
-        let message = self.value(&send.message, Want::Infer);
+        // A map or array written as the message may hold values of several types.
+        let hint = match send.message.peel().kind {
+            A::Map(_) | A::Array(_) => Want::Hint(self.types.any),
+            _ => Want::Infer,
+        };
+        let message = self.value(&send.message, hint);
         let (duration, money) = (self.types.duration, self.types.money);
         let timeout = send.timeout.as_ref().map(|timeout| self.expr_as(timeout, duration, Why::Setting("timeout")));
         let budget = send.budget.as_ref().map(|budget| self.expr_as(budget, money, Why::Setting("budget")));

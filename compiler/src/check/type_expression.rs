@@ -320,6 +320,11 @@ impl<'a> Checker<'a> {
     /// Says that a name before `::` is no module.
     pub(super) fn report_unknown_module(&mut self, name: Ident) {
         let text = self.text(name.symbol);
+        if super::import::NATIVE_MODULES.contains(&text) {
+            let what = format!("the module `{text}`");
+            self.refuse(&what, name.span);
+            return;
+        }
         let known = self.modules[self.module.0 as usize].scope.modules.keys().map(|symbol| self.interner.text(*symbol));
         let near = nearest(text, known.chain(["str", "math", "json", "file", "process"]));
         let mut diagnostic =

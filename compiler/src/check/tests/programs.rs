@@ -2,6 +2,18 @@
 
 use super::passes;
 
+/// All of the larger programs.
+pub(super) const ALL: &[&str] = &[
+    LOOPS,
+    AN_AGENT_WITH_RETRY_AND_A_TOOL,
+    PROCESSES_AND_MESSAGES,
+    STRUCTS_AND_PLACES,
+    OPTIONALS_ARE_NARROWED,
+    ENUMS_AND_MATCHES,
+    CLOSURES_GENERICS_AND_RESULTS,
+    CONSTANTS_KINDS_AND_ALIASES,
+];
+
 #[test]
 fn functions_and_ints() {
     passes("fn fib(n: int) -> int { if n < 2 { return n; } return fib(n - 1) + fib(n - 2); }\nfn main() { print(fib(32)); }");
@@ -15,10 +27,7 @@ fn the_examples() {
     }
 }
 
-#[test]
-fn loops() {
-    passes(
-        r#"fn main() {
+pub(super) const LOOPS: &str = r#"fn main() {
             let total = 0;
             for i in 0..10 { total += i; }
             for let j = 0; j < 5; j = j + 1 { total = total + j; }
@@ -30,15 +39,15 @@ fn loops() {
             for (k, v) in m { print(k + v); }
             let n = loop { total += 1; if total > 3 { break total; } };
             print(n);
-        }"#,
-    );
+        }"#;
+
+#[test]
+fn loops() {
+    passes(LOOPS);
 }
 
-/// The specification's own programs, as far as this version runs them.
-#[test]
-fn an_agent_with_retry_and_a_tool() {
-    passes(
-        r#"agent Coder {
+/// An agent with the clauses that programs mostly have, and the ways to call it.
+pub(super) const AN_AGENT_WITH_RETRY_AND_A_TOOL: &str = r#"agent Coder {
             model "claude-sonnet-4-20250514"
             system "You write clean, efficient code."
             temperature 0.3
@@ -74,14 +83,14 @@ fn an_agent_with_retry_and_a_tool() {
             print("Out of budget");
         } catch AgentFailed(reason) {
             print("Agent failed after retries: " + reason);
-        }"#,
-    );
-}
+        }"#;
 
 #[test]
-fn processes_and_messages() {
-    passes(
-        r#"struct Job { id: int, text: str }
+fn an_agent_with_retry_and_a_tool() {
+    passes(AN_AGENT_WITH_RETRY_AND_A_TOOL);
+}
+
+pub(super) const PROCESSES_AND_MESSAGES: &str = r#"struct Job { id: int, text: str }
         fn worker(parent: process) {
             loop {
                 receive {
@@ -112,14 +121,14 @@ fn processes_and_messages() {
             print(await g + 1);
             process::demonitor(m);
             if process::alive(p) { process::exit("done"); }
-        }"#,
-    );
-}
+        }"#;
 
 #[test]
-fn structs_and_places() {
-    passes(
-        r#"struct Point { x: int, y: int }
+fn processes_and_messages() {
+    passes(PROCESSES_AND_MESSAGES);
+}
+
+pub(super) const STRUCTS_AND_PLACES: &str = r#"struct Point { x: int, y: int }
         struct Line { from: Point, to: Point, tags: str[] }
         impl Point {
             fn origin() -> Point { Point { x: 0, y: 0 } }
@@ -149,14 +158,14 @@ fn structs_and_places() {
             counts["a"] = (counts.get("a") ?? 0) + 1;
             counts["a"] += 1;
             print(counts, "a" in counts, grid[0..1]);
-        }"#,
-    );
-}
+        }"#;
 
 #[test]
-fn optionals_are_narrowed() {
-    passes(
-        r#"struct Node { value: int, next: Node? }
+fn structs_and_places() {
+    passes(STRUCTS_AND_PLACES);
+}
+
+pub(super) const OPTIONALS_ARE_NARROWED: &str = r#"struct Node { value: int, next: Node? }
         fn length(text: str?) -> int {
             if text == null { return 0; }
             return text.len();
@@ -179,14 +188,14 @@ fn optionals_are_narrowed() {
                 if found == null { continue; }
                 print(found + 1, word);
             }
-        }"#,
-    );
-}
+        }"#;
 
 #[test]
-fn enums_and_matches() {
-    passes(
-        r#"enum Verdict { Approve, Reject(str), Escalate { to: str, reason: str } }
+fn optionals_are_narrowed() {
+    passes(OPTIONALS_ARE_NARROWED);
+}
+
+pub(super) const ENUMS_AND_MATCHES: &str = r#"enum Verdict { Approve, Reject(str), Escalate { to: str, reason: str } }
         enum Tree { Leaf, Node(Tree, int, Tree) }
         fn show(v: Verdict) -> str {
             match v {
@@ -213,14 +222,14 @@ fn enums_and_matches() {
             match r { Ok(v) => print(v), Err(m) => print(m) }
             let kind: any = 5;
             match kind { n: int => print(n + 1), "x" => print("x"), v: Verdict => print(show(v)), _ => {} }
-        }"#,
-    );
-}
+        }"#;
 
 #[test]
-fn closures_generics_and_results() {
-    passes(
-        r#"struct Pair<A, B> { first: A, second: B }
+fn enums_and_matches() {
+    passes(ENUMS_AND_MATCHES);
+}
+
+pub(super) const CLOSURES_GENERICS_AND_RESULTS: &str = r#"struct Pair<A, B> { first: A, second: B }
         enum Maybe<T> { Nothing, Just(T) }
         struct Heap<T> { items: T[] }
         impl<T: Ord> Heap<T> {
@@ -252,14 +261,14 @@ fn closures_generics_and_results() {
             let f = add;
             let g: fn(int) -> int = |x| add(x, 1);
             print(f(1, 2), g(1), [f(1, 1), 2].len(), [x * 2 for x in [1, 2] if x > 1]);
-        }"#,
-    );
-}
+        }"#;
 
 #[test]
-fn constants_kinds_and_aliases() {
-    passes(
-        r#"const LIMIT: int = 10;
+fn closures_generics_and_results() {
+    passes(CLOSURES_GENERICS_AND_RESULTS);
+}
+
+pub(super) const CONSTANTS_KINDS_AND_ALIASES: &str = r#"const LIMIT: int = 10;
         const NAMES = ["a", "b"];
         const SLOW: duration = 500;
         type Scores = map<str, int>;
@@ -284,8 +293,11 @@ fn constants_kinds_and_aliases() {
             let cost: money = 2;
             print(y / 2, cost * 3 + $0.50, 30s / 2, 1h30m > 10m, 2 * 5s, "a" + 1 + 2.5, f"{y:.2} {LIMIT:>5}");
             return if args.len() > 1 { 1 } else { 0 };
-        }"#,
-    );
+        }"#;
+
+#[test]
+fn constants_kinds_and_aliases() {
+    passes(CONSTANTS_KINDS_AND_ALIASES);
 }
 
 /// Every function of the library, called by nobody.
