@@ -2,3 +2,6 @@
 
 pub mod join; // when a call's round joins its agent's history
 mod parts; // the parts of a syntax tree's nodes, in the order of the text
+
+#[cfg(test)]
+mod tests;

@@ -138,8 +138,10 @@ struct Pending {
 enum Until {
     /// The name is mentioned, or its block left.
     Mentioned(Symbol, BlockIndex),
-    /// The statement is over.
+    /// The statement, or the head of a compound one, is over.
     Over,
+    /// The `parallel` around it is over.
+    WholeOver,
 }
 
 /// What was met in one statement, head or other unit of text.
@@ -433,7 +435,7 @@ impl<'a> Survey<'a> {
         let arm = self.arm_of.filter(|&(of, _)| of == block).map(|(_, point)| point);
         let until = match (unit.sends.as_slice(), name) {
             ([], _) => return,
-            (_, _) if arm.is_some() => Until::Over,
+            (_, _) if arm.is_some() => Until::WholeOver,
             ([_], Some(name)) => Until::Mentioned(name, self.block_of(name, block)),
             // Nothing else happens between the reply and the end of the statement.
             ([_], None) if !unit.is_busy => return,
@@ -472,10 +474,11 @@ impl<'a> Survey<'a> {
         let mut mentions: FxHashMap<PointIndex, FxHashSet<Symbol>> = FxHashMap::default();
         for pending in &self.pending {
             match pending.until {
-                Until::Over => {
+                Until::Over | Until::WholeOver => {
                     let block = &self.blocks[pending.block];
                     let next = block.points.iter().copied().find(|&point| point > pending.point);
-                    let inner = self.points[pending.point].inner.iter().copied();
+                    let is_head = matches!(pending.until, Until::Over);
+                    let inner = self.points[pending.point].inner.iter().copied().filter(|_| is_head);
                     for first in inner.clone().filter_map(|inner| self.blocks[inner].points.first().copied()).chain(next) {
                         before.entry(first).or_default().push((true, pending.number));
                     }
