@@ -1,7 +1,7 @@
 //! Text to tree: a token scanner, and a grammar over its tokens that goes on after a mistake.
 //!
-//! The grammar is one function a rule, over [`tokens::Tokens`]. A rule that does not fit answers a [`problem::Problem`]; the
-//! nearest block or list of members reports it, skips to where it can go on ([`list::recover`]), and puts an `Error` node in
+//! The grammar is one function a rule, over `tokens::Tokens`. A rule that does not fit answers a `problem::Problem`; the
+//! nearest block or list of members reports it, skips to where it can go on (`list::recover`), and puts an `Error` node in
 //! its place. So a file with several mistakes gives several diagnostics, and none for what only follows from another.
 //!
 //! Invariant: the time is linear in the length of the text, and the height of the tree is bounded, whatever the text is.
