@@ -2,14 +2,31 @@
 //!
 //! The modules listed first are pure: they turn values into values, and whoever drives them does the
 //! waiting, the sending and the counting. So each of them is tested without a network or a clock.
-pub mod bound;
+pub mod bound; // an upper bound of what a request can cost
 pub mod error; // how a call fails, and whether another attempt can help
 pub mod http; // requests and answers as plain values, whoever carries them
 pub mod message; // what is said to a model and what it answers
 pub mod price; // what tokens cost, in integers
-pub mod retry; // when to try again // an upper bound of what a request can cost
+pub mod retry; // when to try again
 pub mod history; // the rounds that a conversation is made of
 pub mod turn; // the loop of model calls and tool runs within one invocation
 pub mod provider; // the protocols of real providers
 pub mod script; // the scripted model, which needs no network
 pub mod mock_server; // the scripted model over HTTP
+
+mod config; // an agent's clauses
+mod exchange; // one exchange with a model
+mod host; // agents as programs see them
+mod invocation; // the process that answers one request
+mod limiter; // exchanges at once
+mod process; // the process of one incarnation
+mod progress; // what an observer is told
+mod raise; // failures as errors of the language
+mod request; // one call, from `<-` to the reply
+mod service; // what all agents of a runtime share
+mod slot; // what stays of an agent over its incarnations
+mod tool; // the process of one tool run
+
+pub use host::{Agents, AgentsBuilder};
+pub use progress::{Activity, Progress};
+pub use service::{Environment, Totals, Warnings};

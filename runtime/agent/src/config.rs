@@ -1,0 +1,228 @@
+//! What an agent is: its clauses, read once when it is spawned.
+//!
+//! A clause that is not known here, or whose value makes no sense, is an error at the spawn and never ignored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Map;
+use vega_bytecode::module::{Agent, Module};
+use vega_runtime::value::{Value, View, json, schema};
+
+use crate::error::RetryClass;
+use crate::history::{HistoryPolicy, Mode};
+use crate::message::ToolSpec;
+use crate::price::Model;
+use crate::provider::Protocol;
+use crate::retry::{Backoff, RetryPolicy};
+use crate::turn::TurnLimits;
+
+/// The model of an agent that names none.
+pub const MODEL_DEFAULT: &str = "claude-sonnet-5-5";
+/// The bound of an answer, in tokens, unless the agent or the model says otherwise.
+pub const MAX_TOKENS_DEFAULT: u32 = 8_192;
+/// The time of one invocation unless the agent or the call says otherwise.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+/// The time for making a connection.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// The longest silence within an answer.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Who answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backend {
+    /// The scripted model, which speaks of itself as a provider of this protocol.
+    Script(Protocol),
+    /// A provider over HTTP.
+    Http(Protocol),
+}
+
+/// Limits of the phases of one exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PhaseTimeouts {
+    /// For making the connection.
+    pub connect: Duration,
+    /// From the end of the request to the beginning of the answer.
+    pub first_token: Option<Duration>,
+    /// Silence within the answer.
+    pub idle: Duration,
+}
+
+/// Everything that the clauses of one agent say.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// The agent's name.
+    pub name: Arc<str>,
+    /// The model as the program writes it.
+    pub model: Arc<str>,
+    /// The model as its provider knows it.
+    pub provider_model: Arc<str>,
+    /// Who answers.
+    pub backend: Backend,
+    /// What is known of the model; none where it is in no table.
+    pub known: Option<Arc<Model>>,
+    /// The instructions.
+    pub system: Option<Arc<str>>,
+    /// Sent only where the program says it.
+    pub temperature: Option<f64>,
+    /// The bound of an answer.
+    pub max_tokens: u32,
+    /// Bounds of the turn loop.
+    pub limits: TurnLimits,
+    /// One invocation.
+    pub timeout: Duration,
+    /// One exchange.
+    pub timeouts: PhaseTimeouts,
+    /// One invocation, in 10^-12 dollars.
+    pub budget: Option<i64>,
+    /// How calls see each other.
+    pub history: HistoryPolicy,
+    /// Whether a restart forgets the conversation.
+    pub reset_on_restart: bool,
+    /// When a failed exchange is repeated.
+    pub retry: RetryPolicy,
+    /// Exchanges at once.
+    pub concurrent: Option<u32>,
+    /// Passed through.
+    pub provider_options: Arc<Map<String, serde_json::Value>>,
+    /// What the model may call.
+    pub tools: Arc<[ToolSpec]>,
+}
+
+/// Reads the clauses of an agent: a map from their names to their values.
+pub(crate) fn read(declaration: &Agent, clauses: &Value, module: &Module) -> Result<AgentConfig, String> {
+    let mut config = AgentConfig {
+        name: declaration.name.as_str().into(),
+        model: MODEL_DEFAULT.into(),
+        provider_model: MODEL_DEFAULT.into(),
+        backend: Backend::Http(Protocol::Anthropic),
+        known: None,
+        system: None,
+        temperature: None,
+        max_tokens: MAX_TOKENS_DEFAULT,
+        limits: TurnLimits::default(),
+        timeout: TIMEOUT_DEFAULT,
+        timeouts: PhaseTimeouts { connect: CONNECT_TIMEOUT_DEFAULT, first_token: None, idle: IDLE_TIMEOUT_DEFAULT },
+        budget: None,
+        history: HistoryPolicy::default(),
+        reset_on_restart: false,
+        retry: RetryPolicy::default(),
+        concurrent: None,
+        provider_options: Arc::default(),
+        tools: tools(declaration, module)?,
+    };
+    let map = clauses.as_map().ok_or_else(|| format!("the clauses of `{}` are no map", declaration.name))?;
+    for (key, value) in map.iter() {
+        let key = key.as_text().unwrap_or_default();
+        read_clause(&mut config, key, value, module)
+            .map_err(|problem| format!("agent `{}`: `{}` {problem}", declaration.name, key.replace('.', " ")))?;
+    }
+    Ok(config)
+}
+
+fn read_clause(config: &mut AgentConfig, key: &str, value: &Value, module: &Module) -> Result<(), String> {
+    match key {
+        "model" => config.model = non_empty(value)?.into(),
+        "system" => config.system = Some(text(value)?.into()).filter(|text: &Arc<str>| !text.is_empty()),
+        "temperature" => config.temperature = Some(temperature(value)?),
+        "max_tokens" => config.max_tokens = count(value)?,
+        "max_turns" => config.limits.max_turns = count(value)?,
+        "max_tool_calls" => config.limits.max_tool_calls = count(value)?,
+        "parallel_tools" => config.limits.parallel_tools = count(value)? as usize,
+        "timeout" => config.timeout = duration(value)?,
+        "timeouts.connect" => config.timeouts.connect = duration(value)?,
+        "timeouts.first_token" => config.timeouts.first_token = Some(duration(value)?),
+        "timeouts.idle" => config.timeouts.idle = duration(value)?,
+        "budget" => config.budget = Some(budget(value)?),
+        "history" => read_history(config, value)?,
+        "retry.max_attempts" => config.retry.max_attempts = count(value)?,
+        "retry.backoff" => config.retry.backoff = backoff(value)?,
+        "retry.on" => config.retry.on = classes(value)?,
+        "rate_limit.concurrent" => config.concurrent = Some(count(value)?),
+        "provider_options" => config.provider_options = Arc::new(options(value, module)?),
+        // The reply's type is part of the declaration.
+        "output" => {}
+        _ => return Err("is no clause that this version knows".into()),
+    }
+    Ok(())
+}
+
+fn tools(declaration: &Agent, module: &Module) -> Result<Arc<[ToolSpec]>, String> {
+    let specs = declaration.tools.iter().map(|tool| {
+        let schema = serde_json::from_str(&schema::parameters_schema(&tool.parameters, module))
+            .map_err(|error| format!("the schema of the tool `{}` is not JSON: {error}", tool.name))?;
+        Ok(ToolSpec { name: tool.name.clone(), description: tool.description.clone(), schema })
+    });
+    specs.collect()
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_text().ok_or_else(|| format!("must be text, not {value}"))
+}
+
+fn non_empty(value: &Value) -> Result<&str, String> {
+    text(value)?.trim().split_whitespace().next().ok_or_else(|| "is empty".to_owned())
+}
+
+fn temperature(value: &Value) -> Result<f64, String> {
+    let number = value.as_float().or_else(|| value.as_int().map(|number| number as f64));
+    number.filter(|number| (0.0..=2.0).contains(number)).ok_or_else(|| format!("must be a number from 0 to 2, not {value}"))
+}
+
+fn count(value: &Value) -> Result<u32, String> {
+    let number = value.as_int().and_then(|number| u32::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or_else(|| format!("must be a whole number from 1 on, not {value}"))
+}
+
+fn duration(value: &Value) -> Result<Duration, String> {
+    // A bare number is milliseconds, as everywhere in the language.
+    let nanos = value.as_duration().or_else(|| value.as_int().and_then(|millis| millis.checked_mul(1_000_000)));
+    let nanos = nanos.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+    nanos.map(Duration::from_nanos).ok_or_else(|| format!("must be a time longer than nothing, not {value}"))
+}
+
+fn budget(value: &Value) -> Result<i64, String> {
+    value.as_money().filter(|pico| *pico >= 0).ok_or_else(|| format!("must be an amount of money, not {value}"))
+}
+
+fn read_history(config: &mut AgentConfig, value: &Value) -> Result<(), String> {
+    let words = value.as_array().ok_or("must be words")?.as_slice();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match text(word)? {
+            "conversation" => config.history.mode = Mode::Conversation,
+            "ordered" => config.history.mode = Mode::Ordered,
+            "none" => config.history.mode = Mode::None,
+            "reset_on_restart" => config.reset_on_restart = true,
+            "last" => config.history.last = Some(count(rest.next().ok_or("wants a number after `last`")?)? as usize),
+            other => return Err(format!("does not know `{other}` in this version")),
+        }
+    }
+    Ok(())
+}
+
+fn backoff(value: &Value) -> Result<Backoff, String> {
+    const WANTED: &str = "must be `exponential(first, factor, longest)`";
+    let [base, multiplier, max] = value.as_array().ok_or(WANTED)?.as_slice() else { return Err(WANTED.into()) };
+    let multiplier = multiplier.as_float().or_else(|| multiplier.as_int().map(|number| number as f64));
+    let multiplier = multiplier.filter(|factor| *factor >= 1.0 && factor.is_finite()).ok_or("wants a factor of at least 1")?;
+    Ok(Backoff { base: duration(base)?, multiplier, max: duration(max)? })
+}
+
+fn classes(value: &Value) -> Result<Vec<RetryClass>, String> {
+    let words = value.as_array().ok_or("must be a list of words")?.as_slice();
+    let class = |word: &Value| {
+        let word = text(word)?;
+        RetryClass::from_word(word).ok_or_else(|| {
+            let known = RetryClass::ALL.map(RetryClass::as_str).join(", ");
+            format!("does not know `{word}`; there are {known}")
+        })
+    };
+    words.iter().map(class).collect()
+}
+
+fn options(value: &Value, module: &Module) -> Result<Map<String, serde_json::Value>, String> {
+    let View::Map(_) = value.view() else { return Err("must be a map".into()) };
+    let text = json::encode(value, module).map_err(|error| error.message().to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}

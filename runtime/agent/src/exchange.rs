@@ -1,0 +1,420 @@
+//! One exchange with a model: reserve, pass the door, call, settle.
+//!
+//! Invariant: what was reserved is settled or released exactly once, whatever happens, and what a request may have cost is booked even
+//! where nobody reads its answer. Only here a stack is held while somebody else works.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use vega_bytecode::kinds;
+use vega_net::client::{self, Timeouts};
+use vega_net::failure::{Failure, FailureKind};
+use vega_runtime::effects::{self, Class, Payload};
+use vega_runtime::ledger::{Outcome, Reservation};
+use vega_runtime::native::NativeContext;
+
+use crate::bound::{InputBound, Reported, input_bound, terms, worst_cost};
+use crate::config::{AgentConfig, Backend};
+use crate::error::{Billed, CallError, ErrorKind, TransportFailure, from_transport};
+use crate::http::{Headers, HttpRequest, HttpResponse};
+use crate::message::{Request, Response, Usage};
+use crate::price::Model;
+use crate::provider::{Endpoint, Protocol, anthropic, openai};
+use crate::raise::Failed;
+use crate::script::{Query, ScriptedOutcome, wire};
+use crate::service::Service;
+
+/// Longest answer, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The shortest answer that a budget may be lowered to, in tokens.
+const OUTPUT_TOKENS_MIN: u32 = 256;
+/// The same where the answer must have a form.
+const TYPED_OUTPUT_TOKENS_MIN: u32 = 1_024;
+
+/// What an exchange is made with.
+pub(crate) struct Exchange<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) config: &'a AgentConfig,
+    /// The number of the model call within its invocation, from 1.
+    pub(crate) turn: u32,
+    /// What the provider has counted of the conversation.
+    pub(crate) reported: Option<Reported>,
+    /// What is left of the invocation's time.
+    pub(crate) remaining: Duration,
+}
+
+/// What came of an exchange.
+pub(crate) struct Exchanged {
+    pub(crate) result: Result<Response, Unanswered>,
+    /// Whether the budget lowered the bound of the answer.
+    pub(crate) lowered: bool,
+    /// What it used, and whether that is an estimate.
+    pub(crate) usage: Usage,
+    pub(crate) estimated: bool,
+    /// What it cost; none where no price is known.
+    pub(crate) cost: Option<i64>,
+    /// Whether anything was attempted at all.
+    pub(crate) attempted: bool,
+}
+
+/// Why there is no answer.
+pub(crate) enum Unanswered {
+    /// The attempt failed; another may help.
+    Failed(Box<CallError>),
+    /// The invocation's time is over.
+    TimeIsOver,
+    /// It was not attempted, and no other attempt will be.
+    Refused(Failed),
+    /// The process is being ended.
+    Killed,
+}
+
+impl Exchange<'_> {
+    /// Calls the model. Blocks.
+    pub(crate) fn run(&self, context: &NativeContext<'_>, request: &Request) -> Exchanged {
+        let refused = |failed| Exchanged {
+            result: Err(Unanswered::Refused(failed)),
+            lowered: false,
+            usage: Usage::default(),
+            estimated: false,
+            cost: None,
+            attempted: false,
+        };
+        let Some(_under_way) = context.begin_call() else {
+            return refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins"));
+        };
+        let mut request = request.clone();
+        let declared = request.max_tokens;
+        let reservation = match self.reserve(context, &mut request) {
+            Ok(reservation) => reservation,
+            Err(failed) => return refused(failed),
+        };
+        let lowered = request.max_tokens < declared;
+        let (result, body_bytes) = self.attempt(context, request);
+        let estimate = || Usage { input: (body_bytes as u64).div_ceil(4), ..Usage::default() };
+        let (usage, estimated) = match &result {
+            Ok(Response { usage: Some(usage), .. }) => (*usage, false),
+            Ok(response) => (Usage { output: (response.text().len() as u64).div_ceil(4), ..estimate() }, true),
+            Err(Unanswered::Failed(error)) => match error.billed {
+                Billed::Nothing => (Usage::default(), false),
+                Billed::EstimatedInput => (estimate(), true),
+                Billed::Reported(usage) => (usage, true),
+            },
+            Err(Unanswered::TimeIsOver | Unanswered::Killed) => (estimate(), true),
+            Err(Unanswered::Refused(_)) => (Usage::default(), false),
+        };
+        let cost = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
+        let attempted = !matches!(result, Err(Unanswered::Refused(_)));
+        Exchanged { result, lowered, usage, estimated, cost, attempted }
+    }
+
+    /// The rates that the exchange is booked at; none where nobody knows them.
+    fn model(&self) -> Option<&Model> {
+        self.config.known.as_deref()
+    }
+
+    /// Takes room for the worst case in every budget around the call, with a shorter answer where the whole does not fit.
+    fn reserve(&self, context: &NativeContext<'_>, request: &mut Request) -> Result<Option<Reservation>, Failed> {
+        let scope = context.scope();
+        let Some(model) = self.model() else {
+            if Service::is_free(&self.config.model) || scope.remaining().is_none() {
+                return Ok(None);
+            }
+            let text = format!(
+                "the price of `{}` is not known, so no budget can hold for it; take a model with a known price or the budget away",
+                self.config.model
+            );
+            return Err(Failed::plain(kinds::AGENT_FAILED, text));
+        };
+        let bound = input_bound(request, self.reported);
+        let overflow = |_| Failed::plain(kinds::OVERFLOW, "the cost of the call does not fit a number");
+        let exceeded = match scope.reserve(worst_cost(request, bound, model).map_err(overflow)?) {
+            Ok(reservation) => return Ok(Some(reservation)),
+            Err(exceeded) => exceeded,
+        };
+        let minimum = if request.output.is_some() { TYPED_OUTPUT_TOKENS_MIN } else { OUTPUT_TOKENS_MIN };
+        let affordable = self.affordable(request, bound, model, scope.remaining().unwrap_or(i64::MAX));
+        if affordable < u64::from(minimum.min(request.max_tokens)) {
+            return Err(Failed::Budget(exceeded));
+        }
+        request.max_tokens = u32::try_from(affordable).unwrap_or(u32::MAX).min(request.max_tokens);
+        // Somebody else may have taken the room meanwhile.
+        let reservation = scope.reserve(worst_cost(request, bound, model).map_err(overflow)?);
+        reservation.map(Some).map_err(Failed::Budget)
+    }
+
+    fn affordable(&self, request: &Request, bound: InputBound, model: &Model, pico: i64) -> u64 {
+        model.affordable_output(pico, bound.tokens(model), terms(request))
+    }
+
+    /// Books what was used. The cost is none where no price is known.
+    fn settle(&self, reservation: Option<Reservation>, usage: &Usage, discarded: bool) -> Option<i64> {
+        let Some(model) = self.model() else {
+            return Service::is_free(&self.config.model).then_some(0);
+        };
+        // A cost beyond the numbers cannot come from a provider that counts tokens.
+        let cost = model.cost(usage).unwrap_or(i64::MAX);
+        if let Some(reservation) = reservation {
+            let reserved = reservation.amount();
+            let outcome = if discarded { Outcome::Discarded } else { Outcome::Used };
+            let settlement = reservation.settle(cost, outcome);
+            if settlement.overrun > 0 {
+                self.service.warn(&format!(
+                    "`{}` billed {} for a call that was bounded by {}: the budget is overrun",
+                    self.config.model,
+                    crate::raise::dollars(cost),
+                    crate::raise::dollars(reserved)
+                ));
+            }
+        }
+        Some(cost)
+    }
+
+    /// Passes the door and calls; the bytes of the request's body come with the result.
+    fn attempt(&self, context: &NativeContext<'_>, request: Request) -> (Result<Response, Unanswered>, usize) {
+        match self.config.backend {
+            Backend::Script(protocol) => self.attempt_scripted(context, &request, protocol),
+            Backend::Http(protocol) => self.attempt_http(context, request, protocol),
+        }
+    }
+
+    fn attempt_scripted(
+        &self,
+        context: &NativeContext<'_>,
+        request: &Request,
+        protocol: Protocol,
+    ) -> (Result<Response, Unanswered>, usize) {
+        let body = match protocol {
+            Protocol::Anthropic => anthropic::encode(request),
+            Protocol::OpenAi => openai::encode(request, crate::provider::MaxTokensField::default()),
+        };
+        let endpoint = self.service.endpoint(protocol);
+        let bytes = body.len();
+        let result = self.through_door(context, endpoint, &request.model, &body, |_| {
+            let query =
+                Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
+            let scripted = self.service.script.outcome(query);
+            if vega_scheduler::sleep(scripted.latency.min(self.remaining)).is_err() {
+                return (Err(Unanswered::Killed), None);
+            }
+            if scripted.latency >= self.remaining {
+                return (Err(Unanswered::TimeIsOver), None);
+            }
+            let response = scripted.resolve(endpoint, &request.model, SystemTime::now()).map_err(Unanswered::Failed);
+            (response, answer_of(&scripted, protocol))
+        });
+        (result, bytes)
+    }
+
+    fn attempt_http(
+        &self,
+        context: &NativeContext<'_>,
+        request: Request,
+        protocol: Protocol,
+    ) -> (Result<Response, Unanswered>, usize) {
+        let endpoint = self.service.endpoint(protocol);
+        let encoded = match endpoint.encode(&request) {
+            Ok(encoded) => encoded,
+            Err(error) => return (Err(Unanswered::Failed(error)), 0),
+        };
+        let Request { model, .. } = request;
+        let bytes = encoded.body.len();
+        let HttpRequest { url, headers, body } = encoded;
+        let result = self.through_door(context, endpoint, &model, &body, |body| {
+            match self.send(endpoint, url, &headers, body.to_vec()) {
+                Ok(response) => {
+                    let decoded = endpoint.decode(&response, &model, SystemTime::now()).map_err(Unanswered::Failed);
+                    (decoded, Some(response))
+                }
+                Err(unanswered) => (Err(unanswered), None),
+            }
+        });
+        (result, bytes)
+    }
+
+    /// Sends a request and reads the whole answer.
+    fn send(&self, endpoint: &Endpoint, url: String, headers: &Headers, body: Vec<u8>) -> Result<HttpResponse, Unanswered> {
+        let client = self.service.client().map_err(|problem| {
+            Unanswered::Refused(Failed::call(ErrorKind::ProviderError { status: 0 }, problem))
+        })?;
+        let timeouts = self.config.timeouts;
+        let request = client::Request {
+            method: "POST",
+            url,
+            headers: headers.iter().map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect(),
+            body,
+            timeouts: Timeouts {
+                connect: Some(timeouts.connect.min(self.remaining)),
+                first_byte: timeouts.first_token,
+                idle: Some(timeouts.idle),
+                total: Some(self.remaining),
+            },
+        };
+        let began = vega_scheduler::now();
+        let exchanged = client.send(request).and_then(|mut answer| {
+            let body = answer.read_to_end(ANSWER_BYTES_MAX)?;
+            Ok(HttpResponse { status: answer.status, headers: std::mem::take(&mut answer.headers).into_iter().collect(), body })
+        });
+        exchanged.map_err(|failure| {
+            let elapsed = vega_scheduler::now().since(began);
+            self.unanswered(&failure, endpoint, elapsed)
+        })
+    }
+
+    fn unanswered(&self, failure: &Failure, endpoint: &Endpoint, elapsed: Duration) -> Unanswered {
+        let timeouts = self.config.timeouts;
+        // The clock that ended the exchange may be a hair ahead of this one.
+        let time_is_over = elapsed + Duration::from_millis(1) >= self.remaining;
+        let detail = cause(&failure.message);
+        let transport = match failure.kind {
+            FailureKind::Killed => return Unanswered::Killed,
+            FailureKind::Timeout | FailureKind::ConnectTimeout if time_is_over => return Unanswered::TimeIsOver,
+            FailureKind::BadAddress => {
+                let text = format!("{} ({})", failure.message, endpoint.base_url_variable);
+                return Unanswered::Failed(Box::new(CallError::provider(0, text)));
+            }
+            FailureKind::Resolve => TransportFailure::Dns(detail),
+            FailureKind::Connect => TransportFailure::Connect(detail),
+            FailureKind::Certificate => TransportFailure::Certificate(detail),
+            FailureKind::ConnectTimeout => TransportFailure::ConnectTimeout(timeouts.connect),
+            FailureKind::Timeout => match timeouts.first_token {
+                Some(first_token) if elapsed < timeouts.idle => TransportFailure::FirstTokenTimeout(first_token),
+                _ => TransportFailure::IdleTimeout(timeouts.idle),
+            },
+            FailureKind::Cut | FailureKind::Protocol => TransportFailure::Broken(detail),
+            FailureKind::TooLarge => TransportFailure::TooLarge(ANSWER_BYTES_MAX),
+        };
+        let mut error = from_transport(&transport, endpoint.origin(&self.config.provider_model));
+        if !failure.sent {
+            error.billed = Billed::Nothing;
+        }
+        Unanswered::Failed(Box::new(error))
+    }
+
+    /// Asks whether the exchange may and should happen, has it happen, and tells what came of it.
+    fn through_door(
+        &self,
+        context: &NativeContext<'_>,
+        endpoint: &Endpoint,
+        model: &str,
+        body: &[u8],
+        call: impl FnOnce(&[u8]) -> (Result<Response, Unanswered>, Option<HttpResponse>),
+    ) -> Result<Response, Unanswered> {
+        let text = String::from_utf8_lossy(body);
+        let asked =
+            effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: &text };
+        let mut real = None;
+        let passed = context.effect(&asked, Class::Irrevocable, |_| {
+            let (result, answer) = call(body);
+            let payload = match (&result, answer) {
+                (_, Some(answer)) => Ok(Payload::Bytes(to_bytes(answer))),
+                (Err(unanswered), None) => Err(unanswered.to_failure()),
+                (Ok(_), None) => Ok(Payload::Nothing),
+            };
+            real = Some(result);
+            payload
+        });
+        match (real, passed) {
+            (Some(result), _) => result,
+            // It happened before, in another run.
+            (None, Ok(Payload::Bytes(bytes))) => match from_bytes(&bytes) {
+                Some(response) => endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed),
+                None => Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, "the recorded answer cannot be read"))),
+            },
+            (None, Ok(_)) => Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, "the recorded answer is empty"))),
+            (None, Err(error)) => {
+                Err(Unanswered::Refused(Failed::plain(error.kind(), error.message().to_string())))
+            }
+        }
+    }
+}
+
+impl Unanswered {
+    fn to_failure(&self) -> effects::Failure {
+        match self {
+            Unanswered::Failed(error) => {
+                effects::Failure { kind: Failed::Call(error.clone()).kind(), message: error.message.clone() }
+            }
+            Unanswered::TimeIsOver => effects::Failure { kind: kinds::TIMEOUT, message: "the invocation's time is over".into() },
+            Unanswered::Refused(failed) => effects::Failure { kind: failed.kind(), message: failed.message() },
+            Unanswered::Killed => effects::Failure { kind: kinds::CANCELLED, message: "the process was ended".into() },
+        }
+    }
+}
+
+/// What a scripted outcome would be on the wire; none where nothing comes.
+fn answer_of(scripted: &ScriptedOutcome, protocol: Protocol) -> Option<HttpResponse> {
+    match wire::plan(scripted, protocol, false) {
+        wire::Plan::Answer(answer) if !answer.is_cut => {
+            let body = answer.parts.into_iter().flat_map(|part| part.bytes).collect();
+            Some(HttpResponse { status: answer.status, headers: answer.headers, body })
+        }
+        wire::Plan::Answer(_) | wire::Plan::Disconnect { .. } => None,
+    }
+}
+
+/// An answer as bytes that can be kept: a line with the status, the headers, an empty line, the body.
+fn to_bytes(response: HttpResponse) -> Vec<u8> {
+    let HttpResponse { status, headers, body } = response;
+    let mut bytes = format!("{status}\n").into_bytes();
+    for (name, value) in headers.iter() {
+        bytes.extend_from_slice(format!("{name}: {value}\n").as_bytes());
+    }
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+fn from_bytes(bytes: &[u8]) -> Option<HttpResponse> {
+    let split = bytes.windows(2).position(|pair| pair == b"\n\n")?;
+    let head = std::str::from_utf8(&bytes[..split]).ok()?;
+    let mut lines = head.lines();
+    let status = lines.next()?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(": ")).collect();
+    Some(HttpResponse { status, headers, body: bytes[split + 2..].to_vec() })
+}
+
+/// The cause in a failure's sentence, which begins with the place that the error names itself.
+fn cause(message: &str) -> String {
+    let begins = ["cannot connect to ", "the certificate of ", "the connection to ", "TLS with ", "the name of "];
+    let rest = begins.iter().find_map(|begin| message.strip_prefix(begin)).and_then(|rest| rest.split_once(": "));
+    rest.map_or(message, |(_, cause)| cause).to_owned()
+}
+
+/// The settings that the exchanges of an agent share, as the request that they begin with.
+pub(crate) fn base_request(config: &AgentConfig) -> Request {
+    let mut request = Request {
+        system: config.system.clone(),
+        temperature: config.temperature,
+        tools: Arc::clone(&config.tools),
+        provider_options: Arc::clone(&config.provider_options),
+        ..Request::new(&*config.provider_model, config.max_tokens)
+    };
+    if let Some(model) = &config.known {
+        model.fit(&mut request);
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_answer_reads_back_as_it_was() {
+        let response = HttpResponse {
+            status: 429,
+            headers: [("retry-after", "3"), ("content-type", "application/json")].into_iter().collect(),
+            body: b"{\"a\":\n\n1}".to_vec(),
+        };
+        assert_eq!(from_bytes(&to_bytes(response.clone())), Some(response));
+        assert_eq!(from_bytes(b"nothing"), None);
+    }
+
+    #[test]
+    fn the_cause_of_a_failure_is_said_once() {
+        assert_eq!(cause("cannot connect to http://h:1 (127.0.0.1:1): connection refused"), "connection refused");
+        assert_eq!(cause("the certificate of https://h is not trusted: unknown issuer"), "unknown issuer");
+        assert_eq!(cause("something else"), "something else");
+    }
+}

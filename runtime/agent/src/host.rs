@@ -1,0 +1,403 @@
+//! Agents as programs see them: `spawn`, `<-`, and the joining of rounds.
+//!
+//! Invariant: a caller waits on a port, without a stack. When it ends first, its call is cancelled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vega_bytecode::kinds;
+use vega_bytecode::module::{AskDescription, Join};
+use vega_runtime::RuntimeHandle;
+use vega_runtime::error::Error;
+use vega_runtime::native::{
+    AgentHost, Callee, Input, NativeContext, NativeResult, Outcome, Port, Resumable, SpawnAgent, SpawnOptions, Step,
+    SupervisionValues,
+};
+use vega_runtime::supervisor::{Child, ChildOwner, Factory, FutureHandle};
+use vega_runtime::value::copy::Message;
+use vega_runtime::value::{Handle, HandleKind, Value, json};
+use vega_trace::Sink;
+
+use crate::config;
+use crate::error::ErrorKind;
+use crate::history::Mode;
+use crate::price::PriceTable;
+use crate::process::AgentProcess;
+use crate::progress::Progress;
+use crate::raise::Failed;
+use crate::request::{CALL_DEPTH_MAX, Content, Draft, Reply, Request};
+use crate::script::Script;
+use crate::service::{Environment, Parts, PendingRound, Service, Totals, Warnings};
+use crate::slot::AgentSlot;
+
+/// The agents of one runtime. Registered with the runtime's builder.
+pub struct Agents {
+    service: Arc<Service>,
+}
+
+/// What agents are made with. Everything has a default: no script, no environment, no trace, built-in prices.
+pub struct AgentsBuilder {
+    parts: Parts,
+}
+
+impl Agents {
+    /// Begins with the defaults.
+    pub fn builder() -> AgentsBuilder {
+        AgentsBuilder {
+            parts: Parts {
+                script: Script::default(),
+                offline: false,
+                environment: Box::new(|_| None),
+                ca_pem: None,
+                prices: PriceTable::built_in(),
+                sink: Sink::disabled(),
+                warnings: Arc::new(|_| {}),
+                progress: None,
+                seed: fastrand::u64(..),
+            },
+        }
+    }
+
+    /// What was done and spent so far.
+    pub fn totals(&self) -> Totals {
+        self.service.counters.totals()
+    }
+
+    /// Invocations under way.
+    pub fn in_flight(&self) -> u64 {
+        self.service.counters.in_flight()
+    }
+}
+
+impl AgentsBuilder {
+    /// The replies of the scripted model.
+    pub fn script(mut self, script: Script) -> Self {
+        self.parts.script = script;
+        self
+    }
+
+    /// Whether the scripted model takes the place of every other. Prices stay those of the program's models.
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.parts.offline = offline;
+        self
+    }
+
+    /// How environment variables are looked up: keys and addresses of providers.
+    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        let lookup: Environment = Box::new(lookup);
+        self.parts.environment = lookup;
+        self
+    }
+
+    /// Certificates in PEM form that are trusted beside the public authorities'.
+    pub fn ca_file(mut self, pem: Vec<u8>) -> Self {
+        self.parts.ca_pem = Some(pem);
+        self
+    }
+
+    /// Prices that take the place of built-in ones.
+    pub fn prices(mut self, prices: PriceTable) -> Self {
+        self.parts.prices.override_with(prices);
+        self
+    }
+
+    /// Where trace records go.
+    pub fn trace(mut self, sink: Sink) -> Self {
+        self.parts.sink = sink;
+        self
+    }
+
+    /// Who is told what the user should know.
+    pub fn warnings(mut self, warnings: Warnings) -> Self {
+        self.parts.warnings = warnings;
+        self
+    }
+
+    /// Who is told what invocations do.
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.parts.progress = Some(progress);
+        self
+    }
+
+    /// What ids of the trace are made from; the same seed gives the same ids.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.parts.seed = seed;
+        self
+    }
+
+    /// The agents. Fails where the certificates cannot be used.
+    pub fn build(self) -> Result<Arc<Agents>, String> {
+        Ok(Arc::new(Agents { service: Arc::new(Service::new(self.parts)?) }))
+    }
+}
+
+impl AgentHost for Agents {
+    fn spawn(&self, context: &mut NativeContext<'_>, spawn: SpawnAgent<'_>) -> NativeResult {
+        let declaration = &context.module().agents[spawn.agent.0 as usize];
+        let arguments: Vec<Value> = spawn.arguments.iter_mut().map(Value::take).collect();
+        let message = Message::copy_of(&Value::array(arguments.clone())).map_err(|refused| {
+            Error::new(kinds::INVALID_ARGUMENT, format!("{} cannot be given to an agent", refused.what))
+        })?;
+        Ok(Outcome::Resume(Box::new(Spawning {
+            service: Arc::clone(&self.service),
+            agent: spawn.agent,
+            call: Some((Callee::Function(declaration.clauses), message)),
+            arguments: None,
+            supervision: spawn.supervision.unwrap_or_default(),
+            asynchronous: spawn.asynchronous,
+            linked: spawn.linked,
+        })))
+    }
+
+    fn ask(&self, context: &mut NativeContext<'_>, ask: &AskDescription, values: &mut [Value], streaming: bool) -> NativeResult {
+        if streaming {
+            return Err(no_streams());
+        }
+        let slot = slot_of(&values[0])?;
+        let mut rest = values[2..].iter();
+        let timeout = if ask.has_timeout { rest.next().and_then(Value::as_duration) } else { None };
+        let timeout = match timeout.map(u64::try_from) {
+            None => None,
+            Some(Ok(nanos)) if nanos > 0 => Some(Duration::from_nanos(nanos)),
+            Some(_) => return Err(Error::new(kinds::INVALID_ARGUMENT, "the call's timeout must be longer than nothing")),
+        };
+        let budget = if ask.has_budget { rest.next().and_then(Value::as_money) } else { None };
+        if budget.is_some_and(|pico| pico < 0) {
+            return Err(Error::new(kinds::INVALID_ARGUMENT, "the call's budget must not be negative"));
+        }
+        let message: Arc<str> = match values[1].as_text() {
+            Some(text) => text.into(),
+            None => json::encode(&values[1], context.module())?.into(),
+        };
+        let chain = self.service.chain_of(context.self_pid());
+        if let Some(chain) = &chain {
+            let cycle = slot.config.history.mode == Mode::Ordered && chain.contains(slot.identity());
+            let name = &slot.config.name;
+            let problem = match (cycle, chain.depth >= CALL_DEPTH_MAX) {
+                (true, _) => format!("`{name}` has `history ordered` and would wait for itself: the call is made by one of its own tools"),
+                (false, true) => format!("the call of `{name}` stands within {CALL_DEPTH_MAX} others, and no more may nest"),
+                (false, false) => String::new(),
+            };
+            if !problem.is_empty() {
+                return Err(Failed::call(ErrorKind::CallCycle, problem).to_error(&self.service.trace.to_string()));
+            }
+        }
+        let coordinate = context.coordinate();
+        let depth = coordinate.activations.len();
+        let draft = Draft {
+            message,
+            output: ask.output,
+            timeout,
+            budget,
+            scope: context.scope(),
+            capabilities: context.capabilities(),
+            chain,
+            coordinate,
+        };
+        Ok(Outcome::Resume(Box::new(Asking { slot, draft: Some(draft), waiting: None, join: ask.join, depth })))
+    }
+
+    fn stream_next(&self, _: &mut NativeContext<'_>, _: &Handle) -> NativeResult {
+        Err(no_streams())
+    }
+
+    fn stream_done(&self, _: &mut NativeContext<'_>, _: &Handle) -> Result<bool, Error> {
+        Err(no_streams())
+    }
+
+    fn await_handle(&self, _: &mut NativeContext<'_>, _: &Handle) -> NativeResult {
+        Err(no_streams())
+    }
+
+    fn join_round(&self, context: &mut NativeContext<'_>, number: u32) -> Result<(), Error> {
+        let process = context.self_pid();
+        if self.service.has_pending(process) {
+            let depth = context.coordinate().activations.len();
+            for round in self.service.take_pending(process, number, depth) {
+                round.slot.join(round.call);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_streams() -> Error {
+    Error::new(kinds::AGENT_FAILED, "this version answers calls as a whole: write `<-` in the place of `<~`")
+}
+
+/// The agent behind a handle.
+fn slot_of(handle: &Value) -> Result<Arc<AgentSlot>, Error> {
+    let child = handle.as_handle().and_then(Child::from_handle);
+    child
+        .and_then(|child| child.owner::<AgentSlot>())
+        .ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, format!("{handle} is no agent")))
+}
+
+/// A spawn under way: the clauses are computed, then the agent begins.
+struct Spawning {
+    service: Arc<Service>,
+    agent: vega_bytecode::AgentId,
+    call: Option<(Callee, Message)>,
+    /// A copy of the parameters for the agent's tools.
+    arguments: Option<Message>,
+    supervision: SupervisionValues,
+    asynchronous: bool,
+    linked: bool,
+}
+
+impl Spawning {
+    fn start(&mut self, clauses: &Value, context: &NativeContext<'_>) -> Result<Value, Error> {
+        let module = context.module();
+        let declaration = &module.agents[self.agent.0 as usize];
+        let wrong = |problem: String| Error::new(kinds::INVALID_ARGUMENT, problem);
+        let mut config = config::read(declaration, clauses, module).map_err(wrong)?;
+        let model = Arc::clone(&config.model);
+        let (backend, provider_model) = self
+            .service
+            .backend(&model)
+            .map_err(|problem| wrong(format!("agent `{}`: `model` {problem}", declaration.name)))?;
+        config.backend = backend;
+        config.provider_model = provider_model.into();
+        config.known = self.service.prices.find(provider_model, &today()).cloned().map(Arc::new);
+        let arguments = self.arguments.take().unwrap_or_else(|| Message::build(|| Value::array(Vec::new())));
+        let runtime = context.runtime();
+        let slot = AgentSlot::new(Arc::clone(&self.service), self.agent, config, arguments, runtime.clone());
+        let owner: Arc<dyn ChildOwner> = slot.clone();
+        let child = Child::spawn(
+            context,
+            declaration.name.clone(),
+            Factory::native(move |_| Box::new(AgentProcess::new(Arc::clone(&slot)))),
+            self.supervision,
+            Some((HandleKind::Agent(self.agent), owner)),
+            SpawnOptions { linked: self.linked, ..SpawnOptions::default() },
+        )?;
+        let value = child.to_value();
+        if !self.asynchronous {
+            return Ok(value);
+        }
+        let message = Message::copy_of(&value)
+            .map_err(|refused| Error::new(kinds::INVALID_ARGUMENT, format!("{} cannot be awaited", refused.what)))?;
+        Ok(Value::from(Handle::new(Arc::new(FutureHandle::settled(message, runtime)))))
+    }
+}
+
+/// The day, as price tables write it.
+fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
+impl Resumable for Spawning {
+    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
+        if let Some((callee, message)) = self.call.take() {
+            let Ok(kept) = Message::copy_of(message.value()) else {
+                return Step::Fail(Error::new(kinds::INVALID_ARGUMENT, "the agent's parameters cannot be kept"));
+            };
+            self.arguments = Some(kept);
+            let arguments = message.adopt();
+            let arguments = arguments.as_array().map(|values| values.as_slice().to_vec()).unwrap_or_default();
+            return Step::Call { callee, arguments };
+        }
+        match input {
+            Input::Returned(Ok(clauses)) => match self.start(&clauses, context) {
+                Ok(value) => Step::Return(value),
+                Err(error) => Step::Fail(error),
+            },
+            Input::Returned(Err(error)) => Step::Fail(error),
+            _ => Step::Yield,
+        }
+    }
+
+    fn name(&self) -> &str {
+        "spawn"
+    }
+}
+
+/// A caller that waits for its reply.
+struct Asking {
+    slot: Arc<AgentSlot>,
+    /// The call, before it is in the queue.
+    draft: Option<Draft>,
+    waiting: Option<Waiting>,
+    join: Join,
+    /// Frames below the calling one.
+    depth: usize,
+}
+
+struct Waiting {
+    port: Port,
+    request: Arc<Request>,
+    runtime: RuntimeHandle,
+}
+
+impl Asking {
+    fn begin(&mut self, draft: Draft, context: &NativeContext<'_>) -> Step {
+        let port = context.open_port();
+        let port_id = port.id();
+        let request = Arc::new(Request::new(draft, self.slot.next_call(), port.address(), context.now()));
+        self.waiting = Some(Waiting { port, request: Arc::clone(&request), runtime: context.runtime() });
+        match self.slot.enqueue(request, context) {
+            Ok(()) => Step::Receive { port: port_id, deadline: None },
+            Err(failed) => self.fail(&failed),
+        }
+    }
+
+    fn receive(&mut self, reply: Reply, context: &NativeContext<'_>) -> Step {
+        let answer = match reply.result {
+            Ok(answer) => answer,
+            Err(failed) => return self.fail(&failed),
+        };
+        if let Some(Waiting { request, .. }) = self.waiting.take()
+            && let Some(round) = answer.round
+        {
+            self.slot.hold(request.call, round);
+            match self.join {
+                Join::AtOnce => self.slot.join(request.call),
+                Join::Later(number) => {
+                    let round = PendingRound { number, depth: self.depth, slot: Arc::clone(&self.slot), call: request.call };
+                    self.slot.service.add_pending(context.self_pid(), round, |process| context.is_alive(process));
+                }
+            }
+        }
+        Step::Return(match answer.content {
+            Content::Text(text) => text.into(),
+            Content::Value(message) => message.adopt(),
+        })
+    }
+
+    fn fail(&mut self, failed: &Failed) -> Step {
+        self.waiting = None;
+        Step::Fail(failed.to_error(&self.slot.service.trace.to_string()))
+    }
+}
+
+impl Resumable for Asking {
+    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
+        if let Some(draft) = self.draft.take() {
+            return self.begin(draft, context);
+        }
+        if let Input::Message(message) = input
+            && let Ok(reply) = message.downcast::<Reply>()
+        {
+            return self.receive(*reply, context);
+        }
+        match &self.waiting {
+            Some(waiting) => Step::Receive { port: waiting.port.id(), deadline: None },
+            None => self.fail(&Failed::plain(kinds::CANCELLED, "the call was cancelled")),
+        }
+    }
+
+    fn name(&self) -> &str {
+        "<-"
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // Whoever still waits here was ended before the reply came.
+        if let Some(Waiting { request, runtime, .. }) = self.waiting.take()
+            && let Some(invocation) = request.cancel()
+        {
+            runtime.kill(invocation);
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! One invocation: the process that drives the turn loop of one request, from dispatch to reply.
+//!
+//! Invariants: it holds a stack only during an exchange with the model, and a permit no longer than that; its clock stands still while it
+//! waits for a permit; whatever it started ends with it.
+mod record; // what the trace learns
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use vega_bytecode::{Type, TypeId};
+use vega_runtime::capability::Declared;
+use vega_runtime::native::{Address, Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
+use vega_runtime::process::{ExitReason, Pid};
+use vega_runtime::value::copy::Message;
+use vega_runtime::value::{Value, is_type, json, schema};
+use vega_scheduler::Instant;
+use vega_trace::SpanId;
+
+use crate::bound::Reported;
+use crate::error::ErrorKind;
+use crate::exchange::{Exchange, Unanswered, base_request};
+use crate::history::Mode;
+use crate::limiter::{Granted, Permit};
+use crate::message::{self, Block, OutputSchema, Usage};
+use crate::progress::Activity;
+use crate::raise::Failed;
+use crate::request::{Answer, Chain, Content, FinishedRound, Reply, Request};
+use crate::slot::AgentSlot;
+use crate::tool::{ToolDone, ToolProcess};
+use crate::turn::{self, Action, Event, Expectation, ToolRun, TurnLoop};
+
+/// See the module's text.
+pub(crate) struct Invocation {
+    slot: Arc<AgentSlot>,
+    request: Arc<Request>,
+    permit: Option<Permit>,
+    work: Work,
+    turn: Option<Box<TurnLoop>>,
+    /// The exchange that comes next.
+    next: Option<Box<message::Request>>,
+    typed: bool,
+    /// Failed attempts of the exchange under way.
+    failures: u32,
+    timeout: Duration,
+    deadline: Instant,
+    rounds_seen: u64,
+    /// What the provider has counted of the conversation.
+    reported: Option<Reported>,
+    /// The same for the round, once it is over: prompt and answer of the last exchange.
+    tokens: Option<u64>,
+    tools: Vec<RunningTool>,
+    number: u64,
+    span: SpanId,
+    began: Instant,
+    began_at: SystemTime,
+    queued: Duration,
+    spent: Spent,
+    started: bool,
+}
+
+/// What is done next.
+enum Work {
+    /// The next exchange needs a permit.
+    Admission,
+    /// It waits for one, since this moment.
+    Queued(Instant),
+    /// It is made.
+    Call,
+    /// It is repeated at this moment.
+    Backoff(Instant),
+    /// Tools run.
+    Tools,
+    /// Nothing.
+    Over,
+}
+
+struct RunningTool {
+    index: usize,
+    process: Pid,
+    monitor: Option<u64>,
+    name: Arc<str>,
+    span: SpanId,
+    began: Instant,
+    began_at: SystemTime,
+}
+
+/// What the invocation used so far.
+#[derive(Default)]
+struct Spent {
+    usage: Usage,
+    cost: i64,
+    /// An exchange had no known price.
+    unpriced: bool,
+    estimated: bool,
+    retries: u32,
+}
+
+impl Invocation {
+    pub(crate) fn new(slot: Arc<AgentSlot>, request: Arc<Request>, permit: Permit) -> Invocation {
+        let timeout = request.timeout.unwrap_or(slot.config.timeout);
+        let span = slot.service.new_span();
+        let number = slot.service.counters.begin_invocation();
+        Invocation {
+            slot,
+            request,
+            permit: Some(permit),
+            work: Work::Admission,
+            turn: None,
+            next: None,
+            typed: false,
+            failures: 0,
+            timeout,
+            deadline: Instant::NEVER,
+            rounds_seen: 0,
+            reported: None,
+            tokens: None,
+            tools: Vec::new(),
+            number,
+            span,
+            began: Instant::NEVER,
+            began_at: SystemTime::UNIX_EPOCH,
+            queued: Duration::ZERO,
+            spent: Spent::default(),
+            started: false,
+        }
+    }
+
+    fn begin(&mut self, context: &NativeContext<'_>) {
+        let now = context.now();
+        self.started = true;
+        self.began = now;
+        self.began_at = SystemTime::now();
+        self.queued = now.since(self.request.queued_at);
+        self.deadline = now + self.timeout;
+        let view = self.slot.view();
+        self.rounds_seen = view.rounds_seen;
+        self.reported = view.reported;
+        let mut request = base_request(&self.slot.config);
+        request.messages = view.messages;
+        request.output = output_schema(self.request.output, context).map(Arc::new);
+        self.typed = request.output.is_some();
+        let expectation = if self.typed { Expectation::Typed } else { Expectation::Text };
+        let message: Arc<[Block]> = [Block::text(Arc::clone(&self.request.message))].into();
+        let mut turn = Box::new(TurnLoop::new(request, message, self.slot.config.limits, expectation));
+        let action = turn.start();
+        self.turn = Some(turn);
+        self.report(Activity::Began);
+        self.act(action, context);
+    }
+
+    // ---- what comes in ----
+
+    fn receive(&mut self, message: Box<dyn std::any::Any + Send>, context: &NativeContext<'_>) {
+        let message = match message.downcast::<Granted>() {
+            Ok(granted) => {
+                if let Work::Queued(since) = self.work {
+                    // Waiting for a permit does not use up the invocation's time.
+                    let waited = context.now().since(since);
+                    self.queued += waited;
+                    self.deadline = self.deadline + waited;
+                    self.permit = Some(granted.0);
+                    self.work = Work::Call;
+                }
+                return;
+            }
+            Err(message) => message,
+        };
+        if let Ok(done) = message.downcast::<ToolDone>() {
+            self.tool_done(*done, context);
+        }
+    }
+
+    fn tool_done(&mut self, done: ToolDone, context: &NativeContext<'_>) {
+        let ToolDone { index, content, is_error, error_kind } = done;
+        let Some(place) = self.tools.iter().position(|tool| tool.index == index) else { return };
+        let tool = self.tools.swap_remove(place);
+        if let Some(monitor) = tool.monitor {
+            context.demonitor(monitor);
+        }
+        self.record_tool(&tool, is_error, error_kind, &content, context);
+        self.on(Event::ToolDone { index, content: content.into(), is_error }, context);
+    }
+
+    /// The process of a tool ended. Where its result came before, there is nothing left to do.
+    fn tool_ended(&mut self, monitor: u64, reason: &ExitReason, context: &NativeContext<'_>) {
+        let Some(tool) = self.tools.iter().find(|tool| tool.monitor == Some(monitor)) else { return };
+        let content = format!("The tool ended without a result: {reason}");
+        self.tool_done(ToolDone { index: tool.index, content, is_error: true, error_kind: None }, context);
+    }
+
+    fn on(&mut self, event: Event, context: &NativeContext<'_>) {
+        if let Some(turn) = &mut self.turn {
+            let action = turn.on(event);
+            self.act(action, context);
+        }
+    }
+
+    // ---- what follows from it ----
+
+    fn act(&mut self, first: Action, context: &NativeContext<'_>) {
+        let mut action = first;
+        loop {
+            action = match action {
+                Action::CallModel(request) => {
+                    self.next = Some(Box::new(request));
+                    self.failures = 0;
+                    self.work = if self.permit.is_some() { Work::Call } else { Work::Admission };
+                    return;
+                }
+                Action::RunTools(runs) => {
+                    self.work = Work::Tools;
+                    let mut failed = Vec::new();
+                    for run in runs {
+                        let index = run.index;
+                        if let Err(content) = self.start_tool(run, context) {
+                            failed.push(Event::ToolDone { index, content: content.into(), is_error: true });
+                        }
+                    }
+                    // One after the other: each may start further tools.
+                    let Some(turn) = &mut self.turn else { return };
+                    let mut next = Action::Wait;
+                    for event in failed {
+                        match turn.on(event) {
+                            Action::Wait => {}
+                            other => next = other,
+                        }
+                    }
+                    next
+                }
+                Action::Wait => {
+                    self.work = Work::Tools;
+                    return;
+                }
+                Action::Finish(reply) => match self.content(&reply, context) {
+                    Ok(content) => {
+                        self.finish(content, reply, context);
+                        return;
+                    }
+                    Err(problem) => match &mut self.turn {
+                        Some(turn) => turn.on(Event::Rejected { problem }),
+                        None => return,
+                    },
+                },
+                Action::Fail(error) => {
+                    self.fail(Failed::Call(error), context);
+                    return;
+                }
+            };
+        }
+    }
+
+    /// The reply as what the caller wants, or where it does not fit.
+    fn content(&self, reply: &turn::Reply, context: &NativeContext<'_>) -> Result<Content, String> {
+        if !self.typed {
+            return Ok(Content::Text(reply.text.clone()));
+        }
+        let parsed = json::parse(unfenced(&reply.text)).map_err(|problem| format!("it is not JSON: {problem}"))?;
+        let value = json::decode_wrapped(&parsed, self.request.output, context.module())
+            .map_err(|problems| json::problems_text(&problems))?;
+        let message = Message::copy_of(&value).map_err(|refused| format!("it holds {}", refused.what))?;
+        Ok(Content::Value(message))
+    }
+
+    fn start_tool(&mut self, run: ToolRun, context: &NativeContext<'_>) -> Result<(), String> {
+        let ToolRun { index, call } = run;
+        let tools = &context.module().agents[self.slot.agent.0 as usize].tools;
+        let Some(number) = tools.iter().position(|tool| tool.name == *call.name) else {
+            return Err(format!("There is no tool `{}`.", call.name));
+        };
+        let tool = &tools[number];
+        let declared = Declared {
+            kinds: &tool.capabilities,
+            paths: tool.allowed_paths.as_deref(),
+            commands: tool.allowed_commands.as_deref(),
+            hosts: tool.allowed_hosts.as_deref(),
+        };
+        let capabilities =
+            context.capabilities().narrow(declared).map_err(|bad| format!("The tool `{}` cannot run: {bad}", tool.name))?;
+        let reads_only = tool.capabilities.iter().all(|kind| *kind == vega_bytecode::module::Capability::FileRead);
+        if !reads_only {
+            self.request.note_effect();
+        }
+        let span = self.slot.service.new_span();
+        let outer = self.request.chain.clone();
+        let depth = outer.as_ref().map_or(0, |chain| chain.depth) + 1;
+        let chain = Arc::new(Chain { outer, agent: self.slot.identity(), depth, span });
+        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, self.address(context), chain);
+        let turns = self.turn.as_ref().map_or(0, |turn| turn.turns());
+        let options = SpawnOptions {
+            capabilities: Some(capabilities),
+            step: turns.saturating_mul(1_000).saturating_add(u32::try_from(index).unwrap_or(u32::MAX)),
+            monitored: true,
+            label: Some(format!("{}.{}", self.slot.config.name, tool.name)),
+            ..SpawnOptions::default()
+        };
+        let spawned = context
+            .spawn(Task::Native(Box::new(state)), options)
+            .map_err(|error| format!("The tool `{}` cannot run: {}", tool.name, error.message()))?;
+        self.report(Activity::Tool { name: &tool.name });
+        self.tools.push(RunningTool {
+            index,
+            process: spawned.process,
+            monitor: spawned.monitor,
+            name: call.name,
+            span,
+            began: context.now(),
+            began_at: SystemTime::now(),
+        });
+        Ok(())
+    }
+
+    fn address(&self, context: &NativeContext<'_>) -> Address {
+        context.address()
+    }
+
+    /// Makes the exchange that comes next.
+    fn call(&mut self, context: &NativeContext<'_>) {
+        let Some(request) = self.next.take() else { return };
+        let turn = self.turn.as_ref().map_or(1, |turn| turn.turns());
+        self.report(Activity::Model { turn });
+        let began = context.now();
+        let began_at = SystemTime::now();
+        let slot = Arc::clone(&self.slot);
+        let exchange = Exchange {
+            service: &slot.service,
+            config: &slot.config,
+            turn,
+            reported: self.reported,
+            remaining: self.deadline.since(began),
+        };
+        let exchanged = exchange.run(context, &request);
+        if let Some(permit) = self.permit.take() {
+            permit.release(context);
+        }
+        if exchanged.attempted {
+            self.count(&exchanged);
+            self.record_model_call(&exchanged, began, began_at, context);
+        }
+        match exchanged.result {
+            Ok(response) => {
+                self.reported = match (response.usage, response.blocks.is_empty()) {
+                    (Some(usage), false) => {
+                        let tokens = usage.prompt().saturating_add(usage.output);
+                        self.tokens = Some(tokens);
+                        Some(Reported { messages: request.messages.len() + 1, tokens })
+                    }
+                    _ => {
+                        self.tokens = None;
+                        None
+                    }
+                };
+                self.on(Event::Answered { response, lowered: exchanged.lowered }, context);
+            }
+            Err(Unanswered::Failed(error)) => {
+                self.failures += 1;
+                let remaining = self.deadline.since(context.now());
+                let delay = self.slot.config.retry.next_delay(self.failures, &error, self.jitter(), Some(remaining));
+                match delay {
+                    Some(delay) => {
+                        self.spent.retries += 1;
+                        self.slot.service.counters.add_retry();
+                        self.record_retry(&error, delay, context);
+                        self.report(Activity::Retry { kind: error.kind.name() });
+                        self.next = Some(request);
+                        self.work = Work::Backoff(context.now() + delay);
+                    }
+                    None => self.fail(Failed::Call(error), context),
+                }
+            }
+            Err(Unanswered::TimeIsOver) => self.time_is_over(context),
+            Err(Unanswered::Refused(failed)) => self.fail(failed, context),
+            // Whoever ends this process has its reasons, and tells the caller.
+            Err(Unanswered::Killed) => self.work = Work::Over,
+        }
+    }
+
+    /// A number in `[0, 1)` that the place of the call and the failure determine, so that a run can be repeated.
+    fn jitter(&self) -> f64 {
+        let mut seed = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(self.failures);
+        for byte in self.request.message.bytes().chain(self.request.call.0.to_le_bytes()) {
+            seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        fastrand::Rng::with_seed(seed).f64()
+    }
+
+    fn count(&mut self, exchanged: &crate::exchange::Exchanged) {
+        let spent = &mut self.spent;
+        spent.usage.add(&exchanged.usage);
+        spent.estimated |= exchanged.estimated;
+        match exchanged.cost {
+            Some(cost) => spent.cost = spent.cost.saturating_add(cost),
+            None => spent.unpriced = true,
+        }
+        self.slot.service.counters.add_call(&exchanged.usage, exchanged.cost, exchanged.estimated);
+    }
+
+    // ---- the end ----
+
+    fn finish(&mut self, content: Content, reply: turn::Reply, context: &NativeContext<'_>) {
+        self.work = Work::Over;
+        if let Some(warning) = &reply.warning {
+            self.slot.service.warn(&format!("{}: {warning}", self.slot.config.name));
+        }
+        if !self.request.finish(context.self_pid()) {
+            return;
+        }
+        let round = FinishedRound { round: reply.round, rounds_seen: self.rounds_seen, tokens: self.tokens };
+        let round = match self.slot.config.history.mode {
+            Mode::None => None,
+            Mode::Conversation => Some(round),
+            // The next call is to see it, whenever the caller looks.
+            Mode::Ordered => {
+                self.slot.hold(self.request.call, round);
+                self.slot.join(self.request.call);
+                None
+            }
+        };
+        self.record_invocation(None, reply.warning.as_deref(), context);
+        self.report(Activity::Ended { ok: true, cost_pico: self.spent.cost });
+        let reply = Reply { result: Ok(Answer { content, round }) };
+        context.send_to(&self.request.reply_to, Box::new(reply));
+    }
+
+    fn fail(&mut self, failed: Failed, context: &NativeContext<'_>) {
+        self.work = Work::Over;
+        if !self.request.finish(context.self_pid()) {
+            return;
+        }
+        self.record_invocation(Some(&failed), None, context);
+        self.report(Activity::Ended { ok: false, cost_pico: self.spent.cost });
+        context.send_to(&self.request.reply_to, Box::new(Reply { result: Err(failed) }));
+    }
+
+    fn time_is_over(&mut self, context: &NativeContext<'_>) {
+        let text = format!("`{}` had no reply within {:?}; see `timeout`", self.slot.config.name, self.timeout);
+        self.fail(Failed::call(ErrorKind::Timeout { after: self.timeout }, text), context);
+    }
+
+    fn report(&self, activity: Activity<'_>) {
+        self.slot.service.report(self.number, &self.slot.config.name, activity);
+    }
+
+    /// Goes on until something must be waited for.
+    fn proceed(&mut self, context: &NativeContext<'_>) -> Step {
+        loop {
+            let queued = matches!(self.work, Work::Queued(_) | Work::Over);
+            if !queued && context.now() >= self.deadline {
+                self.time_is_over(context);
+            }
+            match self.work {
+                Work::Admission => match &self.slot.limiter {
+                    None => self.work = Work::Call,
+                    Some(limiter) => match limiter.take_or_wait(context.address()) {
+                        Some(permit) => {
+                            self.permit = Some(permit);
+                            self.work = Work::Call;
+                        }
+                        None => self.work = Work::Queued(context.now()),
+                    },
+                },
+                Work::Queued(_) => return Step::Receive { port: PortId::ROOT, deadline: None },
+                Work::Call => self.call(context),
+                Work::Backoff(until) if context.now() >= until => self.work = Work::Admission,
+                Work::Backoff(until) => {
+                    return Step::Receive { port: PortId::ROOT, deadline: Some(until.min(self.deadline)) };
+                }
+                Work::Tools => return Step::Receive { port: PortId::ROOT, deadline: Some(self.deadline) },
+                Work::Over => {
+                    for tool in self.tools.drain(..) {
+                        context.kill(tool.process);
+                    }
+                    return Step::Return(Value::NULL);
+                }
+            }
+        }
+    }
+}
+
+impl Resumable for Invocation {
+    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
+        match input {
+            Input::Start => self.begin(context),
+            Input::Message(message) => self.receive(message, context),
+            Input::Notice(Notice::Down { monitor, reason, .. }) => self.tool_ended(monitor, &reason, context),
+            _ => {}
+        }
+        self.proceed(context)
+    }
+
+    fn name(&self) -> &str {
+        "invocation"
+    }
+}
+
+impl Drop for Invocation {
+    fn drop(&mut self) {
+        self.slot.service.counters.end_invocation();
+        if !matches!(self.work, Work::Over) && self.started {
+            self.report(Activity::Ended { ok: false, cost_pico: self.spent.cost });
+            self.record_cancelled();
+            let runtime = self.slot.runtime();
+            self.tools.drain(..).for_each(|tool| runtime.kill(tool.process));
+        }
+    }
+}
+
+/// The form that the reply must have; none where it is text.
+fn output_schema(output: TypeId, context: &NativeContext<'_>) -> Option<OutputSchema> {
+    let module = context.module();
+    match module.types.get(output) {
+        None | Some(Type::Str | Type::Any | Type::Void | Type::Null) => None,
+        Some(_) => {
+            let name = is_type::type_name(output, module);
+            let name: String =
+                name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' }).take(64).collect();
+            // The schemas that the runtime writes are JSON.
+            let schema = serde_json::from_str(&schema::reply_schema(output, module)).unwrap_or_default();
+            Some(OutputSchema { name, schema })
+        }
+    }
+}
+
+/// JSON without the fence that some models put around it.
+fn unfenced(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    inner.map_or(text, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
+}

@@ -1,0 +1,78 @@
+//! The process of one incarnation of an agent: it starts an invocation for each request whose turn has come.
+//!
+//! Invariant: everything that outlives the incarnation is in the slot, so that a kill loses nothing.
+
+use std::sync::Arc;
+
+use vega_bytecode::kinds;
+use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
+
+use crate::invocation::Invocation;
+use crate::limiter::Permit;
+use crate::raise::Failed;
+use crate::request::{Reply, Request};
+use crate::slot::AgentSlot;
+
+pub(crate) struct AgentProcess {
+    slot: Arc<AgentSlot>,
+}
+
+impl AgentProcess {
+    pub(crate) fn new(slot: Arc<AgentSlot>) -> AgentProcess {
+        AgentProcess { slot }
+    }
+
+    /// Starts an invocation for each request that may run now.
+    fn dispatch(&self, context: &NativeContext<'_>) {
+        while let Some((request, permit)) = self.slot.next_request() {
+            self.start(request, permit, context);
+        }
+    }
+
+    fn start(&self, request: Arc<Request>, permit: Permit, context: &NativeContext<'_>) {
+        let cap = request.budget.or(self.slot.config.budget);
+        let scope = request.scope.child(cap);
+        let options = SpawnOptions {
+            capabilities: Some(request.capabilities.clone()),
+            scope: Some(scope),
+            monitored: true,
+            label: Some(format!("{} invocation", self.slot.config.name)),
+            ..SpawnOptions::default()
+        };
+        let invocation = Invocation::new(Arc::clone(&self.slot), Arc::clone(&request), permit);
+        let started = request.begin(|| {
+            context.spawn(Task::Native(Box::new(invocation)), options).map(|spawned| spawned.process)
+        });
+        match started {
+            Ok(Some(process)) => self.slot.runs(process, request),
+            // Its caller is gone.
+            Ok(None) => {}
+            Err(error) => {
+                if request.close() {
+                    let failed = Failed::plain(kinds::LIMIT_REACHED, error.message().to_string());
+                    context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
+                }
+            }
+        }
+    }
+}
+
+impl Resumable for AgentProcess {
+    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
+        match input {
+            Input::Start => self.slot.lives_in(context.self_pid()),
+            Input::Notice(Notice::Down { process, reason, .. }) => {
+                if let Some((request, failed)) = self.slot.ended(process, &reason) {
+                    context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
+                }
+            }
+            _ => {}
+        }
+        self.dispatch(context);
+        Step::Receive { port: PortId::ROOT, deadline: None }
+    }
+
+    fn name(&self) -> &str {
+        "agent"
+    }
+}

@@ -1,0 +1,385 @@
+//! What all agents of one runtime share: the script, the way to the providers, prices, totals.
+//!
+//! Invariant: nothing here is global. Two runtimes have two services, with environments, scripts and totals of their own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use vega_net::client::{Client, ClientConfig};
+use vega_runtime::process::Pid;
+use vega_trace::{Sink, SpanId, TraceId};
+
+use crate::config::Backend;
+use crate::history::CallNumber;
+use crate::message::Usage;
+use crate::price::PriceTable;
+use crate::progress::{Activity, Progress};
+use crate::provider::{Endpoint, Protocol, Route, route};
+use crate::raise::dollars;
+use crate::request::Chain;
+use crate::script::Script;
+use crate::slot::AgentSlot;
+
+/// Looks up an environment variable.
+pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Takes a warning for the user, without a newline.
+pub type Warnings = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// See the module's text.
+pub(crate) struct Service {
+    pub(crate) script: Script,
+    offline: bool,
+    environment: Environment,
+    ca_pem: Option<Vec<u8>>,
+    client: OnceLock<Result<Client, String>>,
+    anthropic: OnceLock<Endpoint>,
+    openai: OnceLock<Endpoint>,
+    pub(crate) prices: PriceTable,
+    pub(crate) sink: Sink,
+    warnings: Warnings,
+    progress: Option<Arc<dyn Progress>>,
+    pub(crate) trace: TraceId,
+    span_seed: u64,
+    spans: AtomicU64,
+    pub(crate) counters: Counters,
+    /// The calls that tools run in, by the tools' processes.
+    chains: Mutex<HashMap<Pid, Arc<Chain>>>,
+    pending: Mutex<Pending>,
+}
+
+/// Calls whose rounds join later than their replies come, by the calling processes.
+#[derive(Default)]
+struct Pending {
+    calls: HashMap<Pid, Vec<PendingRound>>,
+    /// Processes at which those that ended are looked for next.
+    sweep_at: usize,
+}
+
+/// One of them.
+pub(crate) struct PendingRound {
+    pub(crate) number: u32,
+    /// Frames below the calling one: a recursive function has the same number at several depths.
+    pub(crate) depth: usize,
+    pub(crate) slot: Arc<AgentSlot>,
+    pub(crate) call: CallNumber,
+}
+
+/// Processes with pending rounds before the ended ones among them are looked for.
+const SWEEP_PROCESSES_MIN: usize = 1024;
+
+/// What was done and spent so far.
+#[derive(Default)]
+pub(crate) struct Counters {
+    invocations: AtomicU64,
+    calls: AtomicU64,
+    retries: AtomicU64,
+    input: AtomicU64,
+    output: AtomicU64,
+    cache_read: AtomicU64,
+    cache_write: AtomicU64,
+    cost: AtomicI64,
+    unpriced: AtomicU64,
+    estimated: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages to agents that were dispatched.
+    pub invocations: u64,
+    /// Exchanges with models, failed ones included.
+    pub calls: u64,
+    /// Exchanges that repeated a failed one.
+    pub retries: u64,
+    /// Tokens of prompts, cached ones included.
+    pub input_tokens: u64,
+    /// Tokens of answers.
+    pub output_tokens: u64,
+    /// The part of the prompts that providers read from their caches.
+    pub cache_read_tokens: u64,
+    /// The part of the prompts that providers wrote to their caches.
+    pub cache_write_tokens: u64,
+    /// What it cost, in 10^-12 dollars, as far as prices are known.
+    pub cost_pico: i64,
+    /// Exchanges with models whose price is not known.
+    pub unpriced_calls: u64,
+    /// Exchanges whose tokens the provider did not report.
+    pub estimated_calls: u64,
+}
+
+/// Parts of a service, before it is built.
+pub(crate) struct Parts {
+    pub(crate) script: Script,
+    pub(crate) offline: bool,
+    pub(crate) environment: Environment,
+    pub(crate) ca_pem: Option<Vec<u8>>,
+    pub(crate) prices: PriceTable,
+    pub(crate) sink: Sink,
+    pub(crate) warnings: Warnings,
+    pub(crate) progress: Option<Arc<dyn Progress>>,
+    pub(crate) seed: u64,
+}
+
+impl Service {
+    pub(crate) fn new(parts: Parts) -> Result<Service, String> {
+        let Parts { script, offline, environment, ca_pem, prices, sink, warnings, progress, seed } = parts;
+        let mut random = fastrand::Rng::with_seed(seed);
+        let service = Service {
+            script,
+            offline,
+            environment,
+            ca_pem,
+            client: OnceLock::new(),
+            anthropic: OnceLock::new(),
+            openai: OnceLock::new(),
+            prices,
+            sink,
+            warnings,
+            progress,
+            trace: TraceId::from_random(random.u128(..)),
+            span_seed: random.u64(..),
+            spans: AtomicU64::new(0),
+            counters: Counters::default(),
+            chains: Mutex::default(),
+            pending: Mutex::default(),
+        };
+        // A file of certificates that cannot be used is an error at once, not at the first call.
+        if service.ca_pem.is_some() {
+            service.client()?;
+        }
+        Ok(service)
+    }
+
+    /// Who serves a model, and the name that it knows the model by.
+    pub(crate) fn backend<'m>(&self, model: &'m str) -> Result<(Backend, &'m str), String> {
+        let (route, name) = route(model);
+        let protocol = match route {
+            Route::OpenAi => Protocol::OpenAi,
+            _ => Protocol::Anthropic,
+        };
+        let backend = match route {
+            Route::Scripted => Backend::Script(protocol),
+            _ if self.offline => Backend::Script(protocol),
+            Route::Anthropic | Route::OpenAi => Backend::Http(protocol),
+            Route::Named(provider) => {
+                return Err(format!(
+                    "names the provider `{provider}`, which is not known; there are `anthropic/…`, `openai/…` and `mock/…`"
+                ));
+            }
+            Route::Unknown => {
+                return Err(format!(
+                    "is `{model}`, and no provider is known for it; names begin with `claude-` or `gpt-`, or say `anthropic/…`, `openai/…` or `mock/…`"
+                ));
+            }
+        };
+        Ok((backend, name))
+    }
+
+    /// Whether a model is the scripted one by its own name, which costs nothing.
+    pub(crate) fn is_free(model: &str) -> bool {
+        matches!(route(model), (Route::Scripted, _))
+    }
+
+    /// Where a protocol's requests go.
+    pub(crate) fn endpoint(&self, protocol: Protocol) -> &Endpoint {
+        let cell = match protocol {
+            Protocol::Anthropic => &self.anthropic,
+            Protocol::OpenAi => &self.openai,
+        };
+        cell.get_or_init(|| Endpoint::from_environment(protocol, &self.environment))
+    }
+
+    /// The HTTP client, made when it is first needed.
+    pub(crate) fn client(&self) -> Result<&Client, String> {
+        let client = self.client.get_or_init(|| {
+            Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), ..ClientConfig::default() })
+        });
+        client.as_ref().map_err(Clone::clone)
+    }
+
+    /// Tells the user something.
+    pub(crate) fn warn(&self, text: &str) {
+        (self.warnings)(text);
+    }
+
+    /// Tells whoever watches what an invocation does.
+    pub(crate) fn report(&self, id: u64, agent: &str, activity: Activity<'_>) {
+        if let Some(progress) = &self.progress {
+            progress.activity(id, agent, activity);
+        }
+    }
+
+    /// An id for a record. The same seed gives the same ids in the same order.
+    pub(crate) fn new_span(&self) -> SpanId {
+        let number = self.spans.fetch_add(1, Ordering::Relaxed);
+        SpanId::from_random(fastrand::Rng::with_seed(self.span_seed.wrapping_add(number)).u64(..))
+    }
+
+    // ---- chains ----
+
+    /// The calls that a process runs in, if it is a tool's.
+    pub(crate) fn chain_of(&self, process: Pid) -> Option<Arc<Chain>> {
+        lock(&self.chains).get(&process).cloned()
+    }
+
+    pub(crate) fn enter_chain(&self, process: Pid, chain: Arc<Chain>) {
+        lock(&self.chains).insert(process, chain);
+    }
+
+    pub(crate) fn leave_chain(&self, process: Pid) {
+        lock(&self.chains).remove(&process);
+    }
+
+    // ---- rounds that join later ----
+
+    /// Notes a round that joins when its process says so. `is_alive` tells which processes still can.
+    pub(crate) fn add_pending(&self, process: Pid, round: PendingRound, is_alive: impl Fn(Pid) -> bool) {
+        let mut pending = lock(&self.pending);
+        pending.calls.entry(process).or_default().push(round);
+        if pending.calls.len() >= pending.sweep_at.max(SWEEP_PROCESSES_MIN) {
+            pending.calls.retain(|process, _| is_alive(*process));
+            pending.sweep_at = pending.calls.len() * 2;
+        }
+    }
+
+    /// Whether a process has rounds that are to join.
+    pub(crate) fn has_pending(&self, process: Pid) -> bool {
+        lock(&self.pending).calls.contains_key(&process)
+    }
+
+    /// The rounds of a process that join at a point, in the order of their calls.
+    pub(crate) fn take_pending(&self, process: Pid, number: u32, depth: usize) -> Vec<PendingRound> {
+        let mut pending = lock(&self.pending);
+        let Some(calls) = pending.calls.get_mut(&process) else { return Vec::new() };
+        let mut joining = Vec::new();
+        let mut rest = Vec::new();
+        for round in std::mem::take(calls) {
+            if round.number == number && round.depth == depth { joining.push(round) } else { rest.push(round) }
+        }
+        if rest.is_empty() {
+            pending.calls.remove(&process);
+        } else {
+            *calls = rest;
+        }
+        joining
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Counters {
+    /// Counts an invocation, and gives it a number.
+    pub(crate) fn begin_invocation(&self) -> u64 {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.invocations.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn end_invocation(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an exchange. The cost is none where no price is known.
+    pub(crate) fn add_call(&self, usage: &Usage, cost: Option<i64>, estimated: bool) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.input.fetch_add(usage.prompt(), Ordering::Relaxed);
+        self.output.fetch_add(usage.output, Ordering::Relaxed);
+        self.cache_read.fetch_add(usage.cache_read, Ordering::Relaxed);
+        self.cache_write.fetch_add(usage.cache_write.saturating_add(usage.cache_write_1h), Ordering::Relaxed);
+        match cost {
+            Some(cost) => self.cost.fetch_add(cost, Ordering::Relaxed),
+            None => self.unpriced.fetch_add(1, Ordering::Relaxed) as i64,
+        };
+        if estimated {
+            self.estimated.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Invocations under way.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Totals {
+            invocations: read(&self.invocations),
+            calls: read(&self.calls),
+            retries: read(&self.retries),
+            input_tokens: read(&self.input),
+            output_tokens: read(&self.output),
+            cache_read_tokens: read(&self.cache_read),
+            cache_write_tokens: read(&self.cache_write),
+            cost_pico: self.cost.load(Ordering::Relaxed),
+            unpriced_calls: read(&self.unpriced),
+            estimated_calls: read(&self.estimated),
+        }
+    }
+}
+
+/// One line: `3 model calls, 1 retry, 1,204 tokens in (100 cached), 310 out, $0.0043`.
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} model call{}", grouped(self.calls), plural(self.calls))?;
+        match self.retries {
+            0 => {}
+            1 => f.write_str(", 1 retry")?,
+            retries => write!(f, ", {} retries", grouped(retries))?,
+        }
+        write!(f, ", {} tokens in", grouped(self.input_tokens))?;
+        if self.cache_read_tokens > 0 {
+            write!(f, " ({} cached)", grouped(self.cache_read_tokens))?;
+        }
+        write!(f, ", {} out, {}", grouped(self.output_tokens), dollars(self.cost_pico))?;
+        match self.unpriced_calls {
+            0 => {}
+            calls => write!(f, " and {} call{} without a known price", grouped(calls), plural(calls))?,
+        }
+        if self.estimated_calls > 0 {
+            write!(f, " (partly estimated)")?;
+        }
+        Ok(())
+    }
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// A count with a comma between thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_read_as_one_line() {
+        let mut totals = Totals { calls: 1, input_tokens: 1_204, output_tokens: 310, cost_pico: 4_300_000_000, ..Totals::default() };
+        assert_eq!(totals.to_string(), "1 model call, 1,204 tokens in, 310 out, $0.0043");
+        totals = Totals { calls: 3, retries: 1, cache_read_tokens: 100, unpriced_calls: 2, estimated_calls: 1, ..totals };
+        assert_eq!(
+            totals.to_string(),
+            "3 model calls, 1 retry, 1,204 tokens in (100 cached), 310 out, $0.0043 and 2 calls without a known price (partly estimated)"
+        );
+    }
+}

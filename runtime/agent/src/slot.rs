@@ -1,0 +1,273 @@
+//! What stays of an agent over its incarnations: its configuration, its conversation, and the queue of requests.
+//!
+//! Invariants: a request is in the queue, with one running invocation, or over. Where the agent stays down, every request is answered.
+//! Nothing here waits; locks are held for a few instructions.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use vega_bytecode::{AgentId, kinds};
+use vega_runtime::RuntimeHandle;
+use vega_runtime::native::{Address, NativeContext};
+use vega_runtime::process::{ExitReason, Pid};
+use vega_runtime::supervisor::ChildOwner;
+use vega_runtime::value::Value;
+use vega_runtime::value::copy::Message;
+
+use crate::config::AgentConfig;
+use crate::history::{CallNumber, History, Mode, View};
+use crate::limiter::{Limiter, Permit};
+use crate::raise::Failed;
+use crate::request::{AfterCrash, FinishedRound, Reply, Request};
+use crate::service::Service;
+
+/// Requests that wait for one agent. A call beyond it raises `LimitReached("agent_queue")`.
+const QUEUE_REQUESTS_MAX: usize = 1_000_000;
+
+/// One agent of the program, over all its incarnations.
+pub(crate) struct AgentSlot {
+    pub(crate) service: Arc<Service>,
+    pub(crate) agent: AgentId,
+    pub(crate) config: AgentConfig,
+    pub(crate) limiter: Option<Arc<Limiter>>,
+    runtime: RuntimeHandle,
+    /// The agent's parameters, as an array: its tools see them.
+    arguments: Mutex<Message>,
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: VecDeque<Arc<Request>>,
+    running: HashMap<Pid, Arc<Request>>,
+    history: History,
+    /// The process of the present incarnation.
+    living: Option<Pid>,
+    /// It was told to look at the queue and has not done so yet.
+    awake: bool,
+    next_call: u64,
+    /// Why the agent stays down.
+    stopped: Option<Failed>,
+}
+
+/// What the agent's process is sent to look at the queue.
+pub(crate) struct Wake;
+
+impl AgentSlot {
+    /// An agent in which nothing was said yet.
+    pub(crate) fn new(
+        service: Arc<Service>,
+        agent: AgentId,
+        config: AgentConfig,
+        arguments: Message,
+        runtime: RuntimeHandle,
+    ) -> Arc<AgentSlot> {
+        let history = History::new(config.history);
+        Arc::new_cyclic(|slot| AgentSlot {
+            service,
+            agent,
+            limiter: config.concurrent.map(|limit| Limiter::new(limit, runtime.clone(), slot.clone())),
+            config,
+            runtime,
+            arguments: Mutex::new(arguments),
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                running: HashMap::new(),
+                history,
+                living: None,
+                awake: false,
+                next_call: 0,
+                stopped: None,
+            }),
+        })
+    }
+
+    /// The runtime, for what ends without a context.
+    pub(crate) fn runtime(&self) -> &RuntimeHandle {
+        &self.runtime
+    }
+
+    /// A number that tells agents of one runtime apart.
+    pub(crate) fn identity(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// The agent's parameters as values of the running process.
+    pub(crate) fn arguments(&self) -> Vec<Value> {
+        let copy = {
+            let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner);
+            Message::copy_of(arguments.value())
+        };
+        // What travelled once travels again.
+        let Ok(copy) = copy else { return Vec::new() };
+        copy.adopt().as_array().map(|values| values.as_slice().to_vec()).unwrap_or_default()
+    }
+
+    // ---- the caller's side ----
+
+    /// A number for a new call.
+    pub(crate) fn next_call(&self) -> CallNumber {
+        let mut state = self.lock();
+        state.next_call += 1;
+        CallNumber(state.next_call)
+    }
+
+    /// Puts a request at the end of the queue.
+    pub(crate) fn enqueue(&self, request: Arc<Request>, context: &NativeContext<'_>) -> Result<(), Failed> {
+        {
+            let mut state = self.lock();
+            if let Some(failed) = &state.stopped {
+                return Err(failed.clone());
+            }
+            if state.queue.len() >= QUEUE_REQUESTS_MAX {
+                return Err(Failed::plain(
+                    kinds::LIMIT_REACHED,
+                    format!("agent_queue: {QUEUE_REQUESTS_MAX} requests wait for `{}`", self.config.name),
+                ));
+            }
+            state.queue.push_back(request);
+        }
+        self.wake(|address, message| {
+            context.send_to(address, message);
+        });
+        Ok(())
+    }
+
+    /// Has the present incarnation look at the queue. Where none lives, the next one looks by itself.
+    pub(crate) fn wake(&self, send: impl FnOnce(&Address, Box<dyn Any + Send>)) {
+        let living = {
+            let mut state = self.lock();
+            let Some(living) = state.living.filter(|_| !state.awake) else { return };
+            state.awake = true;
+            living
+        };
+        send(&Address::root(living), Box::new(Wake));
+    }
+
+    // ---- the agent's process ----
+
+    /// An incarnation begins.
+    pub(crate) fn lives_in(&self, process: Pid) {
+        let mut state = self.lock();
+        state.living = Some(process);
+        state.awake = true;
+    }
+
+    /// The next request that may run now, with its permit. Every later arrival wakes the agent again.
+    pub(crate) fn next_request(&self) -> Option<(Arc<Request>, Permit)> {
+        let mut state = self.lock();
+        state.awake = false;
+        while state.queue.front().is_some_and(|request| request.is_over()) {
+            state.queue.pop_front();
+        }
+        if state.queue.is_empty() || (self.config.history.mode == Mode::Ordered && !state.running.is_empty()) {
+            return None;
+        }
+        let permit = match &self.limiter {
+            Some(limiter) => limiter.take_or_wake_later()?,
+            None => Permit::unlimited(),
+        };
+        let request = state.queue.pop_front()?;
+        if state.queue.capacity() > 1024 && state.queue.len() < state.queue.capacity() / 4 {
+            state.queue.shrink_to_fit();
+        }
+        Some((request, permit))
+    }
+
+    /// An invocation runs.
+    pub(crate) fn runs(&self, invocation: Pid, request: Arc<Request>) {
+        self.lock().running.insert(invocation, request);
+    }
+
+    /// An invocation ended. Without a result, its request runs once more; the failure where it may not.
+    pub(crate) fn ended(&self, invocation: Pid, reason: &ExitReason) -> Option<(Arc<Request>, Failed)> {
+        let mut state = self.lock();
+        let request = state.running.remove(&invocation)?;
+        match request.crashed(reason.as_str()) {
+            AfterCrash::Over => None,
+            AfterCrash::Again => {
+                state.queue.push_front(request);
+                None
+            }
+            AfterCrash::Fail(failed) => Some((request, failed)),
+        }
+    }
+
+    // ---- history ----
+
+    /// What a call that begins now sees.
+    pub(crate) fn view(&self) -> View {
+        self.lock().history.view()
+    }
+
+    /// Keeps a finished round until it joins.
+    pub(crate) fn hold(&self, call: CallNumber, finished: FinishedRound) {
+        let FinishedRound { round, rounds_seen, tokens } = finished;
+        self.lock().history.hold(call, round, rounds_seen, tokens);
+    }
+
+    /// Joins the round of a call.
+    pub(crate) fn join(&self, call: CallNumber) {
+        self.lock().history.join(&[call]);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers a request from outside of its invocation.
+pub(crate) fn refuse(request: &Request, failed: Failed, runtime: &RuntimeHandle) {
+    runtime.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
+}
+
+impl ChildOwner for AgentSlot {
+    fn crashed(&self, reason: &ExitReason, runtime: &RuntimeHandle) {
+        let mut failures = Vec::new();
+        {
+            let mut state = self.lock();
+            state.living = None;
+            state.awake = false;
+            if self.config.reset_on_restart {
+                state.history.reset();
+            }
+            let mut running: Vec<(Pid, Arc<Request>)> = state.running.drain().collect();
+            // The oldest goes to the head of the queue last.
+            running.sort_by_key(|(_, request)| std::cmp::Reverse(request.call.0));
+            for (invocation, request) in running {
+                runtime.kill(invocation);
+                match request.crashed(reason.as_str()) {
+                    AfterCrash::Over => {}
+                    AfterCrash::Again => state.queue.push_front(request),
+                    AfterCrash::Fail(failed) => failures.push((request, failed)),
+                }
+            }
+        }
+        for (request, failed) in failures {
+            refuse(&request, failed, runtime);
+        }
+    }
+
+    fn stopped(&self, reason: &ExitReason, runtime: &RuntimeHandle) {
+        let text = reason.as_str();
+        let failed = if text.starts_with("restart_intensity:") {
+            Failed::plain(kinds::AGENT_FAILED, text)
+        } else {
+            Failed::plain(kinds::PROCESS_DOWN, text)
+        };
+        let (queue, running) = {
+            let mut state = self.lock();
+            state.living = None;
+            state.stopped = Some(failed.clone());
+            (std::mem::take(&mut state.queue), std::mem::take(&mut state.running))
+        };
+        for invocation in running.keys() {
+            runtime.kill(*invocation);
+        }
+        for request in queue.into_iter().chain(running.into_values()) {
+            if request.close() {
+                refuse(&request, failed.clone(), runtime);
+            }
+        }
+    }
+}

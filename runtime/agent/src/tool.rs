@@ -1,0 +1,119 @@
+//! One run of a tool: a process of its own, with exactly what the tool declares to touch.
+//!
+//! Invariant: a tool ends with one result for the model, whatever it does. What it throws becomes the text of an error result; what
+//! ends its process otherwise is reported by the monitor of its invocation.
+
+use std::sync::Arc;
+
+use vega_runtime::native::{Address, Callee, Input, NativeContext, Resumable, Step};
+use vega_runtime::process::Pid;
+use vega_runtime::value::{Value, View, json};
+
+use crate::request::Chain;
+use crate::slot::AgentSlot;
+
+/// What the invocation is sent.
+pub(crate) struct ToolDone {
+    pub(crate) index: usize,
+    pub(crate) content: String,
+    pub(crate) is_error: bool,
+    /// The kind of what it threw.
+    pub(crate) error_kind: Option<String>,
+}
+
+/// The state of a tool's process.
+pub(crate) struct ToolProcess {
+    slot: Arc<AgentSlot>,
+    /// The tool's number in the agent's declaration.
+    tool: usize,
+    index: usize,
+    input: serde_json::Value,
+    reply_to: Address,
+    chain: Arc<Chain>,
+    process: Option<Pid>,
+}
+
+impl ToolProcess {
+    pub(crate) fn new(
+        slot: Arc<AgentSlot>,
+        tool: usize,
+        index: usize,
+        input: serde_json::Value,
+        reply_to: Address,
+        chain: Arc<Chain>,
+    ) -> ToolProcess {
+        ToolProcess { slot, tool, index, input, reply_to, chain, process: None }
+    }
+
+    fn begin(&mut self, context: &NativeContext<'_>) -> Step {
+        let process = context.self_pid();
+        self.process = Some(process);
+        self.slot.service.enter_chain(process, Arc::clone(&self.chain));
+        let module = context.module();
+        let tool = &module.agents[self.slot.agent.0 as usize].tools[self.tool];
+        let input = std::mem::take(&mut self.input);
+        let parsed = match json::parse(&input.to_string()) {
+            Ok(parsed) => parsed,
+            Err(problem) => return self.done(context, format!("The arguments are not JSON: {problem}"), true, None),
+        };
+        let mut arguments = Vec::with_capacity(tool.parameters.len());
+        let mut problems = Vec::new();
+        for parameter in &tool.parameters {
+            let given = parsed.as_map().and_then(|map| map.get_text(&parameter.name)).cloned();
+            match json::decode(&given.unwrap_or(Value::NULL), parameter.ty, module) {
+                Ok(value) => arguments.push(value),
+                Err(found) => problems.push(format!("`{}`: {}", parameter.name, json::problems_text(&found))),
+            }
+        }
+        if !problems.is_empty() {
+            let text = format!("The arguments do not fit: {}.", problems.join("; "));
+            return self.done(context, text, true, None);
+        }
+        arguments.extend(self.slot.arguments());
+        Step::Call { callee: Callee::Function(tool.function), arguments }
+    }
+
+    /// Sends the result; the process has nothing more to do.
+    fn done(&mut self, context: &NativeContext<'_>, content: String, is_error: bool, error_kind: Option<String>) -> Step {
+        context.send_to(&self.reply_to, Box::new(ToolDone { index: self.index, content, is_error, error_kind }));
+        Step::Return(Value::NULL)
+    }
+}
+
+impl Resumable for ToolProcess {
+    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
+        let module = context.module();
+        match input {
+            Input::Start => self.begin(context),
+            Input::Returned(Ok(value)) => {
+                let text = match value.view() {
+                    View::Str(text) => Ok(text.as_str().to_owned()),
+                    _ => json::encode(&value, module),
+                };
+                match text {
+                    Ok(text) => self.done(context, text, false, None),
+                    Err(error) => {
+                        let text = format!("The result cannot be sent: {}", error.message());
+                        self.done(context, text, true, Some(error.kind_name(module).to_owned()))
+                    }
+                }
+            }
+            Input::Returned(Err(error)) => {
+                self.done(context, error.summary(module), true, Some(error.kind_name(module).to_owned()))
+            }
+            _ => Step::Yield,
+        }
+    }
+
+    fn name(&self) -> &str {
+        "tool"
+    }
+}
+
+impl Drop for ToolProcess {
+    fn drop(&mut self) {
+        if let Some(process) = self.process {
+            self.slot.service.leave_chain(process);
+        }
+    }
+}
