@@ -18,19 +18,19 @@ use crate::retry::{Backoff, RetryPolicy};
 use crate::turn::TurnLimits;
 
 /// The model of an agent that names none.
-pub const MODEL_DEFAULT: &str = "claude-sonnet-5-5";
+pub(crate) const MODEL_DEFAULT: &str = "claude-sonnet-5-5";
 /// The bound of an answer, in tokens, unless the agent or the model says otherwise.
-pub const MAX_TOKENS_DEFAULT: u32 = 8_192;
+pub(crate) const MAX_TOKENS_DEFAULT: u32 = 8_192;
 /// The time of one invocation unless the agent or the call says otherwise.
-pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
 /// The time for making a connection.
-pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The longest silence within an answer.
-pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+pub(crate) const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Who answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Backend {
+pub(crate) enum Backend {
     /// The scripted model, which speaks of itself as a provider of this protocol.
     Script(Protocol),
     /// A provider over HTTP.
@@ -39,54 +39,54 @@ pub enum Backend {
 
 /// Limits of the phases of one exchange.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PhaseTimeouts {
+pub(crate) struct PhaseTimeouts {
     /// For making the connection.
-    pub connect: Duration,
+    pub(crate) connect: Duration,
     /// From the end of the request to the beginning of the answer.
-    pub first_token: Option<Duration>,
+    pub(crate) first_token: Option<Duration>,
     /// Silence within the answer.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
 }
 
 /// Everything that the clauses of one agent say.
 #[derive(Clone, Debug)]
-pub struct AgentConfig {
+pub(crate) struct AgentConfig {
     /// The agent's name.
-    pub name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// The model as the program writes it.
-    pub model: Arc<str>,
+    pub(crate) model: Arc<str>,
     /// The model as its provider knows it.
-    pub provider_model: Arc<str>,
+    pub(crate) provider_model: Arc<str>,
     /// Who answers.
-    pub backend: Backend,
+    pub(crate) backend: Backend,
     /// What is known of the model; none where it is in no table.
-    pub known: Option<Arc<Model>>,
+    pub(crate) known: Option<Arc<Model>>,
     /// The instructions.
-    pub system: Option<Arc<str>>,
+    pub(crate) system: Option<Arc<str>>,
     /// Sent only where the program says it.
-    pub temperature: Option<f64>,
+    pub(crate) temperature: Option<f64>,
     /// The bound of an answer.
-    pub max_tokens: u32,
+    pub(crate) max_tokens: u32,
     /// Bounds of the turn loop.
-    pub limits: TurnLimits,
+    pub(crate) limits: TurnLimits,
     /// One invocation.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// One exchange.
-    pub timeouts: PhaseTimeouts,
+    pub(crate) timeouts: PhaseTimeouts,
     /// One invocation, in 10^-12 dollars.
-    pub budget: Option<i64>,
+    pub(crate) budget: Option<i64>,
     /// How calls see each other.
-    pub history: HistoryPolicy,
+    pub(crate) history: HistoryPolicy,
     /// Whether a restart forgets the conversation.
-    pub reset_on_restart: bool,
+    pub(crate) reset_on_restart: bool,
     /// When a failed exchange is repeated.
-    pub retry: RetryPolicy,
+    pub(crate) retry: RetryPolicy,
     /// Exchanges at once.
-    pub concurrent: Option<u32>,
+    pub(crate) concurrent: Option<u32>,
     /// Passed through.
-    pub provider_options: Arc<Map<String, serde_json::Value>>,
+    pub(crate) provider_options: Arc<Map<String, serde_json::Value>>,
     /// What the model may call.
-    pub tools: Arc<[ToolSpec]>,
+    pub(crate) tools: Arc<[ToolSpec]>,
 }
 
 /// Reads the clauses of an agent: a map from their names to their values.
@@ -157,32 +157,32 @@ fn tools(declaration: &Agent, module: &Module) -> Result<Arc<[ToolSpec]>, String
 }
 
 fn text(value: &Value) -> Result<&str, String> {
-    value.as_text().ok_or_else(|| format!("must be text, not {value}"))
+    value.as_text().ok_or_else(|| format!("must be text, not {value:?}"))
 }
 
 fn non_empty(value: &Value) -> Result<&str, String> {
-    text(value)?.trim().split_whitespace().next().ok_or_else(|| "is empty".to_owned())
+    text(value)?.split_whitespace().next().ok_or_else(|| "is empty".to_owned())
 }
 
 fn temperature(value: &Value) -> Result<f64, String> {
     let number = value.as_float().or_else(|| value.as_int().map(|number| number as f64));
-    number.filter(|number| (0.0..=2.0).contains(number)).ok_or_else(|| format!("must be a number from 0 to 2, not {value}"))
+    number.filter(|number| (0.0..=2.0).contains(number)).ok_or_else(|| format!("must be a number from 0 to 2, not {value:?}"))
 }
 
 fn count(value: &Value) -> Result<u32, String> {
     let number = value.as_int().and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| *number > 0).ok_or_else(|| format!("must be a whole number from 1 on, not {value}"))
+    number.filter(|number| *number > 0).ok_or_else(|| format!("must be a whole number from 1 on, not {value:?}"))
 }
 
 fn duration(value: &Value) -> Result<Duration, String> {
     // A bare number is milliseconds, as everywhere in the language.
     let nanos = value.as_duration().or_else(|| value.as_int().and_then(|millis| millis.checked_mul(1_000_000)));
     let nanos = nanos.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
-    nanos.map(Duration::from_nanos).ok_or_else(|| format!("must be a time longer than nothing, not {value}"))
+    nanos.map(Duration::from_nanos).ok_or_else(|| format!("must be a time longer than nothing, not {value:?}"))
 }
 
 fn budget(value: &Value) -> Result<i64, String> {
-    value.as_money().filter(|pico| *pico >= 0).ok_or_else(|| format!("must be an amount of money, not {value}"))
+    value.as_money().filter(|pico| *pico >= 0).ok_or_else(|| format!("must be an amount of money, not {value:?}"))
 }
 
 fn read_history(config: &mut AgentConfig, value: &Value) -> Result<(), String> {
@@ -223,6 +223,6 @@ fn classes(value: &Value) -> Result<Vec<RetryClass>, String> {
 
 fn options(value: &Value, module: &Module) -> Result<Map<String, serde_json::Value>, String> {
     let View::Map(_) = value.view() else { return Err("must be a map".into()) };
-    let text = json::encode(value, module).map_err(|error| error.message().to_string())?;
+    let text = json::encode(value, module).map_err(|error| error.message().as_str().to_owned())?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }

@@ -191,8 +191,7 @@ impl Exchange<'_> {
         let endpoint = self.service.endpoint(protocol);
         let bytes = body.len();
         let result = self.through_door(context, endpoint, &request.model, &body, |_| {
-            let query =
-                Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
+            let query = Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
             let scripted = self.service.script.outcome(query);
             if vega_scheduler::sleep(scripted.latency.min(self.remaining)).is_err() {
                 return (Err(Unanswered::Killed), None);
@@ -220,23 +219,23 @@ impl Exchange<'_> {
         let Request { model, .. } = request;
         let bytes = encoded.body.len();
         let HttpRequest { url, headers, body } = encoded;
-        let result = self.through_door(context, endpoint, &model, &body, |body| {
-            match self.send(endpoint, url, &headers, body.to_vec()) {
+        let result =
+            self.through_door(context, endpoint, &model, &body, |body| match self.send(endpoint, url, &headers, body.to_vec()) {
                 Ok(response) => {
                     let decoded = endpoint.decode(&response, &model, SystemTime::now()).map_err(Unanswered::Failed);
                     (decoded, Some(response))
                 }
                 Err(unanswered) => (Err(unanswered), None),
-            }
-        });
+            });
         (result, bytes)
     }
 
     /// Sends a request and reads the whole answer.
     fn send(&self, endpoint: &Endpoint, url: String, headers: &Headers, body: Vec<u8>) -> Result<HttpResponse, Unanswered> {
-        let client = self.service.client().map_err(|problem| {
-            Unanswered::Refused(Failed::call(ErrorKind::ProviderError { status: 0 }, problem))
-        })?;
+        let client = self
+            .service
+            .client()
+            .map_err(|problem| Unanswered::Refused(Failed::call(ErrorKind::ProviderError { status: 0 }, problem)))?;
         let timeouts = self.config.timeouts;
         let request = client::Request {
             method: "POST",
@@ -301,8 +300,7 @@ impl Exchange<'_> {
         call: impl FnOnce(&[u8]) -> (Result<Response, Unanswered>, Option<HttpResponse>),
     ) -> Result<Response, Unanswered> {
         let text = String::from_utf8_lossy(body);
-        let asked =
-            effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: &text };
+        let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: &text };
         let mut real = None;
         let passed = context.effect(&asked, Class::Irrevocable, |_| {
             let (result, answer) = call(body);
@@ -322,9 +320,7 @@ impl Exchange<'_> {
                 None => Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, "the recorded answer cannot be read"))),
             },
             (None, Ok(_)) => Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, "the recorded answer is empty"))),
-            (None, Err(error)) => {
-                Err(Unanswered::Refused(Failed::plain(error.kind(), error.message().to_string())))
-            }
+            (None, Err(error)) => Err(Unanswered::Refused(Failed::plain(error.kind(), error.message().as_str().to_owned()))),
         }
     }
 }

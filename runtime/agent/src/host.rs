@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vega_bytecode::kinds;
 use vega_bytecode::module::{AskDescription, Join};
+use vega_bytecode::{AgentId, FunctionId, kinds};
 use vega_runtime::RuntimeHandle;
 use vega_runtime::error::Error;
 use vega_runtime::native::{
@@ -135,13 +135,12 @@ impl AgentHost for Agents {
     fn spawn(&self, context: &mut NativeContext<'_>, spawn: SpawnAgent<'_>) -> NativeResult {
         let declaration = &context.module().agents[spawn.agent.0 as usize];
         let arguments: Vec<Value> = spawn.arguments.iter_mut().map(Value::take).collect();
-        let message = Message::copy_of(&Value::array(arguments.clone())).map_err(|refused| {
-            Error::new(kinds::INVALID_ARGUMENT, format!("{} cannot be given to an agent", refused.what))
-        })?;
+        let message = Message::copy_of(&Value::array(arguments.clone()))
+            .map_err(|refused| Error::new(kinds::INVALID_ARGUMENT, format!("{} cannot be given to an agent", refused.what)))?;
         Ok(Outcome::Resume(Box::new(Spawning {
             service: Arc::clone(&self.service),
             agent: spawn.agent,
-            call: Some((Callee::Function(declaration.clauses), message)),
+            call: Some((declaration.clauses, message)),
             arguments: None,
             supervision: spawn.supervision.unwrap_or_default(),
             asynchronous: spawn.asynchronous,
@@ -174,7 +173,9 @@ impl AgentHost for Agents {
             let cycle = slot.config.history.mode == Mode::Ordered && chain.contains(slot.identity());
             let name = &slot.config.name;
             let problem = match (cycle, chain.depth >= CALL_DEPTH_MAX) {
-                (true, _) => format!("`{name}` has `history ordered` and would wait for itself: the call is made by one of its own tools"),
+                (true, _) => {
+                    format!("`{name}` has `history ordered` and would wait for itself: the call is made by one of its own tools")
+                }
                 (false, true) => format!("the call of `{name}` stands within {CALL_DEPTH_MAX} others, and no more may nest"),
                 (false, false) => String::new(),
             };
@@ -230,14 +231,14 @@ fn slot_of(handle: &Value) -> Result<Arc<AgentSlot>, Error> {
     let child = handle.as_handle().and_then(Child::from_handle);
     child
         .and_then(|child| child.owner::<AgentSlot>())
-        .ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, format!("{handle} is no agent")))
+        .ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, format!("{handle:?} is no agent")))
 }
 
 /// A spawn under way: the clauses are computed, then the agent begins.
 struct Spawning {
     service: Arc<Service>,
-    agent: vega_bytecode::AgentId,
-    call: Option<(Callee, Message)>,
+    agent: AgentId,
+    call: Option<(FunctionId, Message)>,
     /// A copy of the parameters for the agent's tools.
     arguments: Option<Message>,
     supervision: SupervisionValues,
@@ -252,10 +253,8 @@ impl Spawning {
         let wrong = |problem: String| Error::new(kinds::INVALID_ARGUMENT, problem);
         let mut config = config::read(declaration, clauses, module).map_err(wrong)?;
         let model = Arc::clone(&config.model);
-        let (backend, provider_model) = self
-            .service
-            .backend(&model)
-            .map_err(|problem| wrong(format!("agent `{}`: `model` {problem}", declaration.name)))?;
+        let (backend, provider_model) =
+            self.service.backend(&model).map_err(|problem| wrong(format!("agent `{}`: `model` {problem}", declaration.name)))?;
         config.backend = backend;
         config.provider_model = provider_model.into();
         config.known = self.service.prices.find(provider_model, &today()).cloned().map(Arc::new);
@@ -288,14 +287,14 @@ fn today() -> String {
 
 impl Resumable for Spawning {
     fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
-        if let Some((callee, message)) = self.call.take() {
+        if let Some((clauses, message)) = self.call.take() {
             let Ok(kept) = Message::copy_of(message.value()) else {
                 return Step::Fail(Error::new(kinds::INVALID_ARGUMENT, "the agent's parameters cannot be kept"));
             };
             self.arguments = Some(kept);
             let arguments = message.adopt();
             let arguments = arguments.as_array().map(|values| values.as_slice().to_vec()).unwrap_or_default();
-            return Step::Call { callee, arguments };
+            return Step::Call { callee: Callee::Function(clauses), arguments };
         }
         match input {
             Input::Returned(Ok(clauses)) => match self.start(&clauses, context) {

@@ -56,6 +56,8 @@ pub(crate) struct Invocation {
     queued: Duration,
     spent: Spent,
     started: bool,
+    /// Its end was recorded and reported.
+    settled: bool,
 }
 
 /// What is done next.
@@ -122,6 +124,7 @@ impl Invocation {
             queued: Duration::ZERO,
             spent: Spent::default(),
             started: false,
+            settled: false,
         }
     }
 
@@ -295,7 +298,7 @@ impl Invocation {
         };
         let spawned = context
             .spawn(Task::Native(Box::new(state)), options)
-            .map_err(|error| format!("The tool `{}` cannot run: {}", tool.name, error.message()))?;
+            .map_err(|error| format!("The tool `{}` cannot run: {}", tool.name, error.message().as_str()))?;
         self.report(Activity::Tool { name: &tool.name });
         self.tools.push(RunningTool {
             index,
@@ -404,6 +407,7 @@ impl Invocation {
         if !self.request.finish(context.self_pid()) {
             return;
         }
+        self.settled = true;
         let round = FinishedRound { round: reply.round, rounds_seen: self.rounds_seen, tokens: self.tokens };
         let round = match self.slot.config.history.mode {
             Mode::None => None,
@@ -426,6 +430,7 @@ impl Invocation {
         if !self.request.finish(context.self_pid()) {
             return;
         }
+        self.settled = true;
         self.record_invocation(Some(&failed), None, context);
         self.report(Activity::Ended { ok: false, cost_pico: self.spent.cost });
         context.send_to(&self.request.reply_to, Box::new(Reply { result: Err(failed) }));
@@ -495,7 +500,7 @@ impl Resumable for Invocation {
 impl Drop for Invocation {
     fn drop(&mut self) {
         self.slot.service.counters.end_invocation();
-        if !matches!(self.work, Work::Over) && self.started {
+        if !self.settled && self.started {
             self.report(Activity::Ended { ok: false, cost_pico: self.spent.cost });
             self.record_cancelled();
             let runtime = self.slot.runtime();

@@ -40,16 +40,14 @@ impl AgentProcess {
             ..SpawnOptions::default()
         };
         let invocation = Invocation::new(Arc::clone(&self.slot), Arc::clone(&request), permit);
-        let started = request.begin(|| {
-            context.spawn(Task::Native(Box::new(invocation)), options).map(|spawned| spawned.process)
-        });
+        let started = request.begin(|| context.spawn(Task::Native(Box::new(invocation)), options).map(|spawned| spawned.process));
         match started {
             Ok(Some(process)) => self.slot.runs(process, request),
             // Its caller is gone.
             Ok(None) => {}
             Err(error) => {
                 if request.close() {
-                    let failed = Failed::plain(kinds::LIMIT_REACHED, error.message().to_string());
+                    let failed = Failed::plain(kinds::LIMIT_REACHED, error.message().as_str().to_owned());
                     context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
                 }
             }

@@ -195,9 +195,9 @@ impl Service {
 
     /// The HTTP client, made when it is first needed.
     pub(crate) fn client(&self) -> Result<&Client, String> {
-        let client = self.client.get_or_init(|| {
-            Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), ..ClientConfig::default() })
-        });
+        let client = self
+            .client
+            .get_or_init(|| Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), ..ClientConfig::default() }));
         client.as_ref().map_err(Clone::clone)
     }
 
@@ -374,7 +374,8 @@ mod tests {
 
     #[test]
     fn totals_read_as_one_line() {
-        let mut totals = Totals { calls: 1, input_tokens: 1_204, output_tokens: 310, cost_pico: 4_300_000_000, ..Totals::default() };
+        let mut totals =
+            Totals { calls: 1, input_tokens: 1_204, output_tokens: 310, cost_pico: 4_300_000_000, ..Totals::default() };
         assert_eq!(totals.to_string(), "1 model call, 1,204 tokens in, 310 out, $0.0043");
         totals = Totals { calls: 3, retries: 1, cache_read_tokens: 100, unpriced_calls: 2, estimated_calls: 1, ..totals };
         assert_eq!(

@@ -93,7 +93,7 @@ impl Resumable for ToolProcess {
                 match text {
                     Ok(text) => self.done(context, text, false, None),
                     Err(error) => {
-                        let text = format!("The result cannot be sent: {}", error.message());
+                        let text = format!("The result cannot be sent: {}", error.message().as_str());
                         self.done(context, text, true, Some(error.kind_name(module).to_owned()))
                     }
                 }

@@ -3,6 +3,7 @@
 //! A [`Client`] is shared by all processes of a runtime; connections are kept open between requests. A request parks its green
 //! thread from connecting to the end of the body and holds no buffers while it waits for the answer.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub struct Request {
     /// The whole address.
     pub url: String,
     /// Further headers. Values may be secret: they appear in no message.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body; freed as soon as it has been sent.
     pub body: Vec<u8>,
     /// Limits.
@@ -134,7 +135,7 @@ impl Client {
                 message: format!("the value for the header {name} has characters that HTTP does not allow"),
                 sent: false,
             })?;
-            builder = builder.header(*name, value);
+            builder = builder.header(name.as_ref(), value);
         }
         let body = if request.body.is_empty() && request.method == "GET" {
             SendBody::none()

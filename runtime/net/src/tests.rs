@@ -41,7 +41,7 @@ fn echo(request: Incoming, reply: &mut Reply<'_>) -> io::Result<()> {
 }
 
 fn post(url: String, body: &[u8], timeouts: Timeouts) -> Request {
-    Request { method: "POST", url, headers: vec![("x-key", "k1".into())], body: body.to_vec(), timeouts }
+    Request { method: "POST", url, headers: vec![("x-key".into(), "k1".into())], body: body.to_vec(), timeouts }
 }
 
 fn exchange(client: &Client, request: Request) -> Result<(u16, Option<String>, Vec<u8>), Failure> {
@@ -231,7 +231,7 @@ fn a_name_is_looked_up_once_and_remembered_and_a_missing_one_is_said() {
         let client = Client::new(ClientConfig { lookup, ..ClientConfig::default() }).unwrap();
         for _ in 0..3 {
             let mut request = post(url.clone(), b"", Timeouts::default());
-            request.headers.push(("connection", "close".into()));
+            request.headers.push(("connection".into(), "close".into()));
             exchange(&client, request).unwrap();
         }
     });
