@@ -41,10 +41,13 @@ fn one_call() -> Vec<Do> {
     vec![Do::Spawn(0), ask(0, "hi").step()]
 }
 
+/// Status, headers and body.
+type Answered = (u16, Vec<(&'static str, &'static str)>, String);
+
 /// What the server was asked.
 struct Recorder {
     requests: Mutex<Vec<(Incoming, Json)>>,
-    answers: Mutex<Vec<(u16, Vec<(&'static str, &'static str)>, String)>>,
+    answers: Mutex<Vec<Answered>>,
 }
 
 impl Handler for Recorder {
@@ -68,7 +71,7 @@ fn message(content: Json, stop_reason: &str) -> String {
     .to_string()
 }
 
-fn recorder(answers: Vec<(u16, Vec<(&'static str, &'static str)>, String)>) -> (Arc<Recorder>, Server) {
+fn recorder(answers: Vec<Answered>) -> (Arc<Recorder>, Server) {
     let recorder = Arc::new(Recorder { requests: Mutex::default(), answers: Mutex::new(answers) });
     let server = Server::start(settings(), recorder.clone()).unwrap();
     (recorder, server)

@@ -80,7 +80,7 @@ fn tools_run_beside_each_other_up_to_their_bound() {
     let run = |parallel: i64| {
         let mut agents = vec![worker(vec![tool("slow", slow)])];
         agents[0].clauses.push(("parallel_tools", parallel.into()));
-        let calls = vec!["{ name = \"slow\", args = { x = \"1\" } }"; 6].join(", ");
+        let calls = ["{ name = \"slow\", args = { x = \"1\" } }"; 6].join(", ");
         let steps = vec![Do::Spawn(0), ask(0, "go").quiet().step(), Do::Clock];
         Scenario::new(agents, steps).replies(&calling(&calls)).run().notes
     };
@@ -166,7 +166,7 @@ fn a_call_that_leads_back_to_itself_ends_at_the_depth_limit() {
     let replies = "[[reply]]\nturn = 1\ntool_calls = [{ name = \"again\", args = { x = \"1\" } }]\n[[reply]]\ncontains = \"CallCycle\"\ntext = \"the bottom\"\n[[reply]]\ntext = \"up\"\n";
     let ran = Scenario::new(vec![worker(vec![again()])], one_call()).replies(replies).run();
     assert_eq!(ran.notes, ["up"]);
-    assert_eq!(ran.records.iter().filter(|record| record.kind == Kind::Invocation).count(), 17);
+    assert_eq!(ran.records.iter().filter(|record| record.kind == Kind::Invocation).count(), 16);
     let cycles = ran.records.iter().filter(|record| record.error_kind.as_deref() == Some("CallCycle"));
     assert_eq!(cycles.count(), 1);
     let mut ordered = worker(vec![again()]);
