@@ -277,9 +277,11 @@ impl Runtime {
         }
     }
 
-    /// The same with a function of the program as the entry. It takes no arguments, or the program's as an array.
+    /// The same with a function of the program as the entry. It takes no arguments, or the program's as an array. A program may be
+    /// run again; plain processes of an earlier run that have not ended live on.
     pub fn run_function(&self, entry: FunctionId) -> RunReport {
         let world = &self.world;
+        world.run.reset();
         let program = &world.program().loaded;
         let outer = heap::enter(Account::with_limit(world.limits.heap_bytes));
         let machine = match program.module().functions[entry.0 as usize].parameters {

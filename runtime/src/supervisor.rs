@@ -10,7 +10,7 @@ use vega_bytecode::module::SpawnTarget;
 use vega_bytecode::{FunctionId, kinds};
 
 use crate::error::Error;
-use crate::native::{NativeContext, NativeResult, Outcome, SpawnAgent, SpawnOptions, SupervisionValues, Task};
+use crate::native::{NativeContext, NativeResult, Outcome, SpawnAgent, SpawnOptions, SupervisionValues};
 use crate::process::turn::{no_agents, pack};
 use crate::value::copy::Message;
 use crate::value::{Handle, Value};
@@ -60,9 +60,8 @@ pub(crate) fn spawn(context: &mut NativeContext<'_>, spawn: u32, values: &mut [V
 }
 
 fn spawn_plain(context: &NativeContext<'_>, function: FunctionId, arguments: &[Value], linked: bool) -> Result<Value, Error> {
-    let task = Task::Function(function, pack_all(arguments)?);
-    let spawned = context.spawn(task, SpawnOptions { linked, ..SpawnOptions::default() })?;
-    Ok(Value::process(spawned.process.to_bits()))
+    let process = context.begin_function(function, arguments, SpawnOptions { linked, ..SpawnOptions::default() }, None)?;
+    Ok(Value::process(process.to_bits()))
 }
 
 fn spawn_supervised(
@@ -79,16 +78,15 @@ fn spawn_supervised(
 
 /// An expression that runs beside its spawner: a process whose result settles a future.
 fn spawn_task(context: &NativeContext<'_>, function: FunctionId, arguments: &[Value]) -> NativeResult {
-    let task = Task::Function(function, pack_all(arguments)?);
     let future = Arc::new(FutureHandle::pending(context.runtime()));
-    let path = context.child_path(0);
-    let process = context.begin(task, SpawnOptions::default(), path, Some(Ending::Future(Arc::downgrade(&future))))?;
+    let ending = Ending::Future(Arc::downgrade(&future));
+    let process = context.begin_function(function, arguments, SpawnOptions::default(), Some(ending))?;
     future.set_task(process);
     Ok(Outcome::Value(Value::from(Handle::new(future))))
 }
 
 /// Copies of arguments, as one message, so that what they share they share in the new process too.
-fn pack_all(arguments: &[Value]) -> Result<Message, Error> {
+pub(crate) fn pack_all(arguments: &[Value]) -> Result<Message, Error> {
     Message::copy_of(&Value::array(arguments.to_vec())).map_err(|refused| {
         Error::new(kinds::INVALID_ARGUMENT, format!("{} belongs to its process and cannot be passed to another", refused.what))
     })

@@ -259,10 +259,15 @@ impl World {
     /// Begins a process. It runs as soon as a worker is free.
     pub(crate) fn begin(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
         let priority = birth.priority;
-        let (slot, pid) = self.table.take(&mut worker.local().free.borrow_mut(), worker).map_err(|_| {
+        let taken = self.table.take(&mut worker.local().free.borrow_mut(), worker);
+        let Ok((slot, pid)) = taken else {
+            // What was made for the process is dropped in the account that it was charged to.
+            let outer = heap::enter(birth.account);
+            drop(birth);
+            heap::enter(outer);
             let which = format!("processes: {} are alive, as many as may be", self.limits.processes);
-            Error::new(kinds::LIMIT_REACHED, which)
-        })?;
+            return Err(Error::new(kinds::LIMIT_REACHED, which));
+        };
         // SAFETY: the slot was just taken from the table, which keeps it mapped.
         let process = unsafe { slot.as_ref() };
         // SAFETY: as above: it is nobody else's.
@@ -399,6 +404,11 @@ impl World {
 }
 
 impl RunState {
+    /// Forgets an earlier run; interrupts stay.
+    pub(crate) fn reset(&self) {
+        self.change(|end| *end = RunEnd { interrupts: end.interrupts, ..RunEnd::default() });
+    }
+
     /// Sets how the first process ended, unless that is known.
     pub(crate) fn finish(&self, main: MainEnd) {
         self.change(|end| {

@@ -22,10 +22,10 @@ use crate::limits::Limits;
 use crate::process::block::{Birth, Extension};
 use crate::process::mail::{Mail, Signal};
 use crate::process::state::{MAIL, SIGNAL};
-use crate::process::turn::{Pause, Sleep, Target, Turn};
+use crate::process::turn::{Pause, Sleep, Target, Turn, pack};
 use crate::process::{Coordinate, ExitReason, Pid, ProcessPath};
 use crate::runtime::RuntimeHandle;
-use crate::supervisor::Ending;
+use crate::supervisor::{Ending, pack_all};
 use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::value::{Value, View};
@@ -325,21 +325,61 @@ impl<'a> NativeContext<'a> {
         ProcessPath::spawned_at(coordinate)
     }
 
-    pub(crate) fn begin(
+    fn begin(&self, task: Task, options: SpawnOptions, path: ProcessPath, ending: Option<Ending>) -> Result<Pid, Error> {
+        let native_born = matches!(task, Task::Native(_));
+        let (machine, account) = self.in_new_account(|| match task {
+            Task::Function(function, arguments) => function_machine(self.program(), function, arguments),
+            Task::Native(state) => Machine::native(state),
+        });
+        self.begin_machine(machine, account, native_born, options, path, ending)
+    }
+
+    /// Starts a process that calls a function with copies of values.
+    pub(crate) fn begin_function(
         &self,
-        task: Task,
+        function: FunctionId,
+        arguments: &[Value],
+        options: SpawnOptions,
+        ending: Option<Ending>,
+    ) -> Result<Pid, Error> {
+        let path = self.child_path(options.step);
+        let heap_arguments = arguments.iter().filter(|argument| argument.is_heap()).count();
+        let (machine, account) = match heap_arguments {
+            // Nothing can be shared between them, so each travels by itself, without an array around.
+            0 | 1 => {
+                let mut message = arguments.iter().find(|argument| argument.is_heap()).map(pack).transpose()?;
+                self.in_new_account(|| {
+                    let values = arguments.iter().map(|argument| match message.take_if(|_| argument.is_heap()) {
+                        Some(message) => message.adopt(),
+                        None => argument.clone(),
+                    });
+                    Machine::new(self.program(), function, values)
+                })
+            }
+            _ => {
+                let message = pack_all(arguments)?;
+                self.in_new_account(|| function_machine(self.program(), function, message))
+            }
+        };
+        self.begin_machine(machine, account, false, options, path, ending)
+    }
+
+    /// Runs something in the account of a process to come.
+    fn in_new_account<T>(&self, make: impl FnOnce() -> T) -> (T, Account) {
+        let outer = heap::enter(Account::with_limit(self.limits().heap_bytes));
+        let made = make();
+        (made, heap::enter(outer))
+    }
+
+    fn begin_machine(
+        &self,
+        machine: Machine,
+        account: Account,
+        native_born: bool,
         options: SpawnOptions,
         path: ProcessPath,
         ending: Option<Ending>,
     ) -> Result<Pid, Error> {
-        let native_born = matches!(task, Task::Native(_));
-        let world = self.turn.world;
-        let outer = heap::enter(Account::with_limit(world.limits.heap_bytes));
-        let machine = match task {
-            Task::Function(function, arguments) => function_machine(self.program(), function, arguments),
-            Task::Native(state) => Machine::native(state),
-        };
-        let account = heap::enter(outer);
         let span = self.span();
         let needs_extension =
             native_born || options.linked || options.traps_exits || options.label.is_some() || ending.is_some() || span.is_some();
@@ -364,7 +404,7 @@ impl<'a> NativeContext<'a> {
             priority: options.priority,
             extension,
         };
-        let process = world.begin(birth, self.turn.worker)?;
+        let process = self.turn.world.begin(birth, self.turn.worker)?;
         if options.linked {
             self.turn.life().extend().links.push(process);
         }

@@ -158,11 +158,9 @@ impl Turn<'_> {
         if events & (MAIL | SIGNAL) != 0 {
             self.take_mail();
         }
-        if events & TIMER != 0
-            && let Some(extension) = self.life().extension_mut()
-        {
-            // It fired, so there is nothing to cancel; a timer of an earlier wait may have fired instead, which wakes for nothing.
-            extension.timer = extension.timer.take().filter(|(moment, _)| *moment > self.worker.now());
+        if events & TIMER != 0 {
+            // The one that fired may be that of an earlier wait; whoever waits on sets a new one.
+            self.disarm_timer();
         }
         self.life().doom().is_some()
     }
@@ -228,23 +226,23 @@ impl Turn<'_> {
                 take_signal(extension, signal, pid);
             }
         }
-        let extension = extension.take();
+        let mut extension = extension.take();
         // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
         let (machine, life) = unsafe { self.process.take_out() };
-        let mut extension = extension.unwrap_or_default();
-        let is_main = matches!(extension.ending, Some(Ending::Main));
-        self.tell_ending(&mut extension, pid, &reason, &end);
+        self.tell_ending(extension.as_deref_mut(), pid, &reason, &end);
         let outer = heap::enter(life.account);
         drop(machine);
         drop(life);
         heap::enter(outer);
-        self.tell_others(*extension, pid, &reason, is_main);
+        if let Some(extension) = extension {
+            self.tell_others(*extension, pid, &reason);
+        }
         self.process.state.end_exit();
         self.world.table.give_back(pid, &mut self.worker.local().free.borrow_mut(), self.worker);
     }
 
     /// Tells whoever waits for the result; reports what nobody waits for.
-    fn tell_ending(&self, extension: &mut Extension, pid: Pid, reason: &ExitReason, end: &End<'_>) {
+    fn tell_ending(&self, mut extension: Option<&mut Extension>, pid: Pid, reason: &ExitReason, end: &End<'_>) {
         let module = self.world.program().loaded.module();
         let trace = || match end {
             End::Failed(error) => stack_trace(error.trace(), module, self.world.limits.trace_lines),
@@ -255,13 +253,16 @@ impl Turn<'_> {
             End::Failed(error) => Some(Message::copy_of(&Value::from((*error).clone()))),
             End::Stopped => None,
         };
-        match extension.ending.take() {
+        match extension.as_mut().and_then(|extension| extension.ending.take()) {
             Some(Ending::Main) => {
                 let result = match end {
                     End::Returned(value) => Message::copy_of(value).ok(),
                     End::Failed(_) | End::Stopped => None,
                 };
                 self.world.run.finish(MainEnd { reason: reason.clone(), result, trace: trace() });
+                if extension.is_none_or(|extension| extension.family.is_none()) {
+                    self.world.main_family_ended();
+                }
                 return;
             }
             Some(Ending::Future(future)) => {
@@ -277,7 +278,8 @@ impl Turn<'_> {
             None => {}
         }
         if let End::Failed(_) = end {
-            let name = extension.label.as_deref().unwrap_or("process");
+            let label = extension.and_then(|extension| extension.label.as_deref());
+            let name = label.unwrap_or("process");
             let mut text = format!("{name} {pid} ended: {reason}\n");
             for line in trace() {
                 text.push_str(&format!("    at {line}\n"));
@@ -287,7 +289,7 @@ impl Turn<'_> {
     }
 
     /// Tells links, monitors and children.
-    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason, is_main: bool) {
+    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
         for link in extension.links {
             self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
         }
@@ -302,8 +304,6 @@ impl Turn<'_> {
         }
         if let Some(family) = extension.family {
             family.owner_ended(self);
-        } else if is_main {
-            self.world.main_family_ended();
         }
     }
 }

@@ -55,6 +55,16 @@ fn an_interrupt_ends_a_run_that_waits() {
 }
 
 #[test]
+fn a_program_can_be_run_again() {
+    let mut program = Program::new();
+    program.function("main", 0, 1, Code::new().int(0, 7).return_scalar(0));
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    runtime.load(program.finish()).unwrap();
+    let outcomes: Vec<Outcome> = (0..3).map(|_| runtime.run().outcome).collect();
+    assert_eq!(outcomes, [finished(7), finished(7), finished(7)]);
+}
+
+#[test]
 fn a_run_ends_at_its_bound_of_reductions() {
     let mut program = Program::new();
     program.function("main", 0, 1, Code::new().label("loop").jump(Opcode::Jump, 0, 0, "loop"));
