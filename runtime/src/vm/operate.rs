@@ -324,7 +324,7 @@ pub(super) fn index(container: &Value, key: &Value, program: &LoadedProgram) -> 
 
 /// `container[key] = value`
 pub(super) fn set_index(container: &mut Value, key: &Value, value: Value, program: &LoadedProgram) -> Result<(), Error> {
-    if container.as_array().is_some() || container.as_map().is_some_and(|map| map.has(key)) {
+    if container.as_array().is_some() {
         *element_mut(container, key, program)? = value;
         return Ok(());
     }
@@ -332,6 +332,7 @@ pub(super) fn set_index(container: &mut Value, key: &Value, value: Value, progra
         if !crate::value::Map::is_key(key) {
             return Err(mismatch("a key", key, program));
         }
+        // An entry that has the key already keeps its place.
         map.insert(key.clone(), value);
         return Ok(());
     }

@@ -111,13 +111,15 @@ impl Place<'_> {
             return Ok(());
         };
         let (what, count) = match operand {
-            Operand::ScalarOut
-            | Operand::ValueOut
-            | Operand::In
-            | Operand::Take
-            | Operand::Change
-            | Operand::Window
-            | Operand::TakeRun => return self.register(field),
+            Operand::ScalarOut | Operand::ValueOut | Operand::In | Operand::Take | Operand::Change | Operand::Window => {
+                return self.register(field);
+            }
+            // An empty run may begin where the registers end; how long it is, is checked with the instruction.
+            Operand::TakeRun => {
+                let registers = self.function.registers;
+                ensure!(field <= u32::from(registers), "r{field} lies outside of the {registers} registers");
+                return Ok(());
+            }
             // What these mean depends on the instruction.
             Operand::Count | Operand::Immediate | Operand::Signed => return Ok(()),
             Operand::Jump => {

@@ -42,6 +42,15 @@ fn the_last_register_may_be_used_and_the_one_after_it_not() {
 }
 
 #[test]
+fn an_empty_run_may_begin_where_the_registers_end() {
+    let array = |first: u16, count: u16| verify(module(vec![Instruction::abc(Opcode::MakeArray, 0, first, count), RETURN]));
+    assert!(array(4, 0).is_ok());
+    assert!(array(5, 0).is_err());
+    assert!(array(3, 1).is_ok());
+    assert!(array(3, 2).is_err());
+}
+
+#[test]
 fn code_may_not_run_off_its_end_or_jump_out() {
     assert!(problem(module(vec![Instruction::abc(Opcode::LoadNull, 0, 0, 0)])).contains("runs off its end after `null`"));
     assert!(problem(module(vec![Instruction::jump(Opcode::Jump, 0, 0, 0)])).contains("jumps to 1"));
