@@ -16,8 +16,12 @@ use crate::error::Error;
 /// How many bytes of a `bytes` value are shown.
 const BYTES_SHOWN: usize = 32;
 
-/// The longest text that is made of a value.
+/// The longest text that a program may make.
 pub const TEXT_BYTES_MAX: usize = 256 << 20;
+
+/// The longest text that is written of containers. It is written in one go, so this also bounds for how long a value may keep its
+/// worker busy.
+const WRITTEN_BYTES_MAX: usize = 64 << 20;
 
 /// Text of this size is made even where the heap is full: error messages are made of it.
 const TEXT_BYTES_MIN: usize = 4096;
@@ -32,7 +36,7 @@ pub fn text(value: &Value, module: &Module) -> Result<String, Error> {
 /// Appends the text of a value at top level. Fails where it would not fit the process's heap.
 pub fn append_text(value: &Value, module: &Module, out: &mut String) -> Result<(), Error> {
     if let (Some(text), false) = (value.as_text(), value.is_json()) {
-        if out.len() + text.len() > bytes_max() {
+        if out.len() + text.len() > heap::room().clamp(TEXT_BYTES_MIN, TEXT_BYTES_MAX) {
             return Err(too_long());
         }
         out.push_str(text);
@@ -46,7 +50,7 @@ fn too_long() -> Error {
 }
 
 fn bytes_max() -> usize {
-    heap::room().clamp(TEXT_BYTES_MIN, TEXT_BYTES_MAX)
+    heap::room().clamp(TEXT_BYTES_MIN, WRITTEN_BYTES_MAX)
 }
 
 /// The text of a value at top level, cut with `…` where it is too long: for messages.
