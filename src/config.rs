@@ -47,7 +47,6 @@ struct LimitTable {
     call_depth: Option<u32>,
     mailbox_messages: Option<u32>,
     mailbox_bytes: Option<u64>,
-    string_bytes: Option<usize>,
     file_bytes: Option<u64>,
 }
 
@@ -76,7 +75,6 @@ impl Config {
         set(&mut limits.call_depth, table.call_depth);
         set(&mut limits.mailbox_messages, table.mailbox_messages);
         set(&mut limits.mailbox_bytes, table.mailbox_bytes);
-        set(&mut limits.string_bytes, table.string_bytes);
         set(&mut limits.file_bytes, table.file_bytes);
         limits
     }

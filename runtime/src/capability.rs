@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as StdMetadata;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
 use globset::{GlobBuilder, GlobMatcher};
 pub use vega_bytecode::module::Capability;
 
@@ -76,6 +77,8 @@ pub struct Denied {
     /// What would allow it, or why nothing does.
     pub remedy: String,
 }
+
+impl std::error::Error for Denied {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -321,12 +324,15 @@ impl CapabilitySet {
 
     /// The file to write at `path`, or why it may not be.
     pub fn file_to_write(&self, path: &str) -> Result<FileAccess, Denied> {
-        let access = self.file(path, "fs::write", Capability::FileWrite, &self.0.write, &self.0.deny_write, "--allow-write")?;
+        let mut access =
+            self.file(path, "fs::write", Capability::FileWrite, &self.0.write, &self.0.deny_write, "--allow-write")?;
         let full = access.full_path();
-        let named = full.components().any(|part| PROTECTED_NAMES.iter().any(|&name| part.as_os_str() == name));
-        if !self.0.self_write && (named || self.0.protected.contains(&full)) {
-            let what = format!("fs::write of {}", full.display());
-            return Err(Denied { what, remedy: "it is protected; --allow-self-write would allow it".to_string() });
+        if !self.0.self_write {
+            if is_protected_name(&full) || self.0.protected.contains(&full) {
+                return Err(protected(&full));
+            }
+            // Links may give a protected file another name, so its identity is looked at again when it is opened.
+            access.guard = Some(self.clone());
         }
         Ok(access)
     }
@@ -351,7 +357,7 @@ impl CapabilitySet {
         }
         let rule = rules.iter().find(|rule| rule.matches(&full)).ok_or_else(refused)?;
         let relative = full.strip_prefix(&rule.base).expect("a rule matches only below its base").to_path_buf();
-        Ok(FileAccess { directory: Arc::clone(&rule.directory), base: rule.base.clone(), relative })
+        Ok(FileAccess { directory: Arc::clone(&rule.directory), base: rule.base.clone(), relative, guard: None })
     }
 
     /// How a host may be reached, or why not.
@@ -421,6 +427,8 @@ pub struct FileAccess {
     directory: Arc<Directory>,
     base: PathBuf,
     relative: PathBuf,
+    /// Whose protected files it must not be, by whatever name.
+    guard: Option<CapabilitySet>,
 }
 
 impl FileAccess {
@@ -440,11 +448,33 @@ impl FileAccess {
         Ok(content)
     }
 
-    /// Replaces the content, making the file where there is none.
+    /// Replaces the content, making the file where there is none. A protected file is an error whose source is a [`Denied`].
     pub fn write(&self, content: &[u8]) -> io::Result<()> {
+        let directory = self.directory.open()?;
+        if self.guard.is_some() {
+            // The file itself where it exists, its directory where it is new.
+            let parent = self.relative.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let real = directory.canonicalize(&self.relative).or_else(|_| directory.canonicalize(parent))?;
+            if is_protected_name(&real) {
+                return Err(io::Error::other(protected(&self.full_path())));
+            }
+        }
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        self.directory.open()?.open_with(&self.relative, &options)?.write_all(content)
+        // Nothing is cut off before it is known which file this is.
+        options.write(true).create(true).truncate(false);
+        let mut file = directory.open_with(&self.relative, &options)?;
+        if let Some(guard) = &self.guard {
+            let metadata = file.metadata()?;
+            let same = |other: &PathBuf| {
+                std::fs::metadata(other)
+                    .is_ok_and(|other| (StdMetadata::dev(&other), StdMetadata::ino(&other)) == (metadata.dev(), metadata.ino()))
+            };
+            if guard.0.protected.iter().any(same) {
+                return Err(io::Error::other(protected(&self.full_path())));
+            }
+        }
+        file.set_len(0)?;
+        file.write_all(content)
     }
 
     /// The names in a directory, in order.
@@ -464,6 +494,16 @@ impl FileAccess {
     pub fn exists(&self) -> bool {
         self.directory.open().is_ok_and(|directory| self.relative.as_os_str().is_empty() || directory.exists(&self.relative))
     }
+}
+
+/// Whether a part of the path is one of the names that are never written below.
+fn is_protected_name(path: &Path) -> bool {
+    path.components().any(|part| PROTECTED_NAMES.iter().any(|&name| part.as_os_str() == name))
+}
+
+fn protected(path: &Path) -> Denied {
+    let what = format!("fs::write of {}", path.display());
+    Denied { what, remedy: "it is protected; --allow-self-write would allow it".to_string() }
 }
 
 impl PathRule {
@@ -693,6 +733,26 @@ mod tests {
             assert!(grants.build().unwrap().file_to_write(path).is_err(), "{path}");
             assert!(grants.clone().allow_self_write().build().unwrap().file_to_write(path).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_protected_file_is_not_written_by_another_name() {
+        let scratch = Scratch::new("othername");
+        let program = scratch.file("main.vega", "fn main() {}");
+        scratch.file(".git/config", "[core]");
+        std::os::unix::fs::symlink("main.vega", scratch.0.join("link.vega")).unwrap();
+        fs::hard_link(&program, scratch.0.join("hard.vega")).unwrap();
+        std::os::unix::fs::symlink(".git", scratch.0.join("notgit")).unwrap();
+        std::os::unix::fs::symlink(".git/config", scratch.0.join("config")).unwrap();
+        let mut grants = Grants::standard(&scratch.0);
+        let set = grants.protect("main.vega").build().unwrap();
+        set.file_to_write("new.txt").unwrap().write(b"x").unwrap();
+        for path in ["link.vega", "hard.vega", "notgit/config", "notgit/new", "config"] {
+            let error = set.file_to_write(path).unwrap().write(b"x").unwrap_err();
+            assert!(error.get_ref().is_some_and(|source| source.is::<Denied>()), "{path}: {error}");
+        }
+        assert_eq!(fs::read_to_string(program).unwrap(), "fn main() {}");
+        assert_eq!(fs::read_to_string(scratch.0.join(".git/config")).unwrap(), "[core]");
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! Invariant: nothing in the runtime grows with what a program does unless a number here bounds it.
 
+/// Bytes of one text. Making a longer one raises `LimitReached("string")`. Arrays, maps and bytes have no length of their own that
+/// bounds them: they count as memory of their process.
+pub use crate::value::print::TEXT_BYTES_MAX as STRING_BYTES_MAX;
+
 /// The bounds of one runtime. All have defaults; a builder may change any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -15,10 +19,8 @@ pub struct Limits {
     pub mailbox_messages: u32,
     /// Bytes of messages waiting in one mailbox. A send beyond it raises `MailboxFull`.
     pub mailbox_bytes: u64,
-    /// Bytes of one string. Making a longer one raises `LimitReached("string")`.
-    pub string_bytes: usize,
-    /// Elements of one array, entries of one map. Making more raises `LimitReached("collection")`.
-    pub collection_length: usize,
+    /// Registers of all calls of one process together, sixteen bytes each. A call beyond it raises `LimitReached("registers")`.
+    pub registers: u32,
     /// Stacks for natives that block at the same time. Further ones wait for a free stack.
     pub stacks: usize,
     /// Bytes of address space for one such stack; only what is touched costs memory.
@@ -45,8 +47,7 @@ impl Default for Limits {
             call_depth: 10_000,
             mailbox_messages: 100_000,
             mailbox_bytes: 64 << 20,
-            string_bytes: 256 << 20,
-            collection_length: 64 << 20,
+            registers: 1 << 20,
             stacks: 100_000,
             stack_bytes: 256 << 10,
             slice_reductions: 4_000,

@@ -264,7 +264,7 @@ impl Runtime {
                 .ok_or_else(|| LoadError::NoSuchNative { name: import.name.clone(), arity: import.arity })
         };
         let natives: Result<_, _> = module.module().natives.iter().map(find).collect();
-        let limits = VmLimits { call_depth: self.world.limits.call_depth, ..VmLimits::default() };
+        let limits = VmLimits { call_depth: self.world.limits.call_depth, registers: self.world.limits.registers };
         let program = Program { loaded: LoadedProgram::new(module, limits), natives: natives? };
         self.world.set_program(program).map_err(|_| LoadError::Loaded)
     }

@@ -14,7 +14,7 @@ use vega_scheduler::{Instant, Lane, Priority};
 use vega_trace::{SpanId, TraceId};
 
 use super::{Address, Notice, Outcome, Port, PortId, Resumable};
-use crate::capability::CapabilitySet;
+use crate::capability::{CapabilitySet, Denied};
 use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Permit, Refusal, Request};
 use crate::error::Error;
 use crate::ledger::Scope;
@@ -541,6 +541,9 @@ pub(crate) fn function_machine(program: &LoadedProgram, function: FunctionId, ar
 }
 
 fn io_failure(path: &str, error: &io::Error) -> Failure {
+    if let Some(denied) = error.get_ref().and_then(|source| source.downcast_ref::<Denied>()) {
+        return Failure { kind: kinds::CAPABILITY_DENIED, message: denied.to_string() };
+    }
     let message = match error.kind() {
         io::ErrorKind::NotFound => format!("{path}: no such file or directory"),
         io::ErrorKind::PermissionDenied => format!("{path}: permission denied"),
