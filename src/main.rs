@@ -3,6 +3,7 @@
 //! Exit status: 0 success, 1 an uncaught error in the program (or what its `main` returns), 2 wrong usage or a program that does not
 //! compile, 130 and 143 interrupted and terminated.
 
+mod agents; // the agents of a run
 mod arguments; // the command line as data
 mod command; // one file a command
 mod config; // `vega.toml`

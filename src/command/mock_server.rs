@@ -11,12 +11,9 @@ use vega_net::authority;
 use vega_net::server::{Server, ServerSettings};
 
 use super::refuse;
+use crate::agents;
 use crate::arguments::MockServerArguments;
 use crate::console;
-use crate::project;
-
-/// Longest replies file that is read, in bytes.
-pub(super) const REPLIES_BYTES_MAX: u64 = 64 << 20;
 
 pub(super) fn run(arguments: &MockServerArguments) -> ExitCode {
     // Before the server says where it listens, so that whoever reads that may also end it.
@@ -38,7 +35,7 @@ pub(super) fn run(arguments: &MockServerArguments) -> ExitCode {
 
 fn start(arguments: &MockServerArguments) -> Result<Server, String> {
     let script = match &arguments.replies {
-        Some(path) => replies(path)?,
+        Some(path) => agents::replies(path)?,
         None => Script::default(),
     };
     let tls = match arguments.tls {
@@ -61,11 +58,4 @@ fn start(arguments: &MockServerArguments) -> Result<Server, String> {
         std::io::ErrorKind::AddrInUse => format!("port {} is taken; choose another with --port", arguments.port),
         _ => error.to_string(),
     })
-}
-
-/// Reads a replies file.
-pub(super) fn replies(path: &std::path::Path) -> Result<Script, String> {
-    let text =
-        project::read_text(path, REPLIES_BYTES_MAX).map_err(|problem| format!("cannot read `{}`: {problem}", path.display()))?;
-    Script::parse(&text).map_err(|error| format!("`{}`: {error}", path.display()))
 }

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use vega_agent::Agents;
 use vega_runtime::process::TraceLine;
-use vega_runtime::{Outcome, RunReport, Runtime};
+use vega_runtime::{Outcome, Runtime};
 use vega_scheduler::Clock;
-use vega_trace::{BUFFER_RECORDS_DEFAULT, Collector, FLUSH_LIMIT, JsonLines};
+use vega_trace::{BUFFER_RECORDS_DEFAULT, Collector, FLUSH_LIMIT, JsonLines, Sink};
 
 use super::refuse;
+use crate::agents;
 use crate::arguments::RunArguments;
 use crate::config::Config;
 use crate::console::{self, ProgramErrors, ProgramOutput};
@@ -35,6 +37,7 @@ pub(super) fn run(arguments: &RunArguments) -> ExitCode {
 /// A runtime with a program in it.
 struct Run {
     runtime: Runtime,
+    agents: Arc<Agents>,
     trace: Option<Collector>,
 }
 
@@ -65,9 +68,12 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     if let Some(collector) = &trace {
         builder = builder.trace(collector.sink());
     }
+    let sink = trace.as_ref().map_or_else(Sink::disabled, Collector::sink);
+    let agents = agents::make(arguments, beside(&arguments.program).as_deref(), sink)?;
+    builder = builder.agents(agents.clone());
     let runtime = builder.build().map_err(|error| format!("the runtime cannot start: {error}"))?;
     runtime.load(program.module).map_err(|error| format!("`{}` cannot be run: {error}", arguments.program.display()))?;
-    Ok(Run { runtime, trace })
+    Ok(Run { runtime, agents, trace })
 }
 
 fn grants(
@@ -120,10 +126,10 @@ impl Run {
             }
             Outcome::Interrupted => interrupts.status(),
         };
-        if report.interrupts > 0 {
-            console::complain(&spent(&report));
-        }
         drop(self.runtime);
+        if report.interrupts > 0 || !arguments.quiet {
+            agents::summarize(&self.agents);
+        }
         if let Some(trace) = self.trace {
             finish_trace(trace);
         }
@@ -163,10 +169,6 @@ impl SourceLines {
             .or_insert_with(|| project::read_text(Path::new(path), vega_compiler::parse::SOURCE_BYTES_MAX as u64).ok());
         text.as_deref()?.lines().nth(number.checked_sub(1)? as usize)
     }
-}
-
-fn spent(report: &RunReport) -> String {
-    format!("spent ${:.6}\n", report.spent as f64 / 1e12)
 }
 
 fn finish_trace(trace: Collector) {

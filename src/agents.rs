@@ -1,0 +1,57 @@
+//! The agents of a run: their script, their environment, and what is said about them at the end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vega_agent::Agents;
+use vega_agent::script::Script;
+use vega_trace::Sink;
+
+use crate::arguments::RunArguments;
+use crate::console;
+use crate::project;
+
+/// Longest replies file that is read, in bytes.
+const REPLIES_BYTES_MAX: u64 = 64 << 20;
+/// Longest file of certificates that is read, in bytes.
+const CERTIFICATES_BYTES_MAX: u64 = 16 << 20;
+
+/// The agents as the command line wants them. `replies` is the file beside the program, if there is one.
+pub(crate) fn make(arguments: &RunArguments, replies: Option<&Path>, sink: Sink) -> Result<Arc<Agents>, String> {
+    let mut agents = Agents::builder()
+        .offline(arguments.offline)
+        .environment(|name| std::env::var(name).ok())
+        .trace(sink)
+        .warnings(Arc::new(console::warning));
+    if let Some(path) = arguments.replies.as_deref().or(replies) {
+        agents = agents.script(self::replies(path)?);
+    }
+    if let Some(path) = &arguments.ca_file {
+        agents = agents.ca_file(read(path, CERTIFICATES_BYTES_MAX)?.into_bytes());
+    }
+    // Under virtual time the same run gives the same ids.
+    if arguments.virtual_time {
+        agents = agents.seed(arguments.seed.unwrap_or(0));
+    }
+    agents.build().map_err(|problem| match &arguments.ca_file {
+        Some(path) => format!("`{}` cannot be used: {problem}", path.display()),
+        None => problem,
+    })
+}
+
+/// Reads a replies file.
+pub(crate) fn replies(path: &Path) -> Result<Script, String> {
+    Script::parse(&read(path, REPLIES_BYTES_MAX)?).map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
+    project::read_text(path, bytes_max).map_err(|problem| format!("cannot read `{}`: {problem}", path.display()))
+}
+
+/// Says what the run came to, where it called any model.
+pub(crate) fn summarize(agents: &Agents) {
+    let totals = agents.totals();
+    if totals.calls > 0 {
+        console::complain(&format!("{totals}\n"));
+    }
+}
