@@ -31,7 +31,7 @@ pub enum After {
 /// The runtime as the interpreter sees it. Whatever takes time is answered with [`crate::native::Outcome::Resume`]: the interpreter
 /// keeps the state in a native frame and steps it.
 ///
-/// Before each of these calls the machine's position is written back, so [`Machine::trace`] and [`Machine::coordinate`] work in all.
+/// Calls that are given the machine find its position in it: [`Machine::trace`] and [`Machine::coordinate`] work there.
 /// Arguments that come as `&mut [Value]` have been moved out of the registers: the host may take them.
 pub trait Host {
     /// Calls native `native` of the program.

@@ -21,6 +21,10 @@ use crate::error::Error;
 use crate::native::{Input, NativeResult};
 use crate::value::{Value, heap};
 
+/// The machine's base while its position is in the loop's own variables. What is written back elsewhere would be out of date by then,
+/// and a panic out of an instruction must not leave frames that are none: so it leaves none at all.
+const ASTRAY: u32 = 0;
+
 /// Arguments of a host call that fit the native stack without an allocation.
 const ARGUMENTS_INLINE: usize = 6;
 
@@ -92,6 +96,7 @@ impl Machine {
         let mut ip = self.ip;
         let mut base = self.slot(self.base);
         let mut left = self.left;
+        self.base = ASTRAY;
 
         /// The address of a register.
         macro_rules! register {
@@ -130,6 +135,15 @@ impl Machine {
                 self.ip = ip;
                 self.base = self.number(base);
                 self.left = left;
+            }};
+        }
+        /// Takes the position over again after [`write_back`].
+        macro_rules! take_back {
+            () => {{
+                ip = self.ip;
+                base = self.slot(self.base);
+                left = self.left;
+                self.base = ASTRAY;
             }};
         }
         macro_rules! stop {
@@ -178,11 +192,7 @@ impl Machine {
         macro_rules! go_on {
             ($flow:expr) => {
                 match $flow {
-                    Flow::Continue if !heap::over_limit() => {
-                        ip = self.ip;
-                        base = self.slot(self.base);
-                        left = self.left;
-                    }
+                    Flow::Continue if !heap::over_limit() => take_back!(),
                     flow => return Stop::Flow(flow),
                 }
             };
@@ -418,9 +428,9 @@ impl Machine {
                         write_back!();
                         let number = self.number(window);
                         if let Err(error) = self.make_room(program, number + 1, target.registers) {
-                            raise!(error);
+                            return Stop::Raise(error);
                         }
-                        base = self.slot(self.base);
+                        take_back!();
                     }
                     let window = register!(at.a());
                     // SAFETY: the window lies in the frame; the slot holds a value, which this drops.
@@ -438,12 +448,10 @@ impl Machine {
                     }
                     left -= 1;
                     write_back!();
-                    let called = self.call_closure(program, at);
-                    if let Err(error) = called {
-                        raise!(error);
+                    if let Err(error) = self.call_closure(program, at) {
+                        return Stop::Raise(error);
                     }
-                    ip = self.ip;
-                    base = self.slot(self.base);
+                    take_back!();
                 }
                 Opcode::CallNative => {
                     left = left.saturating_sub(1);
@@ -488,8 +496,9 @@ impl Machine {
                 Opcode::JoinRound => {
                     write_back!();
                     if let Err(error) = host.join_round(self, at.bc()) {
-                        raise!(error);
+                        return Stop::Raise(error);
                     }
+                    take_back!();
                 }
                 Opcode::Send => {
                     write_back!();
@@ -499,14 +508,12 @@ impl Machine {
                     go_on!(self.answered(answer, NO_RESULT));
                 }
                 Opcode::Link => {
-                    write_back!();
                     let target = read!(at.a()).clone();
                     if let Err(error) = host.link(&target) {
                         raise!(error);
                     }
                 }
                 Opcode::Monitor => {
-                    write_back!();
                     let target = read!(at.b()).clone();
                     match host.monitor(&target) {
                         Ok(monitor) => assign!(at.a(), monitor),

@@ -395,3 +395,17 @@ fn a_waiting_machine_gives_back_the_stack_of_deep_calls() {
     assert!(grown > 90 * 20 * 16, "{grown}");
     assert!(machine.bytes() <= 256, "{}", machine.bytes());
 }
+
+#[test]
+fn a_panic_leaves_no_frames_that_are_none() {
+    // Deep calls first, so that the position that was written back last is far from the one of the panic.
+    let main = vec![Instruction::wide(Opcode::Call, 0, 1, 1), Instruction::jump(Opcode::ReceivePeek, 0, 0, 0), RETURN];
+    let deep = calls_native(2, 0);
+    let program = with_natives(vec![function("main", 0, 3, main), deep]);
+    let mut host = Scripted { program: Some(program.clone()), ..Scripted::default() };
+    let mut machine = start(&program);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| machine.run(&program, &mut host, &mut 100)));
+    assert!(panicked.is_err());
+    assert_eq!(host.coordinates.len(), 1);
+    assert!(machine.trace(&program).is_empty());
+}

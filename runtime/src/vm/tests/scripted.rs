@@ -114,7 +114,7 @@ impl Host for Scripted {
     }
 
     fn receive_peek(&mut self) -> Option<Value> {
-        None
+        panic!("a defect of the host")
     }
 
     fn receive_accept(&mut self) {}
