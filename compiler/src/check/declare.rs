@@ -59,6 +59,9 @@ impl<'a> Checker<'a> {
             self.complete_type(module, item);
         }
         for item in &file.items {
+            if let ItemKind::Error(declaration) = &item.kind {
+                self.check_kind_payload(module, declaration);
+            }
             self.declare_functions(module, item);
         }
         self.check_struct_cycles(module);
@@ -311,6 +314,32 @@ impl<'a> Checker<'a> {
         let definition = &mut self.kinds[id.0 as usize];
         definition.payload = payload;
         definition.parent = parent;
+    }
+
+    /// Whoever catches a kind takes apart what it carries, so the kinds below it have to carry that first.
+    fn check_kind_payload(&mut self, module: ModuleId, declaration: &'a ast::ErrorDecl) {
+        let Some(&id) = self.modules[module.0 as usize].scope.kinds.get(&declaration.name.symbol) else { return };
+        let (Some(parent), Some(written)) = (self.kinds[id.0 as usize].parent, declaration.parent) else { return };
+        // The reason of a failed agent is the message of the error, whatever it carries.
+        if parent == kinds::AGENT_FAILED {
+            return;
+        }
+        let (own, wanted) = (&self.kinds[id.0 as usize], &self.kinds[parent.0 as usize]);
+        let fits = own.payload.len() >= wanted.payload.len()
+            && wanted
+                .payload
+                .iter()
+                .zip(&own.payload)
+                .all(|(wanted, own)| wanted.ty == own.ty || own.ty == ERROR || wanted.ty == ERROR);
+        if !fits {
+            let list: Vec<String> = wanted.payload.iter().map(|field| self.show(field.ty)).collect();
+            let (name, above) = (own.name.clone(), wanted.name.clone());
+            self.report(
+                Diagnostic::error(codes::KIND_PAYLOAD, written.span, format!("`{name}` does not carry what `{above}` carries"))
+                    .with_remark(format!("`catch {above}` expects `({})` first", list.join(", ")))
+                    .with_help(format!("write `error {name}({}, …): {above};`", list.join(", "))),
+            );
+        }
     }
 
     fn is_kind_below(&self, kind: KindId, above: KindId) -> bool {

@@ -23,6 +23,8 @@ pub(crate) struct Frame {
     pub(crate) locals: Vec<Local>,
     /// What may be done to them, by `LocalId`.
     pub(crate) roles: Vec<Role>,
+    /// How often they are read and changed, by `LocalId`.
+    pub(crate) uses: Vec<Uses>,
     /// What names stand for at this point.
     names: FxHashMap<Symbol, Binding>,
     /// What names stood for before, to be restored when blocks end.
@@ -60,6 +62,15 @@ pub(crate) enum Binding {
     Local(LocalId),
     /// A constant declared in a block.
     Const(u32),
+}
+
+/// How often a variable is used.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Uses {
+    /// As a value. A change takes back the reading that led to the place.
+    pub(crate) reads: i32,
+    /// Changed, as a whole or inside.
+    pub(crate) changes: u32,
 }
 
 /// What may be done to a variable.
@@ -105,6 +116,7 @@ impl Frame {
             name,
             locals: Vec::new(),
             roles: Vec::new(),
+            uses: Vec::new(),
             names: FxHashMap::default(),
             hidden: Vec::new(),
             captures: Vec::new(),
@@ -122,6 +134,7 @@ impl Frame {
         let id = LocalId(self.locals.len() as u32);
         self.locals.push(Local { name, ty, span });
         self.roles.push(role);
+        self.uses.push(Uses::default());
         id
     }
 
@@ -222,6 +235,7 @@ impl Checker<'_> {
         if let Some((_, inner)) = self.frames[frame].captures.iter().find(|(from, _)| *from == outer) {
             return *inner;
         }
+        self.frames[frame - 1].uses[outer.0 as usize].reads += 1;
         let below = &self.frames[frame - 1];
         let mut local = below.locals[outer.0 as usize].clone();
         // What is known of the variable where the copy is taken holds for the copy for ever.

@@ -86,7 +86,19 @@ impl<'a> Checker<'a> {
             ImportForm::Plain => {
                 let name = self.modules[module.0 as usize].name;
                 let scope = &mut self.modules[importer.0 as usize].scope;
-                scope.modules.insert(name, module);
+                let before = scope.modules.insert(name, module);
+                if before.is_some_and(|before| before != module) {
+                    let text = self.text(name).to_string();
+                    self.report(
+                        Diagnostic::error(
+                            codes::DUPLICATE_NAME,
+                            import.path_span,
+                            format!("two imported files are called `{text}`"),
+                        )
+                        .with_help(format!("give one of them another name: `import \"{}\" as other;`", import.path)),
+                    );
+                }
+                let scope = &mut self.modules[importer.0 as usize].scope;
                 if !scope.open.contains(&module) {
                     scope.open.push(module);
                 }

@@ -78,7 +78,11 @@ impl<'a> Checker<'a> {
             return None;
         }
         match self.place_of(receiver) {
-            Ok(place) => self.changeable(&place, written.span).then_some(Receiver::Place(place)),
+            Ok(place) => {
+                // Going through a variable to change it is no use of its value.
+                self.frame().uses[place.local.0 as usize].reads -= 1;
+                self.changeable(&place, written.span).then_some(Receiver::Place(place))
+            }
             Err(receiver) => {
                 let text = self.sources.text_of(receiver.span).to_string();
                 self.report(

@@ -24,7 +24,9 @@ impl<'a> Checker<'a> {
         let span = name.span;
         match self.find_local(name.symbol) {
             Some(Binding::Local(local)) => {
-                let ty = self.frame_ref().locals[local.0 as usize].ty;
+                let frame = self.frame();
+                frame.uses[local.0 as usize].reads += 1;
+                let ty = frame.locals[local.0 as usize].ty;
                 let expr = Expr::new(ExprKind::Local(local), ty, span);
                 return self.with_facts(expr);
             }

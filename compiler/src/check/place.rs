@@ -22,10 +22,12 @@ impl<'a> Checker<'a> {
         let fine = self.changeable(&place, assign.place.span);
         let spot = spot_of(&place);
         if let Some(operator) = assign.operator {
-            let kind = self.assign_operator(assign, operator, place, span);
-            if let Some(spot) = spot {
-                self.frame().narrowed.forget(&spot);
+            let mut place = place;
+            // What is known not to be null stays so: the operation gives a value.
+            if let Some(known) = spot.as_ref().and_then(|spot| self.frame_ref().narrowed.get(spot)) {
+                place.ty = known;
             }
+            let kind = self.assign_operator(assign, operator, place, span);
             return if fine { kind } else { StatementKind::Expr(Expr::wrong(span)) };
         }
         let value = self.expr(&assign.value, Want::Hint(place.ty));
@@ -149,7 +151,10 @@ impl<'a> Checker<'a> {
             return None;
         }
         match self.place_of(expr) {
-            Ok(place) => Some(place),
+            Ok(place) => {
+                self.frame().uses[place.local.0 as usize].reads -= 1;
+                Some(place)
+            }
             Err(_) => {
                 self.error(codes::NOT_A_PLACE, span, "only variables, their fields and their elements can be assigned to");
                 None
@@ -190,6 +195,7 @@ impl<'a> Checker<'a> {
     /// Whether a place may be changed; reports where not.
     pub(super) fn changeable(&mut self, place: &Place, span: Span) -> bool {
         let role = self.frame_ref().roles[place.local.0 as usize];
+        self.frame().uses[place.local.0 as usize].changes += 1;
         let name = self.frame_ref().locals[place.local.0 as usize].name.clone();
         match role {
             Role::Variable | Role::MutSelf => true,

@@ -331,7 +331,34 @@ impl<'a> Checker<'a> {
         self.frame().leave(mark);
         self.frame().is_reachable = true;
         self.frame().narrowed = before;
+        if let ir::PatternKind::Bind(local) = pattern.kind {
+            self.note_changed_copy(local, &iterable);
+        }
         StatementKind::ForEach { id, pattern, iterable, body }
+    }
+
+    /// A loop that only changes its copies of the elements has no effect.
+    fn note_changed_copy(&mut self, variable: LocalId, iterable: &Expr) {
+        let uses = self.frame_ref().uses[variable.0 as usize];
+        if uses.changes == 0 || uses.reads > 0 {
+            return;
+        }
+        let local = self.frame_ref().locals[variable.0 as usize].clone();
+        let container = self.sources.text_of(iterable.span);
+        let mut diagnostic = Diagnostic::warning(
+            codes::COPY_CHANGED,
+            local.span,
+            format!("`{}` is a copy; nobody reads what is changed in it", local.name),
+        )
+        .with_remark("changed, but never read");
+        if matches!(iterable.kind, ExprKind::Local(_) | ExprKind::Field(..))
+            && matches!(self.types.of(iterable.ty), Type::Array(_))
+        {
+            diagnostic = diagnostic.with_help(format!(
+                "to change the elements, write `for i in 0..{container}.len() {{ … }}` with `{container}[i]`"
+            ));
+        }
+        self.report(diagnostic);
     }
 
     fn range_loop(&mut self, looped: &'a ast::For, start: &'a ast::Expr, end: &'a ast::Expr, inclusive: bool) -> StatementKind {

@@ -260,6 +260,10 @@ codes! {
         "Parameters that may be left out stand behind those that may not.";
     MISSING_ELSE "V0338" "an `if` without `else` whose value is used"
         "Where the condition is false there would be no value.";
+    KIND_PAYLOAD "V0339" "an error kind that its parent's `catch` cannot take apart"
+        "Catching a kind catches the kinds below it and takes their values apart by position. So a kind carries what its parent carries first, then its own.";
+    COPY_CHANGED "V0340" "a change of a copy that nobody reads"
+        "The variable of a loop is a copy of the element. To change the element itself, name it through the array: `xs[i]`.";
 
     // V04
     NOT_AN_AGENT "V0401" "a question to something that is no agent"

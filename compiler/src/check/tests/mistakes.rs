@@ -118,6 +118,8 @@ const TYPES: &[Case] = &[
     ("V0335", "agent A { model \"m\" }\nfn main() { let a = A; }"),
     ("V0336", "fn f(n: int) -> int;\nfn main() {}"),
     ("V0337", "fn f(a: int = 1, b: int) {}\nfn main() {}"),
+    ("V0339", "error Broken(code: int);\nerror Worse(why: str): Broken;\nfn main() {}"),
+    ("V0340", "struct P { x: int }\nfn main() { let ps = [P { x: 1 }]; for p in ps { p.x = 2; } print(ps); }"),
     ("V0338", "fn main() { let x = if true { 1 }; }"),
 ];
 

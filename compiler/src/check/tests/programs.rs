@@ -186,6 +186,7 @@ pub(super) const OPTIONALS_ARE_NARROWED: &str = r#"struct Node { value: int, nex
             for word in ["a"] {
                 let found = [1, 2].first();
                 if found == null { continue; }
+                found += 1;
                 print(found + 1, word);
             }
         }"#;
