@@ -137,11 +137,3 @@ impl Secret {
         &self.body().text
     }
 }
-
-/// The number that a process prints with: the slot of its word.
-pub(crate) fn process_number(word: u64) -> u64 {
-    word & ((1 << PROCESS_SLOT_BITS) - 1)
-}
-
-/// How many low bits of a process's word are its slot in the table; the rest tells incarnations of a slot apart.
-pub const PROCESS_SLOT_BITS: u32 = 26;

@@ -13,7 +13,8 @@ use crate::error::Error;
 mod decode; // JSON to values of a wanted type
 mod parse; // JSON text to `json`
 
-pub use decode::{Problem, decode, decode_wrapped, parse_duration, parse_money, problems_text};
+pub use super::amount::{parse_duration, parse_money};
+pub use decode::{Problem, decode, decode_wrapped, problems_text};
 pub use parse::{Raw, SyntaxProblem, parse, raw_elements, raw_members};
 
 /// How deep arrays and objects may nest.

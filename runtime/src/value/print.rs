@@ -8,10 +8,12 @@ use std::fmt::Write as _;
 use vega_bytecode::module::FieldDefinition;
 use vega_bytecode::{EnumId, Module, StructId, kinds};
 
+pub use super::amount::{write_duration, write_float, write_money};
 use super::map::Map;
 use super::{ERR, OK, RESULT};
 use super::{Record, Value, View, heap};
 use crate::error::Error;
+use crate::process::Pid;
 
 /// How many bytes of a `bytes` value are shown.
 const BYTES_SHOWN: usize = 32;
@@ -102,62 +104,6 @@ pub(crate) fn json_text(value: &Value, module: &Module, pretty: bool) -> Result<
         (Some(problem), _) => Err(Error::new(kinds::JSON_ERROR, problem)),
         (None, true) => Err(too_long()),
         (None, false) => Ok(out),
-    }
-}
-
-/// Appends a duration: `1h30m`, `1.5s`, `250ms`, `0s`.
-pub fn write_duration(nanoseconds: i64, out: &mut String) {
-    if nanoseconds < 0 {
-        out.push('-');
-    }
-    let mut rest = nanoseconds.unsigned_abs();
-    if rest == 0 {
-        out.push_str("0s");
-        return;
-    }
-    const SECOND: u64 = 1_000_000_000;
-    if rest < SECOND {
-        let (unit, name) = if rest < 1_000_000 { (1_000, "us") } else { (1_000_000, "ms") };
-        write_decimal(rest, unit, 0, out);
-        out.push_str(name);
-        return;
-    }
-    for (unit, name) in [(86_400 * SECOND, "d"), (3_600 * SECOND, "h"), (60 * SECOND, "m")] {
-        if rest >= unit {
-            let _ = write!(out, "{}{name}", rest / unit);
-            rest %= unit;
-        }
-    }
-    if rest > 0 {
-        write_decimal(rest, SECOND, 0, out);
-        out.push('s');
-    }
-}
-
-/// Appends an amount of money: `$0.50`, `-$1.00`, `$0.0043`.
-pub fn write_money(pico_dollars: i64, out: &mut String) {
-    out.push_str(if pico_dollars < 0 { "-$" } else { "$" });
-    write_decimal(pico_dollars.unsigned_abs(), 1_000_000_000_000, 2, out);
-}
-
-/// Appends `amount / unit` as a decimal with at least `places` decimals and no zeros at the end beyond them. `unit` is a power of ten.
-fn write_decimal(amount: u64, unit: u64, places: usize, out: &mut String) {
-    let _ = write!(out, "{}", amount / unit);
-    let digits = unit.ilog10() as usize;
-    let decimals = format!("{:0digits$}", amount % unit);
-    let shown = decimals.trim_end_matches('0').len().max(places);
-    if shown > 0 {
-        out.push('.');
-        out.push_str(&decimals[..shown]);
-    }
-}
-
-/// Appends a double: the shortest text that reads back, always with `.` or `e`.
-pub fn write_float(value: f64, out: &mut String) {
-    if value.is_nan() {
-        out.push_str("nan");
-    } else {
-        let _ = write!(out, "{value:?}");
     }
 }
 
@@ -343,7 +289,7 @@ impl<'a> Writer<'a, '_> {
                 let _ = write!(self.out, "<fn {name}>");
             }
             View::Process(word) => {
-                let _ = write!(self.out, "<process {}>", super::handle::process_number(word));
+                let _ = write!(self.out, "<process {}>", Pid::from_bits(word));
             }
             View::Str(text) => write_quoted(text.as_str(), self.out),
             View::Bytes(bytes) => self.bytes(bytes.as_slice()),

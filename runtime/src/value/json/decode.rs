@@ -6,6 +6,7 @@ use vega_bytecode::module::FieldDefinition;
 use vega_bytecode::{EnumId, Module, StructId, Type, TypeId};
 
 use super::DEPTH_MAX;
+use crate::value::amount::{parse_duration, parse_money};
 use crate::value::map::Map;
 use crate::value::{Array, Bytes, ERR, OK, RESULT, Secret, Value, View, bytes, heap, is_type, schema};
 
@@ -461,74 +462,6 @@ fn plain(json: &Value, depth: usize) -> Value {
         View::Map(map) => map.iter().map(|(key, value)| (key.clone(), plain(value, depth))).collect::<Map>().into(),
         _ => json.clone().seen_plainly(),
     }
-}
-
-/// Nanoseconds of a duration's text: `1h30m`, `1.5s`, `250ms`, `-2s`.
-pub fn parse_duration(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.trim().strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.trim()),
-    };
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total: i128 = 0;
-    while !rest.is_empty() {
-        let number_end = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
-        let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail.find(|character: char| !character.is_ascii_lowercase()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let unit: i128 = match unit {
-            "us" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            "d" => 86_400_000_000_000,
-            _ => return None,
-        };
-        total = total.checked_add(parse_decimal(number, unit)?)?;
-        rest = tail;
-    }
-    i64::try_from(if negative { -total } else { total }).ok()
-}
-
-/// Pico-dollars of an amount's text: `$0.50`, `-$1.00`, `2`.
-pub fn parse_money(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let rest = rest.strip_prefix('$').unwrap_or(rest);
-    let (negative, rest) = match rest.strip_prefix('-') {
-        Some(rest) if !negative => (true, rest),
-        Some(_) => return None,
-        None => (negative, rest),
-    };
-    let amount = parse_decimal(rest, 1_000_000_000_000)?;
-    i64::try_from(if negative { -amount } else { amount }).ok()
-}
-
-/// A decimal times `unit`, exactly; `None` where it has decimals beyond the unit.
-fn parse_decimal(text: &str, unit: i128) -> Option<i128> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(decimals) || text.ends_with('.') || whole.len() > 20 {
-        return None;
-    }
-    let mut amount = whole.parse::<i128>().ok()?.checked_mul(unit)?;
-    let decimals = decimals.trim_end_matches('0');
-    if decimals.is_empty() {
-        return Some(amount);
-    }
-    let scale = 10_i128.checked_pow(u32::try_from(decimals.len()).ok()?)?;
-    let part = decimals.parse::<i128>().ok()?.checked_mul(unit)?;
-    if part % scale != 0 {
-        return None;
-    }
-    amount += part / scale;
-    Some(amount)
 }
 
 fn parse_range(text: &str) -> Option<crate::value::Range> {
