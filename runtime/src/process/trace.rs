@@ -35,26 +35,42 @@ impl fmt::Display for TraceLine {
     }
 }
 
-/// A stack, innermost first; of a long one the middle is left out.
+/// A stack, innermost first. A recursion is one line, and of many lines the middle is left out.
 pub(crate) fn stack_trace(places: &[Place], module: &Module, lines_max: usize) -> Vec<TraceLine> {
-    if places.len() <= lines_max {
-        return places.iter().map(|place| trace_line(*place, module)).collect();
+    let runs: Vec<&[Place]> = places.chunk_by(|one, other| one == other && !is_gap(one, module)).collect();
+    let hidden_lines = runs.len().saturating_sub(lines_max);
+    let hidden_from = (runs.len() - hidden_lines).div_ceil(2);
+    let mut lines = Vec::new();
+    let mut hidden = 0;
+    for (index, run) in runs.iter().enumerate() {
+        let (first, frames) = match is_gap(&run[0], module) {
+            // Such a place stands for as many frames as its instruction's number says.
+            true => (None, run[0].pc as usize),
+            false => (Some(run[0]), run.len()),
+        };
+        let shown = !(hidden_from..hidden_from + hidden_lines).contains(&index);
+        match first.filter(|_| shown) {
+            Some(place) => {
+                push_hidden(&mut lines, &mut hidden);
+                lines.push(trace_line(place, module));
+                hidden = frames - 1;
+            }
+            None => hidden += frames,
+        }
     }
-    let half = lines_max / 2;
-    let (inner, rest) = places.split_at(half);
-    let (left_out, outer) = rest.split_at(rest.len() - half);
-    // A place without a function stands for as many as its instruction's number says.
-    let hidden: usize = left_out.iter().map(|place| if is_gap(place, module) { place.pc as usize } else { 1 }).sum();
-    let mut lines: Vec<TraceLine> = inner.iter().map(|place| trace_line(*place, module)).collect();
-    lines.push(gap(hidden));
-    lines.extend(outer.iter().map(|place| trace_line(*place, module)));
+    push_hidden(&mut lines, &mut hidden);
     lines
 }
 
-fn trace_line(place: Place, module: &Module) -> TraceLine {
-    if is_gap(&place, module) {
-        return gap(place.pc as usize);
+/// A line for frames that are not shown, if there are any.
+fn push_hidden(lines: &mut Vec<TraceLine>, frames: &mut usize) {
+    match std::mem::take(frames) {
+        0 => {}
+        frames => lines.push(TraceLine { function: format!("… {frames} more"), position: None }),
     }
+}
+
+fn trace_line(place: Place, module: &Module) -> TraceLine {
     let function = module.functions[place.function.0 as usize].name.clone();
     let position = place.resolve(module).map(|source| SourcePosition {
         file: source.file.to_string(),
@@ -68,6 +84,36 @@ fn is_gap(place: &Place, module: &Module) -> bool {
     place.function.0 as usize >= module.functions.len()
 }
 
-fn gap(frames: usize) -> TraceLine {
-    TraceLine { function: format!("… {frames} more"), position: None }
+#[cfg(test)]
+mod tests {
+    use vega_bytecode::FunctionId;
+    use vega_bytecode::module::Function;
+
+    use super::*;
+
+    fn shown(places: &[(u32, u32)], lines_max: usize) -> Vec<String> {
+        let function = |name: &str| Function { name: name.into(), ..Function::default() };
+        let module = Module { functions: vec![function("a"), function("b")], ..Module::default() };
+        let places: Vec<Place> = places.iter().map(|&(function, pc)| Place { function: FunctionId(function), pc }).collect();
+        stack_trace(&places, &module, lines_max).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_recursion_is_one_line() {
+        assert_eq!(shown(&[(0, 5), (0, 5), (0, 5), (1, 2)], 10), ["a", "… 2 more", "b"]);
+    }
+
+    #[test]
+    fn frames_that_were_not_recorded_are_counted_with_the_hidden_ones() {
+        assert_eq!(
+            shown(&[(0, 5), (0, 5), (u32::MAX, 100), (0, 5), (0, 5), (1, 2)], 10),
+            ["a", "… 101 more", "a", "… 1 more", "b"]
+        );
+    }
+
+    #[test]
+    fn of_many_lines_the_middle_is_left_out() {
+        let places: Vec<(u32, u32)> = (0..10).map(|number| (number % 2, number)).collect();
+        assert_eq!(shown(&places, 4), ["a", "b", "… 6 more", "a", "b"]);
+    }
 }
