@@ -55,8 +55,6 @@ pub(crate) struct RunArguments {
     /// Threads that run processes; as many as there are processors unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
-    #[command(flatten)]
-    pub(crate) grants: GrantArguments,
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -72,6 +70,8 @@ pub(crate) struct RunArguments {
     /// Passed to the program
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) grants: GrantArguments,
 }
 
 /// What a program may touch.

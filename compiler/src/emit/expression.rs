@@ -89,10 +89,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
             ExprKind::Array(items) => self.array(items, destination),
             ExprKind::Map(entries) => self.map(entries, destination),
             ExprKind::Tuple(items) => {
-                let base = self.slots.len();
+                let base = self.run_base();
                 self.run_of(items);
-                self.asm.abc(Opcode::MakeTuple, to, base as u16, items.len() as u16);
-                self.truncate(base);
+                self.asm.abc(Opcode::MakeTuple, to, base, items.len() as u16);
+                self.truncate(usize::from(base));
             }
             ExprKind::StructUpdate(base, fields) => self.struct_update(base, fields, destination),
             ExprKind::Range(start, end, inclusive) => {
@@ -117,10 +117,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
             }
             ExprKind::Len(inner) => self.read(Opcode::Len, inner, 0, destination),
             ExprKind::JoinText(parts) => {
-                let base = self.slots.len();
+                let base = self.run_base();
                 self.run_of(parts);
-                self.asm.abc(Opcode::JoinText, to, base as u16, parts.len() as u16);
-                self.truncate(base);
+                self.asm.abc(Opcode::JoinText, to, base, parts.len() as u16);
+                self.truncate(usize::from(base));
             }
             ExprKind::ToText(inner) => self.convert(Opcode::ToText, inner, 0, destination),
             ExprKind::Format(inner, format) => {
@@ -277,10 +277,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
     fn array(&mut self, items: &'p [Expr], destination: Destination) {
         let (first, more) = items.split_at(items.len().min(LITERAL_RUN_MAX));
         if more.is_empty() {
-            let base = self.slots.len();
+            let base = self.run_base();
             self.run_of(first);
-            self.asm.abc(Opcode::MakeArray, destination.register, base as u16, first.len() as u16);
-            self.truncate(base);
+            self.asm.abc(Opcode::MakeArray, destination.register, base, first.len() as u16);
+            self.truncate(usize::from(base));
             return;
         }
         let array = self.push_slot();
@@ -300,13 +300,13 @@ impl<'p> FunctionEmitter<'_, 'p> {
     fn map(&mut self, entries: &'p [(Expr, Expr)], destination: Destination) {
         let (first, more) = entries.split_at(entries.len().min(LITERAL_RUN_MAX));
         let map = if more.is_empty() { destination.register } else { self.push_slot() };
-        let base = self.slots.len();
+        let base = self.run_base();
         for (key, value) in first {
             self.on_top(key);
             self.on_top(value);
         }
-        self.asm.abc(Opcode::MakeMap, map, base as u16, 2 * first.len() as u16);
-        self.truncate(base);
+        self.asm.abc(Opcode::MakeMap, map, base, 2 * first.len() as u16);
+        self.truncate(usize::from(base));
         if more.is_empty() {
             return;
         }

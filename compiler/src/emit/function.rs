@@ -362,6 +362,13 @@ impl<'p> FunctionEmitter<'_, 'p> {
         }
     }
 
+    /// Where a run of values begins. An empty run has a first register too.
+    pub(super) fn run_base(&mut self) -> u16 {
+        let base = self.top();
+        self.reserve(base);
+        base
+    }
+
     /// Evaluates expressions into the next registers, in order.
     pub(super) fn run_of(&mut self, list: &'p [Expr]) {
         for expr in list {

@@ -154,7 +154,8 @@ impl<'p> FunctionEmitter<'_, 'p> {
     ) {
         let is_direct = destination.scratch == Scratch::Anything && !self.slots[usize::from(destination.register)].holds;
         let array = if is_direct { destination.register } else { self.push_slot() };
-        self.asm.abc(Opcode::MakeArray, array, self.top(), 0);
+        let empty = self.run_base();
+        self.asm.abc(Opcode::MakeArray, array, empty, 0);
         self.slots[usize::from(array)].holds = true;
         let mut parts = vec![value];
         parts.extend(condition);

@@ -212,10 +212,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
             Added::One(expr) => self.operand(expr),
             Added::Joined(parts) => {
                 let register = self.push_slot();
-                let base = self.slots.len();
+                let base = self.run_base();
                 self.run_of(parts);
-                self.asm.abc(Opcode::JoinText, register, base as u16, parts.len() as u16);
-                self.truncate(base);
+                self.asm.abc(Opcode::JoinText, register, base, parts.len() as u16);
+                self.truncate(usize::from(base));
                 self.slots[usize::from(register)].holds = true;
                 Operand { register, is_temporary: true }
             }
