@@ -8,7 +8,8 @@ use vega_agent::script::Script;
 use vega_trace::Sink;
 
 use crate::arguments::RunArguments;
-use crate::console;
+use crate::console::{self, Screen};
+use crate::progress::Watcher;
 use crate::project;
 
 /// Longest replies file that is read, in bytes.
@@ -17,12 +18,20 @@ const REPLIES_BYTES_MAX: u64 = 64 << 20;
 const CERTIFICATES_BYTES_MAX: u64 = 16 << 20;
 
 /// The agents as the command line wants them. `replies` is the file beside the program, if there is one.
-pub(crate) fn make(arguments: &RunArguments, replies: Option<&Path>, sink: Sink) -> Result<Arc<Agents>, String> {
-    let mut agents = Agents::builder()
-        .offline(arguments.offline)
-        .environment(|name| std::env::var(name).ok())
-        .trace(sink)
-        .warnings(Arc::new(console::warning));
+pub(crate) fn make(
+    arguments: &RunArguments,
+    replies: Option<&Path>,
+    sink: Sink,
+    screen: &Arc<Screen>,
+) -> Result<Arc<Agents>, String> {
+    let mut agents = Agents::builder().offline(arguments.offline).environment(|name| std::env::var(name).ok()).trace(sink);
+    if !arguments.quiet {
+        let of_warnings = Arc::clone(screen);
+        agents = agents.warnings(Arc::new(move |text| of_warnings.warning(text)));
+    }
+    if screen.is_live() {
+        agents = agents.progress(Arc::new(Watcher::new(Arc::clone(screen))));
+    }
     if let Some(path) = arguments.replies.as_deref().or(replies) {
         agents = agents.script(self::replies(path)?);
     }
@@ -48,10 +57,10 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
     project::read_text(path, bytes_max).map_err(|problem| format!("cannot read `{}`: {problem}", path.display()))
 }
 
-/// Says what the run came to, where it called any model.
-pub(crate) fn summarize(agents: &Agents) {
+/// Says what the run came to, where it called any model, or where it was interrupted.
+pub(crate) fn summarize(agents: &Agents, interrupted: bool) {
     let totals = agents.totals();
-    if totals.calls > 0 {
+    if totals.calls > 0 || interrupted {
         console::complain(&format!("{totals}\n"));
     }
 }

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use vega_runtime::capability::Grants;
+use vega_bytecode::Module;
+use vega_runtime::capability::{Capability, Grants};
 use vega_runtime::limits::Limits;
 
 use crate::arguments::GrantArguments;
@@ -50,6 +51,39 @@ struct LimitTable {
     file_bytes: Option<u64>,
 }
 
+/// What the tools of a program say that they need.
+#[derive(Debug, Default)]
+pub(crate) struct ToolGrants {
+    read: Vec<String>,
+    write: Vec<String>,
+    net: Vec<String>,
+    exec: Vec<String>,
+}
+
+impl ToolGrants {
+    /// Everything that the tools of a module declare by pattern.
+    pub(crate) fn of(module: &Module) -> ToolGrants {
+        let mut grants = ToolGrants::default();
+        for tool in module.agents.iter().flat_map(|agent| &agent.tools) {
+            let has = |kind| tool.capabilities.contains(&kind);
+            let declared = |patterns: &Option<Vec<String>>| patterns.iter().flatten().cloned().collect::<Vec<_>>();
+            if has(Capability::FileRead) {
+                grants.read.extend(declared(&tool.allowed_paths));
+            }
+            if has(Capability::FileWrite) {
+                grants.write.extend(declared(&tool.allowed_paths));
+            }
+            if has(Capability::Net) {
+                grants.net.extend(declared(&tool.allowed_hosts));
+            }
+            if has(Capability::Exec) {
+                grants.exec.extend(declared(&tool.allowed_commands));
+            }
+        }
+        grants
+    }
+}
+
 impl Config {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Config, String> {
@@ -79,10 +113,8 @@ impl Config {
         limits
     }
 
-    /// What a program may touch: the defaults, or what the file grants instead, changed by the flags.
-    pub(crate) fn grants(&self, flags: &GrantArguments, working_directory: &Path) -> Grants {
-        use vega_runtime::capability::Capability;
-
+    /// What a program may touch: the defaults and what its tools declare, or what the file grants instead, changed by the flags.
+    pub(crate) fn grants(&self, flags: &GrantArguments, tools: &ToolGrants, working_directory: &Path) -> Grants {
         let mut grants = match (&self.grants, flags.sandbox) {
             (None, false) => Grants::standard(working_directory),
             (Some(_), false) | (_, true) => Grants::nothing(working_directory),
@@ -90,6 +122,9 @@ impl Config {
         grants.allow(Capability::Agent);
         if let (Some(table), false) = (&self.grants, flags.sandbox) {
             allow(&mut grants, &table.read, &table.write, &table.net, &table.exec, &table.env);
+        }
+        if self.grants.is_none() && !flags.sandbox {
+            allow(&mut grants, &tools.read, &tools.write, &tools.net, &tools.exec, &[]);
         }
         allow(&mut grants, &flags.allow_read, &flags.allow_write, &flags.allow_net, &flags.allow_exec, &flags.allow_env);
         for (paths, kind) in [(&flags.deny_read, Capability::FileRead), (&flags.deny_write, Capability::FileWrite)] {
@@ -148,7 +183,7 @@ mod tests {
     use super::*;
 
     fn may(config: &str, flags: &GrantArguments, path: &str) -> (bool, bool) {
-        let set = Config::parse(config).unwrap().grants(flags, Path::new("/work-dir")).build().unwrap();
+        let set = Config::parse(config).unwrap().grants(flags, &ToolGrants::default(), Path::new("/work-dir")).build().unwrap();
         (set.file_to_read(path).is_ok(), set.file_to_write(path).is_ok())
     }
 
@@ -166,6 +201,18 @@ mod tests {
         assert_eq!(may("[grants]\nread = ['data/**']", &flags, "other"), (false, false));
         let flags = GrantArguments { allow_write: vec!["out".into()], ..GrantArguments::default() };
         assert_eq!(may("[grants]\nread = ['data/**']", &flags, "out/x"), (false, true));
+    }
+
+    #[test]
+    fn what_tools_declare_is_granted_unless_the_file_or_a_flag_says_otherwise() {
+        let tools = ToolGrants { read: vec!["/elsewhere/**".into()], ..ToolGrants::default() };
+        let reads = |config: &str, flags: &GrantArguments| {
+            let set = Config::parse(config).unwrap().grants(flags, &tools, Path::new("/work-dir")).build().unwrap();
+            set.file_to_read("/elsewhere/a").is_ok()
+        };
+        assert!(reads("", &GrantArguments::default()));
+        assert!(!reads("[grants]", &GrantArguments::default()));
+        assert!(!reads("", &GrantArguments { sandbox: true, ..GrantArguments::default() }));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod config; // `vega.toml`
 mod console; // standard output and error
 mod interrupt; // what signals do
 mod program; // from a file to a verified module
+mod progress; // a line per running agent
 mod project; // where a program's files are
 mod report; // diagnostics as text
 

@@ -20,6 +20,8 @@ pub(crate) struct Program {
     pub(crate) module: VerifiedModule,
     /// Where it comes from.
     pub(crate) project: Project,
+    /// Whether it was compiled just now, not read as bytecode.
+    pub(crate) is_source: bool,
 }
 
 /// Why there is no module.
@@ -48,13 +50,13 @@ pub(crate) fn compile(path: &Path, quiet: bool) -> Result<Program, Problem> {
     let module = module(path, quiet)?;
     let module = verify::verify(module)
         .map_err(|error| Problem::Said(format!("`{}` is no bytecode that can be run: {error}", path.display())))?;
-    Ok(Program { module, project: Project::of(path) })
+    Ok(Program { module, project: Project::of(path), is_source: !is_bytecode(path) })
 }
 
 /// The bytecode of a file, not yet verified.
 pub(crate) fn module(path: &Path, quiet: bool) -> Result<Module, Problem> {
     let cannot_read = |problem: project::FileProblem| Problem::Said(format!("cannot read `{}`: {problem}", path.display()));
-    if path.extension().is_some_and(|ending| ending == "vgb") {
+    if is_bytecode(path) {
         let bytes = project::read_program(path).map_err(cannot_read)?;
         return format::decode(&bytes).map_err(|error| Problem::Said(format!("`{}`: {error}", path.display())));
     }
@@ -77,6 +79,10 @@ pub(crate) fn module(path: &Path, quiet: bool) -> Result<Module, Problem> {
         }
         (None, None) => Err(Problem::Said(format!("`{}` gave neither bytecode nor a reason", path.display()))),
     }
+}
+
+fn is_bytecode(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "vgb")
 }
 
 /// Shows all diagnostics on standard error.

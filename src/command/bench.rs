@@ -66,8 +66,10 @@ fn round(question: &Question, count: u64, measure: &MeasureArguments) -> Result<
         .ok_or_else(|| crate::report::draw(&compiled.diagnostics, &compiled.sources, |path| format!("<vega bench>/{path}")))?;
     let module = vega_bytecode::verify(module).map_err(|error| error.to_string())?;
     let ready = Arc::new(Ready { resident: AtomicU64::new(0) });
-    let mut builder =
-        Runtime::builder().natives(vega_stdlib::natives()).stdout(ready.clone()).stderr(Arc::new(console::ProgramErrors));
+    let mut builder = Runtime::builder()
+        .natives(vega_stdlib::natives())
+        .stdout(ready.clone())
+        .stderr(Arc::new(console::ProgramErrors(Arc::new(console::Screen::new(false)))));
     if let Some(workers) = measure.workers {
         builder = builder.workers(usize::from(workers));
     }

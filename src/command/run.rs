@@ -16,8 +16,8 @@ use vega_trace::{BUFFER_RECORDS_DEFAULT, Collector, FLUSH_LIMIT, JsonLines, Sink
 use super::refuse;
 use crate::agents;
 use crate::arguments::RunArguments;
-use crate::config::Config;
-use crate::console::{self, ProgramErrors, ProgramOutput};
+use crate::config::{Config, ToolGrants};
+use crate::console::{self, ProgramErrors, ProgramOutput, Screen};
 use crate::interrupt;
 use crate::program::{self, Problem, Program};
 use crate::project;
@@ -38,6 +38,7 @@ pub(super) fn run(arguments: &RunArguments) -> ExitCode {
 struct Run {
     runtime: Runtime,
     agents: Arc<Agents>,
+    screen: Arc<Screen>,
     trace: Option<Collector>,
 }
 
@@ -51,12 +52,17 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     }
     let mut limits = config.limits();
     limits.run_reductions = arguments.max_reductions;
+    let trace = arguments.trace.as_deref().map(start_trace).transpose()?;
+    let screen = Arc::new(Screen::new(!arguments.quiet));
+    let sink = trace.as_ref().map_or_else(Sink::disabled, Collector::sink);
+    let agents = agents::make(arguments, beside(&arguments.program).as_deref(), sink, &screen)?;
     let mut builder = Runtime::builder()
         .limits(limits)
         .grants(grants(arguments, &config, &program)?)
         .natives(vega_stdlib::natives())
-        .stdout(Arc::new(ProgramOutput))
-        .stderr(Arc::new(ProgramErrors))
+        .agents(agents.clone())
+        .stdout(Arc::new(ProgramOutput(screen.clone())))
+        .stderr(Arc::new(ProgramErrors(screen.clone())))
         .arguments(arguments.arguments.clone())
         .drain(arguments.drain);
     if arguments.virtual_time {
@@ -64,16 +70,12 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     } else if let Some(workers) = arguments.workers {
         builder = builder.workers(usize::from(workers));
     }
-    let trace = arguments.trace.as_deref().map(start_trace).transpose()?;
     if let Some(collector) = &trace {
         builder = builder.trace(collector.sink());
     }
-    let sink = trace.as_ref().map_or_else(Sink::disabled, Collector::sink);
-    let agents = agents::make(arguments, beside(&arguments.program).as_deref(), sink)?;
-    builder = builder.agents(agents.clone());
     let runtime = builder.build().map_err(|error| format!("the runtime cannot start: {error}"))?;
     runtime.load(program.module).map_err(|error| format!("`{}` cannot be run: {error}", arguments.program.display()))?;
-    Ok(Run { runtime, agents, trace })
+    Ok(Run { runtime, agents, screen, trace })
 }
 
 fn grants(
@@ -82,7 +84,9 @@ fn grants(
     program: &Program,
 ) -> Result<vega_runtime::capability::CapabilitySet, String> {
     let working_directory = std::env::current_dir().map_err(|error| format!("the working directory cannot be found: {error}"))?;
-    let mut grants = config.grants(&arguments.grants, &working_directory);
+    // What the program's own tools declare is granted with it; bytecode from elsewhere grants itself nothing.
+    let tools = if program.is_source { ToolGrants::of(program.module.module()) } else { ToolGrants::default() };
+    let mut grants = config.grants(&arguments.grants, &tools, &working_directory);
     // A program does not rewrite itself, nor what decides about its answers.
     for file in &program.module.module().files {
         grants.protect(absolute(&working_directory, Path::new(&file.path)));
@@ -118,6 +122,7 @@ impl Run {
             Err(error) => return refuse(&format!("signals cannot be handled: {error}")),
         };
         let report = self.runtime.run();
+        self.screen.clear();
         let status = match &report.outcome {
             Outcome::Finished(_) => report.status() as u8,
             Outcome::Failed { error, trace } => {
@@ -127,8 +132,9 @@ impl Run {
             Outcome::Interrupted => interrupts.status(),
         };
         drop(self.runtime);
+        // After the runtime, so that calls which its end cancelled are counted.
         if report.interrupts > 0 || !arguments.quiet {
-            agents::summarize(&self.agents);
+            agents::summarize(&self.agents, report.interrupts > 0);
         }
         if let Some(trace) = self.trace {
             finish_trace(trace);
