@@ -369,7 +369,6 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Expr {
         if let Some(native) = info.native.clone() {
-            self.refuse_native(&native, span);
             // Only a result that no argument tells is worth telling the native.
             let import_result = if self.result_is_told(info) { info.result } else { result };
             return match receiver {

@@ -173,25 +173,30 @@ impl<'a> Checker<'a> {
 
     /// Whether values of a type may go to another process.
     pub(super) fn is_sendable(&self, ty: TypeId) -> bool {
-        match self.types.of(ty) {
-            Type::Future(_) | Type::Stream(_) | Type::Span | Type::Monitor => false,
-            Type::Array(a) | Type::Optional(a) => self.is_sendable(*a),
-            Type::Map(a, b) | Type::Result(a, b) => self.is_sendable(*a) && self.is_sendable(*b),
-            Type::Tuple(parts) => parts.iter().all(|part| self.is_sendable(*part)),
-            Type::Struct(id, arguments) => {
-                let is_own = self.structs[id.0 as usize].declaration.is_some();
-                arguments.iter().all(|argument| self.is_sendable(*argument))
-                    && (!is_own || self.structs[id.0 as usize].fields.iter().all(|field| self.is_handle_free(field.ty)))
-            }
-            _ => true,
-        }
+        self.sendable(ty, &mut Vec::new())
     }
 
-    /// As [`Self::is_sendable`], one level deep: a struct that holds structs was looked at where it was declared.
-    fn is_handle_free(&self, ty: TypeId) -> bool {
+    /// As [`Self::is_sendable`], with the structs that are being looked at: a type may hold itself.
+    fn sendable(&self, ty: TypeId, open: &mut Vec<TypeId>) -> bool {
         match self.types.of(ty) {
             Type::Future(_) | Type::Stream(_) | Type::Span | Type::Monitor => false,
-            Type::Array(a) | Type::Optional(a) => self.is_handle_free(*a),
+            Type::Array(a) | Type::Optional(a) => self.sendable(*a, open),
+            Type::Map(a, b) | Type::Result(a, b) => self.sendable(*a, open) && self.sendable(*b, open),
+            Type::Tuple(parts) => parts.iter().all(|part| self.sendable(*part, open)),
+            Type::Struct(..) | Type::Enum(..) if open.contains(&ty) => true,
+            Type::Struct(id, arguments) => {
+                open.push(ty);
+                let info = &self.structs[id.0 as usize];
+                // The language's own structs are messages, whatever they hold.
+                arguments.iter().all(|argument| self.sendable(*argument, open))
+                    && (info.declaration.is_none() || info.fields.iter().all(|field| self.sendable(field.ty, open)))
+            }
+            Type::Enum(id, arguments) => {
+                open.push(ty);
+                let variants = &self.enums[id.0 as usize].variants;
+                arguments.iter().all(|argument| self.sendable(*argument, open))
+                    && variants.iter().flat_map(|variant| &variant.payload).all(|field| self.sendable(field.ty, open))
+            }
             _ => true,
         }
     }

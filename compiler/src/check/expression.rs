@@ -75,9 +75,9 @@ impl<'a> Checker<'a> {
                 let kind = self.continue_statement(*label, span);
                 self.diverging(kind, span)
             }
-            A::Parallel(_) => self.refused("`parallel`", super::unsupported::head_of(span, "parallel")),
-            A::Session(_) => self.refused("`session budget`", super::unsupported::head_of(span, "session budget")),
-            A::Deadline(_) => self.refused("`deadline`", super::unsupported::head_of(span, "deadline")),
+            A::Parallel(parallel) => self.refused_parallel(parallel, span),
+            A::Session(session) => self.refused_block("`session budget`", &session.budget, &session.body, span),
+            A::Deadline(deadline) => self.refused_block("`deadline`", &deadline.time, &deadline.body, span),
             A::Error => Expr::wrong(span),
         }
     }

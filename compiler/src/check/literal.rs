@@ -457,6 +457,11 @@ impl<'a> Checker<'a> {
         let mut variables = Vec::with_capacity(given.len());
         let mut ordered: Vec<Option<Expr>> = fields.iter().map(|_| None).collect();
         for (number, expr) in given {
+            // When a literal is computed makes no difference.
+            if is_fixed(&expr) {
+                ordered[number as usize] = Some(expr);
+                continue;
+            }
             let local = self.hidden_local("field", expr.ty, expr.span);
             ordered[number as usize] = Some(Expr::new(ExprKind::Local(local), expr.ty, expr.span));
             variables.push((local, expr));
@@ -485,6 +490,16 @@ impl<'a> Checker<'a> {
             ast::ExprKind::Unary(unary) => unary.operator == ast::UnaryOperator::Negate && Self::is_literal_int(&unary.operand),
             _ => false,
         }
+    }
+}
+
+/// Whether an expression is the same whenever it is computed.
+fn is_fixed(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Constant(_) => true,
+        ExprKind::Array(elements) => elements.is_empty(),
+        ExprKind::Retype(inner) => is_fixed(inner),
+        _ => false,
     }
 }
 

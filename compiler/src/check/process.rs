@@ -401,6 +401,11 @@ impl<'a> Checker<'a> {
 
     /// Whether values of a type can be written as JSON.
     pub(super) fn has_json_form(&self, ty: TypeId) -> bool {
+        self.json_form(ty, &mut Vec::new())
+    }
+
+    /// As [`Self::has_json_form`], with the definitions that are being looked at: a type may hold itself.
+    fn json_form(&self, ty: TypeId, open: &mut Vec<TypeId>) -> bool {
         match self.types.of(ty) {
             Type::Null
             | Type::Bool
@@ -411,11 +416,24 @@ impl<'a> Checker<'a> {
             | Type::Money
             | Type::Any
             | Type::Json => true,
-            Type::Array(inner) | Type::Optional(inner) => self.has_json_form(*inner),
-            Type::Map(key, value) => self.has_json_form(*key) && self.has_json_form(*value),
-            Type::Tuple(parts) => parts.iter().all(|part| self.has_json_form(*part)),
-            Type::Struct(_, arguments) | Type::Enum(_, arguments) => {
-                arguments.iter().all(|argument| self.has_json_form(*argument))
+            Type::Array(inner) | Type::Optional(inner) => self.json_form(*inner, open),
+            Type::Map(key, value) => self.json_form(*key, open) && self.json_form(*value, open),
+            Type::Tuple(parts) => parts.iter().all(|part| self.json_form(*part, open)),
+            Type::Struct(..) | Type::Enum(..) if open.contains(&ty) => true,
+            Type::Struct(id, arguments) => {
+                open.push(ty);
+                let fields = &self.structs[id.0 as usize].fields;
+                arguments.iter().all(|argument| self.json_form(*argument, open))
+                    && fields.iter().all(|field| self.is_parameter(field.ty) || self.json_form(field.ty, open))
+            }
+            Type::Enum(id, arguments) => {
+                open.push(ty);
+                let variants = &self.enums[id.0 as usize].variants;
+                arguments.iter().all(|argument| self.json_form(*argument, open))
+                    && variants
+                        .iter()
+                        .flat_map(|variant| &variant.payload)
+                        .all(|field| self.is_parameter(field.ty) || self.json_form(field.ty, open))
             }
             Type::Parameter(_) => ty == ERROR,
             Type::Void
@@ -434,6 +452,11 @@ impl<'a> Checker<'a> {
             | Type::Monitor
             | Type::Span => false,
         }
+    }
+
+    /// Whether a field's type is left to the arguments of its definition, which are looked at by themselves.
+    fn is_parameter(&self, ty: TypeId) -> bool {
+        self.types.has_parameter(ty)
     }
 
     fn not_an_agent(&mut self, send: &ast::Send, receiver: &Expr, message: &Expr, span: Span) -> Expr {

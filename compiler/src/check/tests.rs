@@ -3,6 +3,7 @@
 
 mod programs; // whole programs that must pass
 mod mistakes; // what is said about programs with mistakes
+mod trees; // what small programs become
 mod random; // damaged programs
 
 use std::fmt::Write;

@@ -1,21 +1,14 @@
 //! What this version understands but does not run. Each is refused by its name, wherever it is met, and never passed over.
 
 use super::Checker;
+use super::statement::Want;
+use super::types::ERROR;
+use crate::ast::{self, ParallelMode};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir;
 use crate::source::Span;
 
-/// Natives that the library declares and the runtime does not have yet.
-const MISSING_NATIVES: &[&str] = &["process::info", "process::priority", "process::tree"];
-
-impl Checker<'_> {
-    /// Refuses a native by name, where the runtime does not have it.
-    pub(super) fn refuse_native(&mut self, name: &str, span: Span) {
-        if MISSING_NATIVES.contains(&name) {
-            self.refuse(&format!("`{name}`"), span);
-        }
-    }
-
+impl<'a> Checker<'a> {
     /// Refuses a part of the language by name.
     pub(super) fn refuse(&mut self, what: &str, span: Span) {
         self.report(Diagnostic::error(codes::UNSUPPORTED, span, format!("{what} is not supported by this version yet")));
@@ -24,6 +17,29 @@ impl Checker<'_> {
     /// Refuses an expression by name.
     pub(super) fn refused(&mut self, what: &str, span: Span) -> ir::Expr {
         self.refuse(what, span);
+        ir::Expr::wrong(span)
+    }
+
+    /// Refuses a block with a head. What is inside is checked all the same, so that all mistakes are reported at once.
+    pub(super) fn refused_block(&mut self, what: &str, head: &'a ast::Expr, body: &'a ast::Block, span: Span) -> ir::Expr {
+        self.refuse(what, head_of(span, what.trim_matches('`')));
+        self.expr(head, Want::Infer);
+        self.block(body, Want::Drop);
+        ir::Expr::wrong(span)
+    }
+
+    /// Refuses `parallel`. The names of its arms are known behind it.
+    pub(super) fn refused_parallel(&mut self, parallel: &'a ast::Parallel, span: Span) -> ir::Expr {
+        self.refuse("`parallel`", head_of(span, "parallel"));
+        let first = self.frame().locals.len();
+        self.statements(&parallel.body.statements, &mut Vec::new());
+        if let Some(last) = &parallel.body.value {
+            self.expr(last, Want::Infer);
+        }
+        if parallel.mode != ParallelMode::All {
+            // Their names would stand for results.
+            self.frame().locals[first..].iter_mut().for_each(|local| local.ty = ERROR);
+        }
         ir::Expr::wrong(span)
     }
 

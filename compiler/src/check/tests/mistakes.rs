@@ -127,6 +127,7 @@ const AGENTS: &[Case] = &[
     ("V0401", "fn main() { let x = 3; while x <-1 { print(x); } }"),
     ("V0401", "fn f() {}\nfn main() { let p = spawn f; p <- \"x\"; }"),
     ("V0403", "agent A { model \"m\" }\nfn main() { let a = spawn A; a <- |x: int| x; }"),
+    ("V0403", "struct P { f: fn(int) -> int, next: P? }\nagent A { model \"m\" }\nfn ask(a: A, p: P) { a <- p; }\nfn main() {}"),
     ("V0404", "agent A { model \"m\" }\nfn main() { let a = spawn A; send(a, \"x\"); }"),
     ("V0405", "fn f(p: process) { let m = process::monitor(p); send(p, m); }\nfn main() {}"),
     ("V0406", "agent Coder { model \"m\" }\nfn main() { let c = spawn Codr; }"),
@@ -141,6 +142,7 @@ const AGENTS: &[Case] = &[
 const UNSUPPORTED: &[Case] = &[
     ("V0901", "fn main() { session budget $10.00 { print(1); } }"),
     ("V0901", "fn main() { parallel { let a = 1; let b = 2; } }"),
+    ("V0901", "fn f() -> int { 1 }\nfn main() { parallel { let a = f(); let b = f(); } print(a + b); }"),
     ("V0901", "fn main() { deadline 2m { print(1); } }"),
     ("V0901", "agent A { model \"m\" }\nfn main() { let a = spawn A; for c in a <~ \"x\" { print(c); } }"),
     ("V0901", "agent A { model \"m\" }\nfn main() { let a = spawn A supervised by { strategy escalate }; }"),
