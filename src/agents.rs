@@ -24,6 +24,8 @@ pub(crate) fn make(
     sink: Sink,
     screen: &Arc<Screen>,
 ) -> Result<Arc<Agents>, String> {
+    // Thousands of calls may wait for their answers at once, each on a connection of its own.
+    vega_scheduler::io::raise_descriptor_limit();
     let mut agents = Agents::builder().offline(arguments.offline).environment(|name| std::env::var(name).ok()).trace(sink);
     if !arguments.quiet {
         let of_warnings = Arc::clone(screen);

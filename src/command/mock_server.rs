@@ -16,6 +16,7 @@ use crate::arguments::MockServerArguments;
 use crate::console;
 
 pub(super) fn run(arguments: &MockServerArguments) -> ExitCode {
+    vega_scheduler::io::raise_descriptor_limit();
     // Before the server says where it listens, so that whoever reads that may also end it.
     let mut signals = match Signals::new([SIGINT, SIGTERM]) {
         Ok(signals) => signals,

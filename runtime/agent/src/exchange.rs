@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use vega_bytecode::kinds;
 use vega_net::client::{self, Timeouts};
 use vega_net::failure::{Failure, FailureKind};
-use vega_runtime::effects::{self, Class, Payload};
+use vega_runtime::effects::{self, Class, Passed, Payload, Ticket};
 use vega_runtime::ledger::{Outcome, Reservation};
 use vega_runtime::native::NativeContext;
 
@@ -190,19 +190,33 @@ impl Exchange<'_> {
         };
         let endpoint = self.service.endpoint(protocol);
         let bytes = body.len();
-        let result = self.through_door(context, endpoint, &request.model, &body, |_| {
-            let query = Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
-            let scripted = self.service.script.outcome(query);
-            if vega_scheduler::sleep(scripted.latency.min(self.remaining)).is_err() {
-                return (Err(Unanswered::Killed), None);
-            }
-            if scripted.latency >= self.remaining {
-                return (Err(Unanswered::TimeIsOver), None);
-            }
-            let response = scripted.resolve(endpoint, &request.model, SystemTime::now()).map_err(Unanswered::Failed);
-            (response, answer_of(&scripted, protocol))
-        });
+        let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
+            Ok(ticket) => ticket,
+            Err(result) => return (result, bytes),
+        };
+        drop(body);
+        let (result, answer) = self.script(endpoint, request, protocol);
+        tell_door(context, ticket, &result, answer);
         (result, bytes)
+    }
+
+    /// What the script answers, after the time that it says.
+    fn script(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        protocol: Protocol,
+    ) -> (Result<Response, Unanswered>, Option<HttpResponse>) {
+        let query = Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
+        let scripted = self.service.script.outcome(query);
+        if !scripted.latency.is_zero() && vega_scheduler::sleep(scripted.latency.min(self.remaining)).is_err() {
+            return (Err(Unanswered::Killed), None);
+        }
+        if scripted.latency >= self.remaining {
+            return (Err(Unanswered::TimeIsOver), None);
+        }
+        let response = scripted.resolve(endpoint, &request.model, SystemTime::now()).map_err(Unanswered::Failed);
+        (response, answer_of(&scripted, protocol))
     }
 
     fn attempt_http(
@@ -219,19 +233,23 @@ impl Exchange<'_> {
         let Request { model, .. } = request;
         let bytes = encoded.body.len();
         let HttpRequest { url, headers, body } = encoded;
-        let result =
-            self.through_door(context, endpoint, &model, &body, |body| match self.send(endpoint, url, &headers, body.to_vec()) {
-                Ok(response) => {
-                    let decoded = endpoint.decode(&response, &model, SystemTime::now()).map_err(Unanswered::Failed);
-                    (decoded, Some(response))
-                }
-                Err(unanswered) => (Err(unanswered), None),
-            });
+        let ticket = match self.ask_door(context, endpoint, &model, &body) {
+            Ok(ticket) => ticket,
+            Err(result) => return (result, bytes),
+        };
+        let (result, answer) = match self.send(endpoint, url, headers, body) {
+            Ok(response) => {
+                let decoded = endpoint.decode(&response, &model, SystemTime::now()).map_err(Unanswered::Failed);
+                (decoded, Some(response))
+            }
+            Err(unanswered) => (Err(unanswered), None),
+        };
+        tell_door(context, ticket, &result, answer);
         (result, bytes)
     }
 
     /// Sends a request and reads the whole answer.
-    fn send(&self, endpoint: &Endpoint, url: String, headers: &Headers, body: Vec<u8>) -> Result<HttpResponse, Unanswered> {
+    fn send(&self, endpoint: &Endpoint, url: String, headers: Headers, body: Vec<u8>) -> Result<HttpResponse, Unanswered> {
         let client = self
             .service
             .client()
@@ -290,39 +308,38 @@ impl Exchange<'_> {
         Unanswered::Failed(Box::new(error))
     }
 
-    /// Asks whether the exchange may and should happen, has it happen, and tells what came of it.
-    fn through_door(
+    /// Asks whether the exchange may and should happen. A ticket, or what it came to in another run.
+    fn ask_door(
         &self,
         context: &NativeContext<'_>,
         endpoint: &Endpoint,
         model: &str,
         body: &[u8],
-        call: impl FnOnce(&[u8]) -> (Result<Response, Unanswered>, Option<HttpResponse>),
-    ) -> Result<Response, Unanswered> {
+    ) -> Result<Ticket, Result<Response, Unanswered>> {
         let text = String::from_utf8_lossy(body);
         let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: &text };
-        let mut real = None;
-        let passed = context.effect(&asked, Class::Irrevocable, |_| {
-            let (result, answer) = call(body);
-            let payload = match (&result, answer) {
-                (_, Some(answer)) => Ok(Payload::Bytes(to_bytes(answer))),
-                (Err(unanswered), None) => Err(unanswered.to_failure()),
-                (Ok(_), None) => Ok(Payload::Nothing),
-            };
-            real = Some(result);
-            payload
-        });
-        match (real, passed) {
-            (Some(result), _) => result,
-            // It happened before, in another run.
-            (None, Ok(Payload::Bytes(bytes))) => match from_bytes(&bytes) {
-                Some(response) => endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed),
-                None => Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, "the recorded answer cannot be read"))),
+        let refused = |text: &str| Err(Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, text))));
+        match context.begin_effect(&asked, Class::Irrevocable) {
+            Ok(Passed::Run(_, ticket)) => Ok(ticket),
+            Ok(Passed::Replayed(Ok(Payload::Bytes(bytes)))) => match from_bytes(&bytes) {
+                Some(response) => Err(endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed)),
+                None => refused("the recorded answer cannot be read"),
             },
-            (None, Ok(_)) => Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, "the recorded answer is empty"))),
-            (None, Err(error)) => Err(Unanswered::Refused(Failed::plain(error.kind(), error.message().as_str().to_owned()))),
+            Ok(Passed::Replayed(Ok(_))) => refused("the recorded answer is empty"),
+            Ok(Passed::Replayed(Err(failure))) => Err(Err(Unanswered::Refused(Failed::plain(failure.kind, failure.message)))),
+            Err(error) => Err(Err(Unanswered::Refused(Failed::plain(error.kind(), error.message().as_str())))),
         }
     }
+}
+
+/// Tells the door what an exchange came to.
+fn tell_door(context: &NativeContext<'_>, ticket: Ticket, result: &Result<Response, Unanswered>, answer: Option<HttpResponse>) {
+    let payload = match (result, answer) {
+        (_, Some(answer)) => Ok(Payload::Bytes(to_bytes(answer))),
+        (Err(unanswered), None) => Err(unanswered.to_failure()),
+        (Ok(_), None) => Ok(Payload::Nothing),
+    };
+    context.end_effect(ticket, &payload);
 }
 
 impl Unanswered {

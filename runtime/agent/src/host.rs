@@ -53,6 +53,7 @@ impl Agents {
                 sink: Sink::disabled(),
                 warnings: Arc::new(|_| {}),
                 progress: None,
+                connections: None,
                 seed: fastrand::u64(..),
             },
         }
@@ -116,6 +117,12 @@ impl AgentsBuilder {
     /// Who is told what invocations do.
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.parts.progress = Some(progress);
+        self
+    }
+
+    /// Connections to providers at once; further calls wait. As many as the system allows unless given.
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.parts.connections = Some(connections.max(1));
         self
     }
 

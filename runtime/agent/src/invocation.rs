@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use vega_bytecode::{Type, TypeId};
 use vega_runtime::capability::Declared;
-use vega_runtime::native::{Address, Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
+use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
 use vega_runtime::process::{ExitReason, Pid};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Value, is_type, json, schema};
@@ -17,6 +17,7 @@ use vega_scheduler::Instant;
 use vega_trace::SpanId;
 
 use crate::bound::Reported;
+use crate::config::Backend;
 use crate::error::ErrorKind;
 use crate::exchange::{Exchange, Unanswered, base_request};
 use crate::history::Mode;
@@ -33,7 +34,10 @@ use crate::turn::{self, Action, Event, Expectation, ToolRun, TurnLoop};
 pub(crate) struct Invocation {
     slot: Arc<AgentSlot>,
     request: Arc<Request>,
+    /// The agent's permit for the next exchange.
     permit: Option<Permit>,
+    /// The right to a connection for it.
+    connection: Option<Permit>,
     work: Work,
     turn: Option<Box<TurnLoop>>,
     /// The exchange that comes next.
@@ -106,6 +110,7 @@ impl Invocation {
             slot,
             request,
             permit: Some(permit),
+            connection: None,
             work: Work::Admission,
             turn: None,
             next: None,
@@ -161,8 +166,10 @@ impl Invocation {
                     let waited = context.now().since(since);
                     self.queued += waited;
                     self.deadline = self.deadline + waited;
-                    self.permit = Some(granted.0);
-                    self.work = Work::Call;
+                    // The agent's permit comes first.
+                    let place = if self.needs_permit() { &mut self.permit } else { &mut self.connection };
+                    *place = Some(granted.0);
+                    self.work = Work::Admission;
                 }
                 return;
             }
@@ -207,7 +214,7 @@ impl Invocation {
                 Action::CallModel(request) => {
                     self.next = Some(Box::new(request));
                     self.failures = 0;
-                    self.work = if self.permit.is_some() { Work::Call } else { Work::Admission };
+                    self.work = Work::Admission;
                     return;
                 }
                 Action::RunTools(runs) => {
@@ -287,7 +294,7 @@ impl Invocation {
         let outer = self.request.chain.clone();
         let depth = outer.as_ref().map_or(0, |chain| chain.depth) + 1;
         let chain = Arc::new(Chain { outer, agent: self.slot.identity(), depth, span });
-        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, self.address(context), chain);
+        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, context.address(), chain);
         let turns = self.turn.as_ref().map_or(0, |turn| turn.turns());
         let options = SpawnOptions {
             capabilities: Some(capabilities),
@@ -312,10 +319,6 @@ impl Invocation {
         Ok(())
     }
 
-    fn address(&self, context: &NativeContext<'_>) -> Address {
-        context.address()
-    }
-
     /// Makes the exchange that comes next.
     fn call(&mut self, context: &NativeContext<'_>) {
         let Some(request) = self.next.take() else { return };
@@ -332,7 +335,7 @@ impl Invocation {
             remaining: self.deadline.since(began),
         };
         let exchanged = exchange.run(context, &request);
-        if let Some(permit) = self.permit.take() {
+        for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {
             permit.release(context);
         }
         if exchanged.attempted {
@@ -445,6 +448,31 @@ impl Invocation {
         self.slot.service.report(self.number, &self.slot.config.name, activity);
     }
 
+    fn needs_permit(&self) -> bool {
+        self.permit.is_none() && self.slot.limiter.is_some()
+    }
+
+    /// Takes what the next exchange needs, or queues for it.
+    fn admit(&mut self, context: &NativeContext<'_>) {
+        if self.needs_permit()
+            && let Some(limiter) = &self.slot.limiter
+        {
+            self.permit = limiter.take_or_wait(context.address());
+            if self.permit.is_none() {
+                self.work = Work::Queued(context.now());
+                return;
+            }
+        }
+        if self.connection.is_none() && matches!(self.slot.config.backend, Backend::Http(_)) {
+            self.connection = self.slot.service.connections(self.slot.runtime()).take_or_wait(context.address());
+            if self.connection.is_none() {
+                self.work = Work::Queued(context.now());
+                return;
+            }
+        }
+        self.work = Work::Call;
+    }
+
     /// Goes on until something must be waited for.
     fn proceed(&mut self, context: &NativeContext<'_>) -> Step {
         loop {
@@ -453,16 +481,7 @@ impl Invocation {
                 self.time_is_over(context);
             }
             match self.work {
-                Work::Admission => match &self.slot.limiter {
-                    None => self.work = Work::Call,
-                    Some(limiter) => match limiter.take_or_wait(context.address()) {
-                        Some(permit) => {
-                            self.permit = Some(permit);
-                            self.work = Work::Call;
-                        }
-                        None => self.work = Work::Queued(context.now()),
-                    },
-                },
+                Work::Admission => self.admit(context),
                 Work::Queued(_) => return Step::Receive { port: PortId::ROOT, deadline: None },
                 Work::Call => self.call(context),
                 Work::Backoff(until) if context.now() >= until => self.work = Work::Admission,

@@ -1,4 +1,4 @@
-//! How many exchanges of one agent are under way at once.
+//! How many exchanges are under way at once: of one agent, or in the whole runtime.
 //!
 //! Invariant: at most `limit` permits exist. A permit is given back when it is dropped, however its holder ends; whoever waits is a
 //! port in a queue and holds no stack.
@@ -11,12 +11,12 @@ use vega_runtime::native::{Address, NativeContext};
 
 use crate::slot::AgentSlot;
 
-/// The permits of one agent.
+/// The permits of one agent, or of one runtime.
 pub(crate) struct Limiter {
     limit: u32,
     state: Mutex<State>,
     runtime: RuntimeHandle,
-    /// Whose queue goes on when a permit is free and no invocation waits for it.
+    /// Whose queue goes on when a permit is free and no invocation waits for it; nobody's where it is the runtime's.
     slot: Weak<AgentSlot>,
 }
 

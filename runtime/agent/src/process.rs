@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use vega_bytecode::kinds;
 use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
+use vega_runtime::process::ProcessPath;
 
 use crate::invocation::Invocation;
 use crate::limiter::Permit;
@@ -35,6 +36,8 @@ impl AgentProcess {
         let options = SpawnOptions {
             capabilities: Some(request.capabilities.clone()),
             scope: Some(scope),
+            // It belongs to the call, wherever the agent was spawned.
+            path: Some(ProcessPath::spawned_at(request.coordinate.clone())),
             monitored: true,
             label: Some(format!("{} invocation", self.slot.config.name)),
             ..SpawnOptions::default()

@@ -5,14 +5,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use vega_net::client::{Client, ClientConfig};
+use vega_runtime::RuntimeHandle;
 use vega_runtime::process::Pid;
 use vega_trace::{Sink, SpanId, TraceId};
 
 use crate::config::Backend;
 use crate::history::CallNumber;
+use crate::limiter::Limiter;
 use crate::message::Usage;
 use crate::price::PriceTable;
 use crate::progress::{Activity, Progress};
@@ -35,6 +37,9 @@ pub(crate) struct Service {
     environment: Environment,
     ca_pem: Option<Vec<u8>>,
     client: OnceLock<Result<Client, String>>,
+    connections_max: Option<u32>,
+    /// One permit for each connection that the system lets this process have.
+    connections: OnceLock<Arc<Limiter>>,
     anthropic: OnceLock<Endpoint>,
     openai: OnceLock<Endpoint>,
     pub(crate) prices: PriceTable,
@@ -67,6 +72,8 @@ pub(crate) struct PendingRound {
     pub(crate) call: CallNumber,
 }
 
+/// Descriptors that calls to models leave to everything else: files, polls, connections that are kept open without a call.
+const DESCRIPTORS_KEPT: u64 = 256;
 /// Processes with pending rounds before the ended ones among them are looked for.
 const SWEEP_PROCESSES_MIN: usize = 1024;
 
@@ -121,12 +128,13 @@ pub(crate) struct Parts {
     pub(crate) sink: Sink,
     pub(crate) warnings: Warnings,
     pub(crate) progress: Option<Arc<dyn Progress>>,
+    pub(crate) connections: Option<u32>,
     pub(crate) seed: u64,
 }
 
 impl Service {
     pub(crate) fn new(parts: Parts) -> Result<Service, String> {
-        let Parts { script, offline, environment, ca_pem, prices, sink, warnings, progress, seed } = parts;
+        let Parts { script, offline, environment, ca_pem, prices, sink, warnings, progress, connections, seed } = parts;
         let mut random = fastrand::Rng::with_seed(seed);
         let service = Service {
             script,
@@ -134,6 +142,8 @@ impl Service {
             environment,
             ca_pem,
             client: OnceLock::new(),
+            connections_max: connections,
+            connections: OnceLock::new(),
             anthropic: OnceLock::new(),
             openai: OnceLock::new(),
             prices,
@@ -199,6 +209,17 @@ impl Service {
             .client
             .get_or_init(|| Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), ..ClientConfig::default() }));
         client.as_ref().map_err(Clone::clone)
+    }
+
+    /// The permits for connections: so that where descriptors run out, calls wait in a queue and do not fail.
+    pub(crate) fn connections(&self, runtime: &RuntimeHandle) -> &Arc<Limiter> {
+        self.connections.get_or_init(|| {
+            let limit = self.connections_max.unwrap_or_else(|| {
+                let descriptors = vega_scheduler::io::descriptor_limit();
+                u32::try_from(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(descriptors / 2).max(1)).unwrap_or(u32::MAX)
+            });
+            Limiter::new(limit, runtime.clone(), Weak::new())
+        })
     }
 
     /// Tells the user something.

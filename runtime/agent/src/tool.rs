@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use vega_bytecode::kinds;
+use vega_bytecode::module::Capability;
+use vega_runtime::effects::{Class, Failure, Passed, Payload, Request, Ticket};
 use vega_runtime::native::{Address, Callee, Input, NativeContext, Resumable, Step};
 use vega_runtime::process::Pid;
 use vega_runtime::value::{Value, View, json};
@@ -31,6 +34,8 @@ pub(crate) struct ToolProcess {
     reply_to: Address,
     chain: Arc<Chain>,
     process: Option<Pid>,
+    /// Its passage through the door to the world.
+    ticket: Option<Ticket>,
 }
 
 impl ToolProcess {
@@ -42,7 +47,7 @@ impl ToolProcess {
         reply_to: Address,
         chain: Arc<Chain>,
     ) -> ToolProcess {
-        ToolProcess { slot, tool, index, input, reply_to, chain, process: None }
+        ToolProcess { slot, tool, index, input, reply_to, chain, process: None, ticket: None }
     }
 
     fn begin(&mut self, context: &NativeContext<'_>) -> Step {
@@ -51,8 +56,21 @@ impl ToolProcess {
         self.slot.service.enter_chain(process, Arc::clone(&self.chain));
         let module = context.module();
         let tool = &module.agents[self.slot.agent.0 as usize].tools[self.tool];
-        let input = std::mem::take(&mut self.input);
-        let parsed = match json::parse(&input.to_string()) {
+        let input = std::mem::take(&mut self.input).to_string();
+        let reads_only = tool.capabilities.iter().all(|kind| *kind == Capability::FileRead);
+        let class = if reads_only { Class::Read } else { Class::Irrevocable };
+        match context.begin_effect(&Request::Tool { name: &tool.name, arguments: &input }, class) {
+            Ok(Passed::Run(_, ticket)) => self.ticket = Some(ticket),
+            // It ran before, in another run.
+            Ok(Passed::Replayed(Ok(Payload::Text(content)))) => return self.done(context, content, false, None),
+            Ok(Passed::Replayed(Ok(_))) => return self.done(context, String::new(), false, None),
+            Ok(Passed::Replayed(Err(failure))) => return self.done(context, failure.message, true, None),
+            Err(error) => {
+                let kind = error.kind_name(module).to_owned();
+                return self.done(context, error.summary(module), true, Some(kind));
+            }
+        }
+        let parsed = match json::parse(&input) {
             Ok(parsed) => parsed,
             Err(problem) => return self.done(context, format!("The arguments are not JSON: {problem}"), true, None),
         };
@@ -75,6 +93,13 @@ impl ToolProcess {
 
     /// Sends the result; the process has nothing more to do.
     fn done(&mut self, context: &NativeContext<'_>, content: String, is_error: bool, error_kind: Option<String>) -> Step {
+        if let Some(ticket) = self.ticket.take() {
+            let result = match is_error {
+                false => Ok(Payload::Text(content.clone())),
+                true => Err(Failure { kind: kinds::AGENT_FAILED, message: content.clone() }),
+            };
+            context.end_effect(ticket, &result);
+        }
         context.send_to(&self.reply_to, Box::new(ToolDone { index: self.index, content, is_error, error_kind }));
         Step::Return(Value::NULL)
     }

@@ -13,3 +13,14 @@ mod tcp; // streams and listeners
 pub use child::wait_child;
 pub use pipe::{PipeReader, PipeWriter};
 pub use tcp::{TcpListener, TcpStream};
+
+/// How many descriptors this system process may have open: sockets, files, pipes.
+pub fn descriptor_limit() -> u64 {
+    crate::os::descriptor_limit(false)
+}
+
+/// Asks for as many descriptors as the system lets this process ask for, and says how many it may have open now. It changes the whole
+/// system process, so it is the program's decision and not the scheduler's.
+pub fn raise_descriptor_limit() -> u64 {
+    crate::os::descriptor_limit(true)
+}

@@ -15,7 +15,7 @@ use vega_trace::{SpanId, TraceId};
 
 use super::{Address, Notice, Outcome, Port, PortId, Resumable};
 use crate::capability::{CapabilitySet, Denied};
-use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Permit, Refusal, Request};
+use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Permit, Refusal, Request, Ticket};
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
@@ -54,6 +54,8 @@ pub struct SpawnOptions {
     pub traps_exits: bool,
     /// A number that tells it from other processes spawned at the same place.
     pub step: u32,
+    /// Where it stands in the program, if not where it is spawned: work that one process starts for another.
+    pub path: Option<ProcessPath>,
     /// What reports call it.
     pub label: Option<String>,
     /// Whether the parent watches it: then its end comes as [`Notice::Down`] with the number that is returned.
@@ -307,7 +309,7 @@ impl<'a> NativeContext<'a> {
 
     /// Starts a process.
     pub fn spawn(&self, task: Task, options: SpawnOptions) -> Result<Spawned, Error> {
-        let path = self.child_path(options.step);
+        let path = options.path.clone().unwrap_or_else(|| self.child_path(options.step));
         let monitored = options.monitored;
         let process = self.begin(task, options, path, None)?;
         let monitor = monitored.then(|| self.turn.watch(process));
@@ -420,18 +422,30 @@ impl<'a> NativeContext<'a> {
         class: Class,
         run: impl FnOnce(Permit) -> EffectResult,
     ) -> Result<Payload, Error> {
-        let capabilities = self.capabilities();
-        let result = match self.turn.world.seam.begin(self, &capabilities, request, class) {
-            Ok(Passed::Run(permit, ticket)) => {
+        let result = match self.begin_effect(request, class)? {
+            Passed::Run(permit, ticket) => {
                 let result = run(permit);
-                self.turn.world.seam.end(ticket, &result);
+                self.end_effect(ticket, &result);
                 result
             }
-            Ok(Passed::Replayed(result)) => result,
-            Err(Refusal::Denied(denied)) => return Err(Error::new(kinds::CAPABILITY_DENIED, denied.to_string())),
-            Err(Refusal::Failed(failure)) => Err(failure),
+            Passed::Replayed(result) => result,
         };
         result.map_err(|failure| Error::new(failure.kind, failure.message))
+    }
+
+    /// The first half of an effect, for one whose request is not to be kept until its end: asks whether it may and should happen.
+    /// What passed to be run must be ended with [`NativeContext::end_effect`].
+    pub fn begin_effect(&self, request: &Request<'_>, class: Class) -> Result<Passed, Error> {
+        let capabilities = self.capabilities();
+        self.turn.world.seam.begin(self, &capabilities, request, class).map_err(|refusal| match refusal {
+            Refusal::Denied(denied) => Error::new(kinds::CAPABILITY_DENIED, denied.to_string()),
+            Refusal::Failed(failure) => Error::new(failure.kind, failure.message),
+        })
+    }
+
+    /// The second half: tells what it came to.
+    pub fn end_effect(&self, ticket: Ticket, result: &EffectResult) {
+        self.turn.world.seam.end(ticket, result);
     }
 
     /// Reads a whole file. Blocks.

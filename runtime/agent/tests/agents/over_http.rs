@@ -300,3 +300,16 @@ fn many_calls_at_once_are_all_answered() {
     assert_eq!(ran.notes.len(), 300);
     assert!(ran.notes.iter().all(|note| note == "ok"), "{:?}", ran.notes);
 }
+
+#[test]
+fn where_connections_run_out_calls_wait_and_do_not_fail() {
+    let text = message(json!([{"type": "text", "text": "ok"}]), "end_turn");
+    let (recorder, server) = recorder(vec![(200, vec![], text)]);
+    let mut steps = vec![Do::Spawn(0)];
+    steps.extend((0..40).map(|_| Do::Beside(vec![ask(0, "hi").step()])));
+    steps.push(Do::Wait);
+    let ran = Scenario::new(quick(), steps).server(&url(&server)).connections(2).run();
+    assert_eq!(ran.notes, ["ok"; 40]);
+    let connections = recorder.requests.lock().unwrap().iter().map(|(request, _)| request.connection).max();
+    assert!(connections.is_some_and(|number| number <= 2), "{connections:?}");
+}

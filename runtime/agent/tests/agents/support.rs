@@ -158,6 +158,7 @@ pub(crate) struct Scenario {
     offline: bool,
     environment: HashMap<String, String>,
     ca: Option<Vec<u8>>,
+    connections: Option<u32>,
     clock: Clock,
     grants: Grants,
     budget: Option<i64>,
@@ -195,6 +196,7 @@ impl Scenario {
             offline: true,
             environment: HashMap::new(),
             ca: None,
+            connections: None,
             clock: Clock::Virtual { seed: 0 },
             grants: Grants::standard(std::env::temp_dir()),
             budget: None,
@@ -225,6 +227,11 @@ impl Scenario {
         self
     }
 
+    pub(crate) fn connections(mut self, connections: u32) -> Scenario {
+        self.connections = Some(connections);
+        self
+    }
+
     pub(crate) fn grants(mut self, grants: Grants) -> Scenario {
         self.grants = grants;
         self
@@ -236,7 +243,7 @@ impl Scenario {
     }
 
     pub(crate) fn run(self) -> Ran {
-        let Scenario { agents, steps, script, offline, environment, ca, clock, grants, budget, workers } = self;
+        let Scenario { agents, steps, script, offline, environment, ca, connections, clock, grants, budget, workers } = self;
         let records = Arc::new(Mutex::new(Vec::new()));
         let collector = Collector::start(Keep(records.clone()), 100_000).unwrap();
         let warnings = Arc::new(Mutex::new(Vec::new()));
@@ -250,6 +257,10 @@ impl Scenario {
             .seed(1);
         let builder = match ca {
             Some(pem) => builder.ca_file(pem),
+            None => builder,
+        };
+        let builder = match connections {
+            Some(connections) => builder.connections(connections),
             None => builder,
         };
         let host = builder.build().unwrap();

@@ -198,3 +198,13 @@ fn a_reply_cut_at_its_declared_length_is_given_with_a_warning() {
     assert_eq!(ran.notes, ["half a sen"]);
     assert_eq!(ran.warnings, ["Worker: the reply was cut at `max_tokens 10`; a larger value lets it finish"]);
 }
+
+#[test]
+fn a_tool_that_does_not_declare_it_may_not_call_agents() {
+    let plain = tool("consult", |context, _| ask_within_tool(context, 1, "what now?"));
+    let agents = vec![worker(vec![plain]), agent("Helper", vec![("model", "claude-haiku-5-5".into())])];
+    let replies = "[[reply]]\nturn = 1\ntool_calls = [{ name = \"consult\", args = { x = \"1\" } }]\n[[reply]]\nturn = 2\ncontains = \"CapabilityDenied\"\ntext = \"told\"\n";
+    let ran = Scenario::new(agents, vec![Do::Spawn(0), Do::Spawn(1), ask(0, "go").step()]).replies(replies).run();
+    assert_eq!(ran.notes, ["told"]);
+    assert_eq!(ran.totals.calls, 2);
+}
