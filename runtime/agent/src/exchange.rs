@@ -191,8 +191,8 @@ impl Exchange<'_> {
         let endpoint = self.service.endpoint(protocol);
         let bytes = body.len();
         let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
-            Ok(ticket) => ticket,
-            Err(result) => return (result, bytes),
+            Door::Open(ticket) => ticket,
+            Door::Closed(result) => return (result, bytes),
         };
         drop(body);
         let (result, answer) = self.script(endpoint, request, protocol);
@@ -234,8 +234,8 @@ impl Exchange<'_> {
         let bytes = encoded.body.len();
         let HttpRequest { url, headers, body } = encoded;
         let ticket = match self.ask_door(context, endpoint, &model, &body) {
-            Ok(ticket) => ticket,
-            Err(result) => return (result, bytes),
+            Door::Open(ticket) => ticket,
+            Door::Closed(result) => return (result, bytes),
         };
         let (result, answer) = match self.send(endpoint, url, headers, body) {
             Ok(response) => {
@@ -309,27 +309,29 @@ impl Exchange<'_> {
     }
 
     /// Asks whether the exchange may and should happen. A ticket, or what it came to in another run.
-    fn ask_door(
-        &self,
-        context: &NativeContext<'_>,
-        endpoint: &Endpoint,
-        model: &str,
-        body: &[u8],
-    ) -> Result<Ticket, Result<Response, Unanswered>> {
+    fn ask_door(&self, context: &NativeContext<'_>, endpoint: &Endpoint, model: &str, body: &[u8]) -> Door {
         let text = String::from_utf8_lossy(body);
         let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: &text };
-        let refused = |text: &str| Err(Err(Unanswered::Refused(Failed::plain(kinds::AGENT_FAILED, text))));
+        let refused = |kind, text: String| Door::Closed(Err(Unanswered::Refused(Failed::Plain(kind, text))));
         match context.begin_effect(&asked, Class::Irrevocable) {
-            Ok(Passed::Run(_, ticket)) => Ok(ticket),
+            Ok(Passed::Run(_, ticket)) => Door::Open(ticket),
             Ok(Passed::Replayed(Ok(Payload::Bytes(bytes)))) => match from_bytes(&bytes) {
-                Some(response) => Err(endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed)),
-                None => refused("the recorded answer cannot be read"),
+                Some(response) => Door::Closed(endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed)),
+                None => refused(kinds::AGENT_FAILED, "the recorded answer cannot be read".into()),
             },
-            Ok(Passed::Replayed(Ok(_))) => refused("the recorded answer is empty"),
-            Ok(Passed::Replayed(Err(failure))) => Err(Err(Unanswered::Refused(Failed::plain(failure.kind, failure.message)))),
-            Err(error) => Err(Err(Unanswered::Refused(Failed::plain(error.kind(), error.message().as_str())))),
+            Ok(Passed::Replayed(Ok(_))) => refused(kinds::AGENT_FAILED, "the recorded answer is empty".into()),
+            Ok(Passed::Replayed(Err(failure))) => refused(failure.kind, failure.message),
+            Err(error) => refused(error.kind(), error.message().as_str().to_owned()),
         }
     }
+}
+
+/// What the door to the world says about an exchange.
+enum Door {
+    /// It happens, and its end is told with this.
+    Open(Ticket),
+    /// It does not happen: it did in another run, or it may not.
+    Closed(Result<Response, Unanswered>),
 }
 
 /// Tells the door what an exchange came to.
