@@ -25,6 +25,7 @@ fn divide_by_zero() -> Error {
 }
 
 /// `left / right` or `left % right`.
+#[inline]
 pub(crate) fn divide(op: Opcode, left: i64, right: i64) -> Result<i64, Error> {
     if right == 0 {
         return Err(divide_by_zero());
@@ -37,6 +38,7 @@ pub(crate) fn divide(op: Opcode, left: i64, right: i64) -> Result<i64, Error> {
 }
 
 /// The int of a double, truncated.
+#[inline]
 pub(crate) fn float_to_int(float: f64) -> Result<i64, Error> {
     // Both bounds are exact doubles; the upper one is the first double that does not fit.
     const BELOW: f64 = -9_223_372_036_854_775_808.0;
