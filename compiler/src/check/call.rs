@@ -373,7 +373,7 @@ impl<'a> Checker<'a> {
             let import_result = if self.result_is_told(info) { info.result } else { result };
             return match receiver {
                 Some(Receiver::Place(place)) => {
-                    self.frame().narrowed.forget_local(place.local);
+                    self.frame().narrowed.forget_inside(place.local);
                     let id = self.native_id(&native, arguments.len() + 1, import_result, true);
                     Expr::new(ExprKind::CallNativeOnPlace(id, place, arguments), info.result, span)
                 }
@@ -388,7 +388,7 @@ impl<'a> Checker<'a> {
         self.frame().effects.calls.push(id);
         let kind = match receiver {
             Some(Receiver::Place(place)) => {
-                self.frame().narrowed.forget_local(place.local);
+                self.frame().narrowed.forget_inside(place.local);
                 ExprKind::CallOnPlace(id, place, arguments)
             }
             Some(Receiver::Value(value)) => {

@@ -50,7 +50,7 @@ impl<'a> Checker<'a> {
         if let Some((local, want)) = value {
             self.settle_try_value(local, want, &types);
         }
-        if tried.catches.is_empty() && tried.finally.is_none() {
+        if tried.catches.is_empty() && tried.finally.is_none() && !self.modules[self.module.0 as usize].is_broken {
             self.error(codes::PATTERN, tried.body.span, "this `try` has no `catch` and no `finally`");
         }
         StatementKind::Try { body, catches, finally }

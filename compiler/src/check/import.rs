@@ -60,13 +60,14 @@ impl<'a> Checker<'a> {
     fn load_module(&mut self, file: FileId, path: Arc<str>, is_standard: bool) -> ModuleId {
         let text = self.sources.file(file).text().clone();
         let parsed = parse::parse(file, &text, self.interner);
+        let is_broken = parsed.has_errors();
         self.diagnostics.extend(parsed.diagnostics);
         let tree = self.arena.add(parsed.file);
         let id = ModuleId(self.modules.len() as u32);
         let name = self.interner.intern(module_word(&path));
         let key: Arc<str> = if is_standard { format!("std:{path}").into() } else { path.clone() };
         self.module_ids.insert(key, id);
-        self.modules.push(Module { file: tree, path, name, is_standard, scope: Scope::default() });
+        self.modules.push(Module { file: tree, path, name, is_standard, is_broken, scope: Scope::default() });
         self.plans.push(if is_standard { JoinPlan::default() } else { join::plan(tree, self.interner) });
         self.loading.push(id);
         for item in &tree.items {

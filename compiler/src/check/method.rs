@@ -81,6 +81,17 @@ impl<'a> Checker<'a> {
             Ok(place) => {
                 // Going through a variable to change it is no use of its value.
                 self.frame().uses[place.local.0 as usize].reads -= 1;
+                if self.frame_ref().locals[place.local.0 as usize].name == "%some" {
+                    self.report(
+                        Diagnostic::error(
+                            codes::NOT_A_PLACE,
+                            written.span,
+                            "behind `?.` stands a copy, so this change would be lost",
+                        )
+                        .with_help("test for null first: `if x != null { … }`"),
+                    );
+                    return None;
+                }
                 self.changeable(&place, written.span).then_some(Receiver::Place(place))
             }
             Err(receiver) => {

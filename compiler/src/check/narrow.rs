@@ -82,6 +82,11 @@ impl Narrowed {
         self.facts.retain(|(known, _)| known.local != local);
     }
 
+    /// Forgets what is known of the inside of a variable. That it is not null itself stays known.
+    pub(crate) fn forget_inside(&mut self, local: LocalId) {
+        self.facts.retain(|(known, _)| known.local != local || known.fields.is_empty());
+    }
+
     /// What is known whichever of two ways was taken.
     pub(crate) fn common(&self, other: &Narrowed) -> Narrowed {
         Narrowed { facts: self.facts.iter().filter(|fact| other.facts.contains(fact)).cloned().collect() }

@@ -325,6 +325,9 @@ impl<'a> Checker<'a> {
             (time, self.block_of(body))
         });
         ends.settle(self);
+        if receive.arms.is_empty() && receive.after.is_none() && self.modules[self.module.0 as usize].is_broken {
+            return Expr::wrong(span);
+        }
         if receive.arms.is_empty() && receive.after.is_none() {
             let diagnostic =
                 Diagnostic::error(codes::PATTERN, span, "this `receive` waits for nothing").with_help("write at least one arm");

@@ -37,6 +37,15 @@ impl Want {
     }
 }
 
+/// What a loop may change of a variable.
+#[derive(Clone, Copy)]
+enum Change {
+    /// All of it.
+    Whole,
+    /// A field, an element, or something inside of them.
+    Inside,
+}
+
 impl<'a> Checker<'a> {
     /// A block with its scope, and the type of its value: `void` without one, `never` where its end is not reached.
     pub(super) fn block(&mut self, block: &'a ast::Block, want: Want) -> (Block, TypeId) {
@@ -630,21 +639,23 @@ impl<'a> Checker<'a> {
         if self.frame_ref().narrowed.is_empty() {
             return;
         }
-        let mut names: Vec<Symbol> = Vec::new();
-        self.assigned_names(Span { start: body.span.start, end: body.span.end, ..body.span }, &mut names);
+        let mut changes: Vec<(Symbol, Change)> = Vec::new();
+        self.changed_names(body.span, &mut changes);
         if let Some(more) = more {
-            self.assigned_names(more.span, &mut names);
+            self.changed_names(more.span, &mut changes);
         }
-        for name in names {
-            if let Some(Binding::Local(local)) = self.frame_ref().lookup(name) {
-                self.frame().narrowed.forget_local(local);
+        for (name, change) in changes {
+            let Some(Binding::Local(local)) = self.frame_ref().lookup(name) else { continue };
+            match change {
+                Change::Whole => self.frame().narrowed.forget_local(local),
+                Change::Inside => self.frame().narrowed.forget_inside(local),
             }
         }
     }
 
     /// Names in a stretch of source after which something follows that may change them: an assignment, an index or a method call.
     /// Reading the text errs on the side of forgetting, and costs nothing where nothing is known.
-    fn assigned_names(&self, span: Span, names: &mut Vec<Symbol>) {
+    fn changed_names(&self, span: Span, changes: &mut Vec<(Symbol, Change)>) {
         let text = self.sources.text_of(span);
         let is_word = |character: char| character.is_alphanumeric() || character == '_';
         let mut rest = text;
@@ -657,7 +668,9 @@ impl<'a> Checker<'a> {
             // The place may go on with fields: look past them.
             let mut place = next;
             let mut calls = false;
+            let mut change = Change::Whole;
             while let Some(field) = place.strip_prefix('.') {
+                change = Change::Inside;
                 let field = field.trim_start();
                 let end = field.find(|character| !is_word(character)).unwrap_or(field.len());
                 let (method, behind) = field.split_at(end);
@@ -667,6 +680,9 @@ impl<'a> Checker<'a> {
                     break;
                 }
             }
+            if place.starts_with('[') {
+                change = Change::Inside;
+            }
             let assigns = place.starts_with('[')
                 || place.starts_with('=') && !place.starts_with("==") && !place.starts_with("=>")
                 || ["+=", "-=", "*=", "/=", "%=", "|=", "&=", "^=", "<<=", ">>=", "??="]
@@ -675,7 +691,7 @@ impl<'a> Checker<'a> {
             if (assigns || calls)
                 && let Some(symbol) = self.interner.get(word)
             {
-                names.push(symbol);
+                changes.push((symbol, change));
             }
         }
     }

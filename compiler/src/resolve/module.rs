@@ -49,6 +49,8 @@ pub(crate) struct Module<'a> {
     pub(crate) name: Symbol,
     /// Whether it belongs to the standard library: bodyless functions are natives, `impl` may be on any type.
     pub(crate) is_standard: bool,
+    /// Whether its syntax has mistakes: parts of it may be missing from the tree.
+    pub(crate) is_broken: bool,
     /// Its own declarations and selected imports.
     pub(crate) scope: Scope,
 }

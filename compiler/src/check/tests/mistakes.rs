@@ -80,6 +80,7 @@ const TYPES: &[Case] = &[
         "V0308",
         "struct P { x: int }\nimpl P { fn up(mut self) { self.x += 1; } }\nfn make() -> P { P { x: 1 } }\nfn main() { make().up(); }",
     ),
+    ("V0308", "fn f(xs: int[]?) { xs?.push(1); }\nfn main() {}"),
     ("V0309", "fn main() { let n = 0; let f = || { n = n + 1; }; f(); }"),
     ("V0309", "fn main() { let xs = [1]; let f = |x: int| xs.push(x); f(1); }"),
     ("V0310", "fn f(n: int) -> int { if n > 0 { return 1; } }\nfn main() {}"),

@@ -180,6 +180,8 @@ pub(super) const OPTIONALS_ARE_NARROWED: &str = r#"struct Node { value: int, nex
             print(b ?? "default", b?.len() ?? 0, length(b));
             let list = Node { value: 1, next: Node { value: 2, next: null } };
             if list.next != null { print(list.next.value); list.next.value = 3; }
+            let xs: int[]? = [3, 4];
+            while xs.len() > 0 { xs.pop(); xs.push(1); xs[0] = 2; xs.clear(); }
             let n = parse_int("4");
             while n != null { n = if n > 0 { n - 1 } else { null }; }
             match parse_int("5") { null => print("no"), n => print(n + 1) }
