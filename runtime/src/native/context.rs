@@ -19,7 +19,7 @@ use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Perm
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
-use crate::process::block::{Birth, Extension};
+use crate::process::block::{Birth, Extension, Watched};
 use crate::process::mail::{Mail, Signal};
 use crate::process::state::{MAIL, SIGNAL};
 use crate::process::turn::{Pause, Sleep, Target, Turn, pack};
@@ -310,10 +310,12 @@ impl<'a> NativeContext<'a> {
     /// Starts a process.
     pub fn spawn(&self, task: Task, options: SpawnOptions) -> Result<Spawned, Error> {
         let path = options.path.clone().unwrap_or_else(|| self.child_path(options.step));
-        let monitored = options.monitored;
-        let process = self.begin(task, options, path, None)?;
-        let monitor = monitored.then(|| self.turn.watch(process));
-        Ok(Spawned { process, monitor })
+        let native_born = matches!(task, Task::Native(_));
+        let (machine, account) = self.in_new_account(|| match task {
+            Task::Function(function, arguments) => function_machine(self.program(), function, arguments),
+            Task::Native(state) => Machine::native(state),
+        });
+        self.begin_machine(machine, account, native_born, options, path, None)
     }
 
     /// Where a process that is spawned here stands.
@@ -325,15 +327,6 @@ impl<'a> NativeContext<'a> {
             last.loops.push(i64::from(step));
         }
         ProcessPath::spawned_at(coordinate)
-    }
-
-    fn begin(&self, task: Task, options: SpawnOptions, path: ProcessPath, ending: Option<Ending>) -> Result<Pid, Error> {
-        let native_born = matches!(task, Task::Native(_));
-        let (machine, account) = self.in_new_account(|| match task {
-            Task::Function(function, arguments) => function_machine(self.program(), function, arguments),
-            Task::Native(state) => Machine::native(state),
-        });
-        self.begin_machine(machine, account, native_born, options, path, ending)
     }
 
     /// Starts a process that calls a function with copies of values.
@@ -363,7 +356,7 @@ impl<'a> NativeContext<'a> {
                 self.in_new_account(|| function_machine(self.program(), function, message))
             }
         };
-        self.begin_machine(machine, account, false, options, path, ending)
+        Ok(self.begin_machine(machine, account, false, options, path, ending)?.process)
     }
 
     /// Runs something in the account of a process to come.
@@ -381,13 +374,21 @@ impl<'a> NativeContext<'a> {
         options: SpawnOptions,
         path: ProcessPath,
         ending: Option<Ending>,
-    ) -> Result<Pid, Error> {
+    ) -> Result<Spawned, Error> {
         let span = self.span();
-        let needs_extension =
-            native_born || options.linked || options.traps_exits || options.label.is_some() || ending.is_some() || span.is_some();
+        let needs_extension = native_born
+            || options.linked
+            || options.traps_exits
+            || options.monitored
+            || options.label.is_some()
+            || ending.is_some()
+            || span.is_some();
+        // Set before the process begins, so that even the shortest one is reported with its own reason.
+        let monitor = options.monitored.then(|| self.turn.world.new_monitor());
         let extension = needs_extension.then(|| {
             Box::new(Extension {
                 links: if options.linked { vec![self.turn.pid()] } else { Vec::new() },
+                watchers: monitor.map(|monitor| (monitor, self.turn.pid())).into_iter().collect(),
                 traps_exits: options.traps_exits,
                 native_born,
                 span,
@@ -410,7 +411,10 @@ impl<'a> NativeContext<'a> {
         if options.linked {
             self.turn.life().extend().links.push(process);
         }
-        Ok(process)
+        if let Some(monitor) = monitor {
+            self.turn.life().extend().monitors.push((monitor, Watched::Process(process)));
+        }
+        Ok(Spawned { process, monitor })
     }
 
     // ---- effects ----

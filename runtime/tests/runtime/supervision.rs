@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vega_bytecode::Opcode;
 use vega_bytecode::module::Strategy;
+use vega_runtime::limits::Limits;
 use vega_runtime::native::{NativeTable, Outcome as NativeOutcome};
 use vega_runtime::value::Value;
 
@@ -100,6 +101,27 @@ fn a_killed_incarnation_is_replaced_and_the_handle_reaches_the_new_one() {
     let child = Code::new().int(1, 1).op(Opcode::Send, 0, 1, 0).receive(1, "again", "wait", "got");
     program.function("child", 1, 2, child.op(Opcode::Send, 0, 1, 0).return_null());
     assert_eq!(run(program.finish()).report.outcome, finished(77));
+}
+
+#[test]
+fn a_child_that_does_not_stop_is_killed_after_its_time() {
+    let mut program = Program::new();
+    let trap = program.native("process::trap_exit", 1);
+    let spawn = program.supervised(1, 1, Strategy::Restart);
+    let main = Code::new().op(Opcode::SelfProcess, 1, 0, 0).op(Opcode::SpawnSupervised, 0, spawn, 0);
+    program.function("main", 0, 3, main.receive(2, "again", "wait", "got").return_null());
+    let child = Code::new()
+        .wide(Opcode::LoadBool, 2, 1)
+        .op(Opcode::CallNative, 1, trap, 1)
+        .int(1, 1)
+        .op(Opcode::Send, 0, 1, 0)
+        .wait_for_ever(1);
+    program.function("child", 1, 3, child);
+    let before = std::time::Instant::now();
+    let limits = Limits { shutdown_ms: 30, ..Limits::default() };
+    let ran = run_with(program.finish(), |builder| builder.limits(limits));
+    assert_eq!((ran.report.outcome, ran.stderr.as_str()), (finished(0), ""));
+    assert!(before.elapsed() >= std::time::Duration::from_millis(30), "it was given its time");
 }
 
 #[test]
