@@ -16,7 +16,7 @@ pub mod emit; // typed tree to bytecode
 
 use std::sync::Arc;
 
-use diagnostic::Diagnostic;
+use diagnostic::{Diagnostic, Severity};
 use interner::Interner;
 use source::{LoadError, Loader, Sources};
 use vega_bytecode::Module;
@@ -32,12 +32,14 @@ pub struct Compiled {
     pub sources: Sources,
 }
 
-/// Compiles the program whose main file is at `entry`.
+/// Compiles the program whose main file is at `entry`. Says nothing of what is merely worth knowing; [`check`] does.
 ///
 /// # Errors
 /// When `loader` has no text for `entry` itself. Imports that are missing are diagnostics.
 pub fn compile(loader: &dyn Loader, entry: &str) -> Result<Compiled, LoadError> {
     let (sources, program, mut diagnostics) = check_program(loader, entry)?;
+    // Notes are for those who ask for them, by checking.
+    diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
     let module = program.and_then(|program| match emit::emit(&program, &sources) {
         Ok(module) => Some(module),
         Err(limits) => {

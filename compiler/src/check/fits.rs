@@ -157,6 +157,7 @@ impl Checker<'_> {
         let written = self.sources.text_of(expr.span);
         let call = |name: &str| format!("{name}({written})");
         match (self.types.of(expr.ty), self.types.of(to)) {
+            (Type::Array(_) | Type::Map(..), Type::Int) => diagnostic.with_help(format!("its length is `{written}.len()`")),
             (Type::Int, Type::Float) => diagnostic.with_suggestion("convert it", expr.span, call("float")),
             (Type::Float, Type::Int) => diagnostic.with_suggestion("cut off the fraction", expr.span, call("int")),
             (Type::Str, Type::Int) => diagnostic.with_help(format!("`parse_int({written})` gives an `int?`")),

@@ -36,6 +36,8 @@ pub(crate) struct Frame {
     next_loop: u32,
     /// What the function gives.
     pub(crate) result: FrameResult,
+    /// Calls of agents whose rounds have not joined yet: number, the handle's variable, where.
+    pub(crate) pending: Vec<(u32, LocalId, Span)>,
     /// What is known of variables beyond their types.
     pub(crate) narrowed: Narrowed,
     /// Whether control can come here.
@@ -123,6 +125,7 @@ impl Frame {
             loops: Vec::new(),
             next_loop: 0,
             result,
+            pending: Vec::new(),
             narrowed: Narrowed::default(),
             is_reachable: true,
             effects: Effects::default(),

@@ -84,8 +84,12 @@ impl<'a> Checker<'a> {
         }
         if operation.ty != place.ty {
             let (shown, found) = (self.show(place.ty), self.show(operation.ty));
-            let diagnostic = Diagnostic::error(codes::MISMATCHED, span, "the result does not fit its place")
+            let mut diagnostic = Diagnostic::error(codes::MISMATCHED, span, "the result does not fit its place")
                 .with_remark(format!("`{}` gives a `{found}` here, and the place holds a `{shown}`", operator.text()));
+            if place.steps.is_empty() && operation.ty == self.types.float {
+                let declared = self.frame_ref().locals[place.local.0 as usize].span;
+                diagnostic = diagnostic.with_label(declared, "to hold floats, it must begin with one, such as `0.0`");
+            }
             return StatementKind::Expr(self.wrong(diagnostic));
         }
         match operation.kind {
@@ -199,6 +203,8 @@ impl<'a> Checker<'a> {
         let name = self.frame_ref().locals[place.local.0 as usize].name.clone();
         match role {
             Role::Variable | Role::MutSelf => true,
+            // Once is enough.
+            Role::Parameter if self.frame_ref().uses[place.local.0 as usize].changes > 1 => true,
             Role::Parameter => {
                 let (what, help) = if name == "self" {
                     (

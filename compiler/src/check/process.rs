@@ -387,6 +387,7 @@ impl<'a> Checker<'a> {
             _ => own,
         };
         let join = self.ask_join(id);
+        self.note_unseen_call(&agent, join, span);
         let ask = Ask { agent, message, timeout, budget, output, join, streaming: false };
         Expr::new(ExprKind::Ask(Box::new(ask)), output, span)
     }

@@ -286,6 +286,8 @@ codes! {
         "A tool runs with exactly the capabilities that it declares, so what it uses beyond them is denied when it runs.";
     NOT_JSON "V0411" "a type that a model cannot give or take"
         "What a model answers and what tools take and give is written as JSON.";
+    UNSEEN_CALL "V0412" "a call that does not see an earlier one"
+        "An answer that is only given a name joins the conversation when the name is used. Calls before that begin from the same conversation, so they are independent of each other.";
 
     // V06
     FORMAT_LIMIT "V0601" "the program is larger than bytecode can be"

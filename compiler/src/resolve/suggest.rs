@@ -3,8 +3,8 @@
 /// The candidate nearest to `name`, if it is near enough to be a slip of the fingers.
 pub(crate) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = match name.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=3 => 1,
+        4..=7 => 2,
         _ => 3,
     };
     candidates
@@ -62,5 +62,6 @@ mod tests {
     fn other_words_are_not_suggested() {
         assert_eq!(meant("banana", &["reviewer", "coder"]), None);
         assert_eq!(meant("x", &["y"]), None);
+        assert_eq!(meant("len", &["min"]), None);
     }
 }
