@@ -88,13 +88,21 @@ fn check(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All golden programs.
+pub(crate) fn programs() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(&root().join("tests/language"), &mut found);
+    found.sort();
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder of golden programs exists").flatten() {
         let path = entry.path();
         if path.is_dir() {
             // Folders named `parts` hold modules that programs import.
             if path.file_name().is_some_and(|name| name != "parts") {
-                programs(&path, found);
+                collect(&path, found);
             }
         } else if path.extension().is_some_and(|ending| ending == "vega") {
             found.push(path);
@@ -104,10 +112,8 @@ fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn golden_programs_do_what_they_say() {
-    let mut found = Vec::new();
-    programs(&root().join("tests/language"), &mut found);
+    let found = programs();
     assert!(!found.is_empty(), "there are golden programs");
-    found.sort();
     let next = Mutex::new(found.into_iter());
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

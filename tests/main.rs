@@ -4,4 +4,5 @@ mod support; // running the command as a user would
 mod language; // golden programs, one fact each
 mod examples; // what a newcomer runs first
 mod faults; // what a user sees when a call goes wrong
+mod mutations; // damaged sources and bytecode
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

@@ -1,3 +1,5 @@
+//! Calls: windows, moves at last use, places that are changed by what is called, effect sites.
+
 use vega_bytecode::module::{FieldDefinition, NativeImport, StructDefinition};
 use vega_bytecode::{FunctionId, StructId, Type};
 

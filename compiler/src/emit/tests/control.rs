@@ -1,3 +1,5 @@
+//! Control flow: conditions, loops, guards, matches, messages.
+
 use vega_bytecode::module::{Constant, EnumDefinition, FieldDefinition, VariantDefinition};
 use vega_bytecode::{EnumId, Type, kinds};
 
