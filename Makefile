@@ -13,7 +13,7 @@ help: ## Lists the targets
 lint: ## Formatting, clippy with warnings denied, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --document-private-items
 
 test: ## Every functional test and the model checks; what CI runs
 	$(CARGO) test --workspace
