@@ -269,7 +269,8 @@ pub enum ExprKind {
     Slice(Box<Expr>, Box<Expr>),
     /// Field number of a struct or tuple.
     Field(Box<Expr>, u16),
-    /// A call of a known function.
+    /// A call of a known function. Type parameters are not written out: the result has the declared type, and a [`Self::Retype`]
+    /// around it says what it is here.
     Call(FunctionId, Vec<Expr>),
     /// A call of a `mut self` method on a place; arguments without self.
     CallOnPlace(FunctionId, Place, Vec<Expr>),

@@ -107,7 +107,7 @@ impl<'a> Checker<'a> {
             return self.wrong(diagnostic);
         }
         match text {
-            "try_call" | "include" | "all" | "race" | "select" | "mcp" | "exec" | "reply" => {
+            "include" | "all" | "race" | "select" | "mcp" | "exec" | "reply" => {
                 let what = format!("`{text}(…)`");
                 self.refused(&what, name.span)
             }
@@ -724,6 +724,10 @@ impl<'a> Checker<'a> {
                 self.float_of(value, span)
             }
             "send" => self.send(written, span),
+            "try_call" => match written {
+                [argument] => self.try_call(&argument.value, span),
+                _ => self.only_argument(&text, written, span)?,
+            },
             "Ok" | "Err" => self.result_value(text == "Ok", written, want, span)?,
             _ => return None,
         };

@@ -1,5 +1,6 @@
 //! Errors: try, catch, throw.
 
+use vega_bytecode::module::Constant;
 use vega_bytecode::{Type, TypeId};
 
 use super::Checker;
@@ -127,6 +128,56 @@ impl<'a> Checker<'a> {
         let block =
             Block { statements: vec![declaration, statement], value: Some(Box::new(value)), span, joins_at_end: Vec::new() };
         Expr::new(ExprKind::Block(block), ty, span)
+    }
+
+    /// `try_call(f)`: what the function gives as `Ok`, what it throws as `Err`.
+    pub(super) fn try_call(&mut self, written: &'a ast::Expr, span: Span) -> Expr {
+        let callee = self.value(written, Want::Infer);
+        let given = match self.types.of(callee.ty) {
+            Type::Function(parameters, result) if parameters.is_empty() => *result,
+            _ if callee.is_wrong() => return callee,
+            _ => {
+                let shown = self.show(callee.ty);
+                let diagnostic =
+                    Diagnostic::error(codes::MISMATCHED, callee.span, "`try_call` takes a function without parameters")
+                        .with_remark(format!("this is a `{shown}`"))
+                        .with_help("write `try_call(|| …)`");
+                return self.wrong(diagnostic);
+            }
+        };
+        let (void, null, error) = (self.types.void, self.types.null, self.types.error);
+        let has_value = given != void && given != self.types.never;
+        let ty = self.types.result(if has_value { given } else { null }, error);
+        let result = self.hidden_local("try", ty, span);
+        let caught = self.hidden_local("caught", error, span);
+        self.frame().effects.may_effect = true;
+        let statement = |kind| Statement { kind, span, joins_before: Vec::new() };
+        let assign = |variant, value| {
+            let value = Expr::new(ExprKind::Variant(variant, vec![value]), ty, span);
+            statement(StatementKind::Assign(Place { local: result, steps: Vec::new(), ty, span }, value))
+        };
+        let call = Expr::new(ExprKind::CallValue(Box::new(callee), Vec::new()), given, span);
+        let tried = if has_value {
+            vec![assign(0, call)]
+        } else {
+            let nothing = Expr::new(ExprKind::Constant(Constant::Null), null, span);
+            vec![statement(StatementKind::Expr(call)), assign(0, nothing)]
+        };
+        let block = |statements| Block { statements, value: None, span, joins_at_end: Vec::new() };
+        let catch = Catch {
+            kind: None,
+            error: Some(caught),
+            payload: Vec::new(),
+            body: block(vec![assign(1, Expr::new(ExprKind::Local(caught), error, span))]),
+        };
+        let attempt = StatementKind::Try { body: block(tried), catches: vec![catch], finally: None };
+        let whole = Block {
+            statements: vec![statement(StatementKind::Let(result, None)), statement(attempt)],
+            value: Some(Box::new(Expr::new(ExprKind::Local(result), ty, span))),
+            span,
+            joins_at_end: Vec::new(),
+        };
+        Expr::new(ExprKind::Block(whole), ty, span)
     }
 
     fn catch(&mut self, catch: &'a ast::Catch, value: Option<(LocalId, Want)>) -> (Catch, TypeId) {

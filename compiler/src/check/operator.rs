@@ -122,7 +122,7 @@ impl<'a> Checker<'a> {
         let inner = match self.types.of(left.ty) {
             Type::Optional(inner) => *inner,
             Type::Null | Type::Any | Type::Json => left.ty,
-            _ if left.is_wrong() => left.ty,
+            _ if left.is_wrong() || self.is_declared_optional(&left) => left.ty,
             _ => {
                 let shown = self.show(left.ty);
                 self.report(
@@ -352,9 +352,9 @@ impl<'a> Checker<'a> {
                 Diagnostic::error(codes::COMPARE, binary.operator_span, format!("values of `{shown}` cannot be compared"));
             return self.wrong(diagnostic).retyped(bool);
         }
-        let tested = if l == null { r } else { l };
-        if (l == null || r == null) && self.is_never_null(tested) {
-            let shown = self.show(tested);
+        let tested = if l == null { &right } else { &left };
+        if (l == null || r == null) && self.is_never_null(tested.ty) && !self.is_declared_optional(tested) {
+            let shown = self.show(tested.ty);
             self.report(
                 Diagnostic::warning(codes::NEVER_NULL, span, format!("a `{shown}` is never null")).with_remark(if unequal {
                     "always true"
@@ -366,6 +366,14 @@ impl<'a> Checker<'a> {
         let (equal, not_equal) = if l == r { self.equality(l) } else { (BinaryOp::Eq, BinaryOp::Ne) };
         let operation = if unequal { not_equal } else { equal };
         Expr::new(ExprKind::Binary(operation, Box::new(left), Box::new(right)), bool, span)
+    }
+
+    /// Whether a value is only known not to be null here, while its place may hold null: testing it is no mistake.
+    fn is_declared_optional(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Retype(inner) => matches!(self.types.of(inner.ty), Type::Optional(_)),
+            _ => false,
+        }
     }
 
     fn is_never_null(&self, ty: TypeId) -> bool {

@@ -261,6 +261,8 @@ pub(super) const CLOSURES_GENERICS_AND_RESULTS: &str = r#"struct Pair<A, B> { fi
             let h: Heap<int> = Heap { items: [] };
             h.add(3);
             print(h.least() ?? 0, quarter(8), head(["abc"]));
+            match try_call(|| half(4)) { Ok(Ok(n)) => print(n), Ok(Err(m)) => print(m), Err(Timeout(d)) => print(d), Err(e) => print(e.kind) }
+            print(try_call(|| print("x")).is_ok());
             let f = add;
             let g: fn(int) -> int = |x| add(x, 1);
             print(f(1, 2), g(1), [f(1, 1), 2].len(), [x * 2 for x in [1, 2] if x > 1]);
