@@ -13,10 +13,12 @@ use vega_runtime::effects::{self, Class, Passed, Payload, Ticket};
 use vega_runtime::ledger::{Outcome, Reservation};
 use vega_runtime::native::NativeContext;
 
+use vega_scheduler::Instant;
+
 use crate::bound::{InputBound, Reported, input_bound, terms, worst_cost};
 use crate::config::{AgentConfig, Backend};
 use crate::error::{Billed, CallError, ErrorKind, TransportFailure, from_transport};
-use crate::http::{Headers, HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse};
 use crate::message::{Request, Response, Usage};
 use crate::price::Model;
 use crate::provider::{Endpoint, Protocol, anthropic, openai};
@@ -39,8 +41,9 @@ pub(crate) struct Exchange<'a> {
     pub(crate) turn: u32,
     /// What the provider has counted of the conversation.
     pub(crate) reported: Option<Reported>,
-    /// What is left of the invocation's time.
+    /// What is left of the invocation's time, and when it is over.
     pub(crate) remaining: Duration,
+    pub(crate) deadline: Instant,
 }
 
 /// What came of an exchange.
@@ -178,6 +181,7 @@ impl Exchange<'_> {
         }
     }
 
+    #[inline(never)]
     fn attempt_scripted(
         &self,
         context: &NativeContext<'_>,
@@ -226,36 +230,34 @@ impl Exchange<'_> {
         protocol: Protocol,
     ) -> (Result<Response, Unanswered>, usize) {
         let endpoint = self.service.endpoint(protocol);
-        let encoded = match endpoint.encode(&request) {
-            Ok(encoded) => encoded,
-            Err(error) => return (Err(Unanswered::Failed(error)), 0),
+        let mut bytes = 0;
+        let (ticket, sending) = match self.prepare(context, endpoint, &request, &mut bytes) {
+            Ok(prepared) => prepared,
+            Err(unsent) => return (*unsent, bytes),
         };
-        let Request { model, .. } = request;
-        let bytes = encoded.body.len();
-        let HttpRequest { url, headers, body } = encoded;
-        let ticket = match self.ask_door(context, endpoint, &model, &body) {
-            Door::Open(ticket) => ticket,
-            Door::Closed(result) => return (result, bytes),
-        };
-        let (result, answer) = match self.send(endpoint, url, headers, body) {
-            Ok(response) => {
-                let decoded = endpoint.decode(&response, &model, SystemTime::now()).map_err(Unanswered::Failed);
-                (decoded, Some(response))
-            }
-            Err(unanswered) => (Err(unanswered), None),
-        };
-        tell_door(context, ticket, &result, answer);
-        (result, bytes)
+        drop(request);
+        let received = self.send(endpoint, sending);
+        (self.receive(context, endpoint, ticket, received), bytes)
     }
 
-    /// Sends a request and reads the whole answer.
-    fn send(&self, endpoint: &Endpoint, url: String, headers: Headers, body: Vec<u8>) -> Result<HttpResponse, Unanswered> {
-        let client = self
-            .service
-            .client()
-            .map_err(|problem| Unanswered::Refused(Failed::call(ErrorKind::ProviderError { status: 0 }, problem)))?;
+    /// Everything before the sending. Apart from it, so that the stack is small while the answer is awaited.
+    #[inline(never)]
+    fn prepare(
+        &self,
+        context: &NativeContext<'_>,
+        endpoint: &Endpoint,
+        request: &Request,
+        bytes: &mut usize,
+    ) -> Result<(Ticket, Box<client::Request>), Box<Result<Response, Unanswered>>> {
+        let HttpRequest { url, headers, body } =
+            endpoint.encode(request).map_err(|error| Box::new(Err(Unanswered::Failed(error))))?;
+        *bytes = body.len();
+        let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
+            Door::Open(ticket) => ticket,
+            Door::Closed(result) => return Err(Box::new(result)),
+        };
         let timeouts = self.config.timeouts;
-        let request = client::Request {
+        let sending = client::Request {
             method: "POST",
             url,
             headers: headers.iter().map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect(),
@@ -267,21 +269,54 @@ impl Exchange<'_> {
                 total: Some(self.remaining),
             },
         };
+        Ok((ticket, Box::new(sending)))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    fn send(&self, endpoint: &Endpoint, request: Box<client::Request>) -> Result<Box<client::Answer>, Unanswered> {
+        let client = self
+            .service
+            .client()
+            .map_err(|problem| Unanswered::Refused(Failed::call(ErrorKind::ProviderError { status: 0 }, problem)))?;
         let began = vega_scheduler::now();
-        let exchanged = client.send(request).and_then(|mut answer| {
-            let body = answer.read_to_end(ANSWER_BYTES_MAX)?;
-            Ok(HttpResponse { status: answer.status, headers: std::mem::take(&mut answer.headers).into_iter().collect(), body })
+        match client.send(*request) {
+            Ok(answer) => Ok(Box::new(answer)),
+            Err(failure) => Err(self.unanswered(&failure, endpoint, vega_scheduler::now().since(began))),
+        }
+    }
+
+    /// Reads the answer, and tells the door what it is.
+    #[inline(never)]
+    fn receive(
+        &self,
+        context: &NativeContext<'_>,
+        endpoint: &Endpoint,
+        ticket: Ticket,
+        received: Result<Box<client::Answer>, Unanswered>,
+    ) -> Result<Response, Unanswered> {
+        let began = vega_scheduler::now();
+        let response = received.and_then(|mut answer| match answer.read_to_end(ANSWER_BYTES_MAX) {
+            Ok(body) => {
+                let headers = std::mem::take(&mut answer.headers).into_iter().collect();
+                Ok(HttpResponse { status: answer.status, headers, body })
+            }
+            Err(failure) => Err(self.unanswered(&failure, endpoint, vega_scheduler::now().since(began))),
         });
-        exchanged.map_err(|failure| {
-            let elapsed = vega_scheduler::now().since(began);
-            self.unanswered(&failure, endpoint, elapsed)
-        })
+        let (result, answer) = match response {
+            Ok(response) => {
+                let model = &self.config.provider_model;
+                let decoded = endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed);
+                (decoded, Some(response))
+            }
+            Err(unanswered) => (Err(unanswered), None),
+        };
+        tell_door(context, ticket, &result, answer);
+        result
     }
 
     fn unanswered(&self, failure: &Failure, endpoint: &Endpoint, elapsed: Duration) -> Unanswered {
         let timeouts = self.config.timeouts;
-        // The clock that ended the exchange may be a hair ahead of this one.
-        let time_is_over = elapsed + Duration::from_millis(1) >= self.remaining;
+        let time_is_over = vega_scheduler::now() + Duration::from_millis(1) >= self.deadline;
         let detail = cause(&failure.message);
         let transport = match failure.kind {
             FailureKind::Killed => return Unanswered::Killed,
@@ -310,8 +345,9 @@ impl Exchange<'_> {
 
     /// Asks whether the exchange may and should happen. A ticket, or what it came to in another run.
     fn ask_door(&self, context: &NativeContext<'_>, endpoint: &Endpoint, model: &str, body: &[u8]) -> Door {
-        let text = String::from_utf8_lossy(body);
-        let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: &text };
+        // What was encoded here is text.
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: text };
         let refused = |kind, text: String| Door::Closed(Err(Unanswered::Refused(Failed::Plain(kind, text))));
         match context.begin_effect(&asked, Class::Irrevocable) {
             Ok(Passed::Run(_, ticket)) => Door::Open(ticket),

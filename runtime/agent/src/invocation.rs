@@ -333,6 +333,7 @@ impl Invocation {
             turn,
             reported: self.reported,
             remaining: self.deadline.since(began),
+            deadline: self.deadline,
         };
         let exchanged = exchange.run(context, &request);
         for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {

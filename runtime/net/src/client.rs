@@ -115,6 +115,16 @@ impl Client {
 
     /// Sends a request and waits for the head of the answer. Any status is an answer.
     pub fn send(&self, request: Request) -> Result<Answer, Failure> {
+        let Prepared { call, place } = self.prepare(request)?;
+        match self.agent.run(*call) {
+            Ok(response) => Ok(answer(response, place)),
+            Err(error) => Err(failure::from_library(error, &place)),
+        }
+    }
+
+    /// The request as the library wants it. Apart from sending, so that nothing of this is on the stack while the answer is awaited.
+    #[inline(never)]
+    fn prepare(&self, request: Request) -> Result<Prepared, Failure> {
         let uri: http::Uri = request.url.parse().map_err(|error| Failure {
             kind: FailureKind::BadAddress,
             message: format!("{:?} is not an address: {error}", request.url),
@@ -157,15 +167,26 @@ impl Client {
             .timeout_recv_response(timeouts.first_byte)
             .timeout_per_read(timeouts.idle)
             .build();
-        let response = self.agent.run(call).map_err(|error| failure::from_library(error, &place))?;
-        let (head, body) = response.into_parts();
-        let headers = head
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        Ok(Answer { status: head.status.as_u16(), headers, place, body: reader(body) })
+        Ok(Prepared { call: Box::new(call), place })
     }
+}
+
+/// A request that is ready to be sent.
+struct Prepared {
+    call: Box<http::Request<SendBody<'static>>>,
+    /// Scheme, host and port, for messages.
+    place: String,
+}
+
+#[inline(never)]
+fn answer(response: http::Response<Body>, place: String) -> Answer {
+    let (head, body) = response.into_parts();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    Answer { status: head.status.as_u16(), headers, place, body: reader(body) }
 }
 
 impl std::fmt::Debug for Answer {

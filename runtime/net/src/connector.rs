@@ -27,7 +27,6 @@ impl Connector for TcpConnector {
     type Out = TcpTransport;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<TcpTransport>, Error> {
-        let place = place_of(details);
         if details.timeout.after.is_zero() {
             return Err(Error::Timeout(details.timeout.reason));
         }
@@ -40,12 +39,13 @@ impl Connector for TcpConnector {
                         tracing::debug!(%error, "cannot switch off small-packet delay");
                     }
                     let buffers = WaitingBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-                    return Ok(Some(TcpTransport { stream, buffers }));
+                    return Ok(Some(TcpTransport { stream, buffers, outbox: Outbox::default() }));
                 }
                 Err(error) if vega_scheduler::is_killed(&error) => return Err(Error::Io(error)),
                 Err(error) => last = Some((*address, error)),
             }
         }
+        let place = place_of(details);
         Err(match last {
             Some((address, error)) if error.kind() == io::ErrorKind::TimedOut => BeforeSending::error(
                 FailureKind::ConnectTimeout,
@@ -92,6 +92,25 @@ impl TlsConnector {
         });
         config.clone()
     }
+
+    /// Makes the handshake. Apart from the rest, because its frame is large and a connection without TLS has no use for it.
+    #[inline(never)]
+    fn wrap(&self, details: &ConnectionDetails, tcp: TcpTransport) -> Result<TlsTransport, Error> {
+        let place = place_of(details);
+        let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host).map_err(|_| {
+            BeforeSending::error(FailureKind::BadAddress, format!("{place} has a name that no certificate can carry"))
+        })?;
+        let connection = ClientConnection::new(self.config(), name)
+            .map_err(|error| BeforeSending::error(FailureKind::Certificate, format!("TLS with {place} failed: {error}")))?;
+        let TcpTransport { mut stream, buffers, outbox } = tcp;
+        stream.set_deadline(deadline_of(details.timeout));
+        let mut stream = StreamOwned::new(connection, stream);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).map_err(|error| handshake_error(error, &place))?;
+        }
+        Ok(TlsTransport { stream: Box::new(stream), buffers, outbox })
+    }
 }
 
 impl Connector<TcpTransport> for TlsConnector {
@@ -102,20 +121,7 @@ impl Connector<TcpTransport> for TlsConnector {
         if details.uri.scheme_str() != Some("https") {
             return Ok(Some(Either::A(tcp)));
         }
-        let place = place_of(details);
-        let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host).map_err(|_| {
-            BeforeSending::error(FailureKind::BadAddress, format!("{place} has a name that no certificate can carry"))
-        })?;
-        let connection = ClientConnection::new(self.config(), name)
-            .map_err(|error| BeforeSending::error(FailureKind::Certificate, format!("TLS with {place} failed: {error}")))?;
-        let TcpTransport { mut stream, buffers } = tcp;
-        stream.set_deadline(deadline_of(details.timeout));
-        let mut stream = StreamOwned::new(connection, stream);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).map_err(|error| handshake_error(error, &place))?;
-        }
-        Ok(Some(Either::B(TlsTransport { stream: Box::new(stream), buffers })))
+        self.wrap(details, tcp).map(|tls| Some(Either::B(tls)))
     }
 }
 
@@ -150,6 +156,7 @@ fn handshake_error(error: io::Error, place: &str) -> Error {
 pub(crate) struct TlsTransport {
     stream: Box<StreamOwned<ClientConnection, TcpStream>>,
     buffers: WaitingBuffers,
+    outbox: Outbox,
 }
 
 impl fmt::Debug for TlsTransport {
@@ -169,7 +176,7 @@ impl Transport for TlsTransport {
             return Err(Error::Timeout(timeout.reason));
         }
         self.stream.sock.set_deadline(deadline_of(timeout));
-        send_all(&mut *self.stream, &self.buffers.output()[..amount], timeout)
+        self.outbox.send(&mut *self.stream, &self.buffers.output()[..amount], timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -178,6 +185,7 @@ impl Transport for TlsTransport {
             return Err(Error::Timeout(timeout.reason));
         }
         self.stream.sock.set_deadline(deadline_of(timeout));
+        self.outbox.flush(&mut *self.stream, timeout)?;
         receive_some(&mut *self.stream, &mut self.buffers, timeout)
     }
 
@@ -195,6 +203,7 @@ impl Transport for TlsTransport {
 pub(crate) struct TcpTransport {
     stream: TcpStream,
     buffers: WaitingBuffers,
+    outbox: Outbox,
 }
 
 impl Transport for TcpTransport {
@@ -208,7 +217,7 @@ impl Transport for TcpTransport {
             return Err(Error::Timeout(timeout.reason));
         }
         self.stream.set_deadline(deadline_of(timeout));
-        send_all(&mut self.stream, &self.buffers.output()[..amount], timeout)
+        self.outbox.send(&mut self.stream, &self.buffers.output()[..amount], timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -217,6 +226,7 @@ impl Transport for TcpTransport {
             return Err(Error::Timeout(timeout.reason));
         }
         self.stream.set_deadline(deadline_of(timeout));
+        self.outbox.flush(&mut self.stream, timeout)?;
         receive_some(&mut self.stream, &mut self.buffers, timeout)
     }
 
@@ -225,8 +235,27 @@ impl Transport for TcpTransport {
     }
 }
 
-fn send_all(stream: &mut impl Write, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
-    stream.write_all(bytes).and_then(|()| stream.flush()).map_err(|error| timed_out(error, timeout))
+/// Bytes on their way out: head and body of a request leave together where both are small, in one packet and one system call.
+/// What is kept leaves before the answer is awaited.
+#[derive(Debug, Default)]
+struct Outbox(Vec<u8>);
+
+/// Bytes that are kept to leave together with what follows.
+const OUTBOX_BYTES_MAX: usize = 8 << 10;
+
+impl Outbox {
+    fn send(&mut self, stream: &mut impl Write, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() < OUTBOX_BYTES_MAX { Ok(()) } else { self.flush(stream, timeout) }
+    }
+
+    fn flush(&mut self, stream: &mut impl Write, timeout: NextTimeout) -> Result<(), Error> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.0);
+        stream.write_all(&bytes).and_then(|()| stream.flush()).map_err(|error| timed_out(error, timeout))
+    }
 }
 
 /// Waits for input without holding a buffer, then reads.
