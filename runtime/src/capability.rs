@@ -5,22 +5,20 @@
 //! out of it.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt as StdMetadata;
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt as _, OpenOptions};
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 pub use vega_bytecode::module::Capability;
+
+mod path; // granted paths, and the handles through which they are reached
+
+pub use path::FileAccess;
+use path::{Directory, PathRule, is_protected_name, narrow_rules, normalize, protected, split_pattern, subtree};
 
 /// The flags of all kinds, by number of [`Capability`].
 const ALL_KINDS: [Capability; 6] =
     [Capability::FileRead, Capability::FileWrite, Capability::Net, Capability::Exec, Capability::Env, Capability::Agent];
-
-/// Names that no program writes to without a grant of its own: what decides about programs and their records.
-const PROTECTED_NAMES: [&str; 3] = ["vega.toml", ".git", ".vega"];
 
 /// What a process may touch. Cheap to clone; immutable.
 #[derive(Clone)]
@@ -45,28 +43,12 @@ struct Inner {
     self_write: bool,
 }
 
-/// Paths below `directory` that match all patterns; their access goes through the handle.
-#[derive(Clone)]
-struct PathRule {
-    base: PathBuf,
-    directory: Arc<Directory>,
-    patterns: Vec<GlobMatcher>,
-}
-
 /// Hosts that one layer of grants allows.
 #[derive(Clone, Debug)]
 struct HostLayer {
     /// Whether hosts at public addresses are allowed without being named.
     public: bool,
     patterns: Vec<String>,
-}
-
-/// A directory opened when first needed, below its parent's handle where it has one.
-struct Directory {
-    parent: Option<Arc<Directory>>,
-    /// Absolute, or relative to the parent.
-    path: PathBuf,
-    opened: OnceLock<Dir>,
 }
 
 /// Something that no grant allows.
@@ -233,7 +215,7 @@ impl Grants {
                 let (prefix, matcher) = split_pattern(base, pattern)?;
                 matchers.push(match matcher {
                     Some(matcher) => matcher,
-                    None => glob(&format!("{}{{,/**}}", escape(&prefix)))?,
+                    None => subtree(&prefix)?,
                 });
             }
             Ok(matchers)
@@ -357,7 +339,14 @@ impl CapabilitySet {
         }
         let rule = rules.iter().find(|rule| rule.matches(&full)).ok_or_else(refused)?;
         let relative = full.strip_prefix(&rule.base).expect("a rule matches only below its base").to_path_buf();
-        Ok(FileAccess { directory: Arc::clone(&rule.directory), base: rule.base.clone(), relative, guard: None })
+        Ok(FileAccess {
+            directory: Arc::clone(&rule.directory),
+            base: rule.base.clone(),
+            relative,
+            patterns: rule.patterns.clone(),
+            denials: denials.to_vec(),
+            guard: None,
+        })
     }
 
     /// How a host may be reached, or why not.
@@ -421,183 +410,6 @@ impl fmt::Debug for CapabilitySet {
     }
 }
 
-/// A file that may be touched, not yet opened. Every method blocks.
-#[derive(Clone)]
-pub struct FileAccess {
-    directory: Arc<Directory>,
-    base: PathBuf,
-    relative: PathBuf,
-    /// Whose protected files it must not be, by whatever name.
-    guard: Option<CapabilitySet>,
-}
-
-impl FileAccess {
-    /// The file's absolute path, for messages.
-    pub fn full_path(&self) -> PathBuf {
-        self.base.join(&self.relative)
-    }
-
-    /// The whole content, up to `bytes_max`.
-    pub fn read(&self, bytes_max: u64) -> io::Result<Vec<u8>> {
-        let file = self.directory.open()?.open(&self.relative)?;
-        let mut content = Vec::new();
-        file.take(bytes_max + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > bytes_max {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {bytes_max} bytes")));
-        }
-        Ok(content)
-    }
-
-    /// Replaces the content, making the file where there is none. A protected file is an error whose source is a [`Denied`].
-    pub fn write(&self, content: &[u8]) -> io::Result<()> {
-        let directory = self.directory.open()?;
-        if self.guard.is_some() {
-            // The file itself where it exists, its directory where it is new.
-            let parent = self.relative.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let real = directory.canonicalize(&self.relative).or_else(|_| directory.canonicalize(parent))?;
-            if is_protected_name(&real) {
-                return Err(io::Error::other(protected(&self.full_path())));
-            }
-        }
-        let mut options = OpenOptions::new();
-        // Nothing is cut off before it is known which file this is.
-        options.write(true).create(true).truncate(false);
-        let mut file = directory.open_with(&self.relative, &options)?;
-        if let Some(guard) = &self.guard {
-            let metadata = file.metadata()?;
-            let same = |other: &PathBuf| {
-                std::fs::metadata(other)
-                    .is_ok_and(|other| (StdMetadata::dev(&other), StdMetadata::ino(&other)) == (metadata.dev(), metadata.ino()))
-            };
-            if guard.0.protected.iter().any(same) {
-                return Err(io::Error::other(protected(&self.full_path())));
-            }
-        }
-        file.set_len(0)?;
-        file.write_all(content)
-    }
-
-    /// The names in a directory, in order.
-    pub fn list(&self) -> io::Result<Vec<String>> {
-        let directory = self.directory.open()?;
-        let entries = match self.relative.as_os_str().is_empty() {
-            true => directory.entries()?,
-            false => directory.read_dir(&self.relative)?,
-        };
-        let names: io::Result<Vec<String>> = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
-        let mut names = names?;
-        names.sort();
-        Ok(names)
-    }
-
-    /// Whether there is something.
-    pub fn exists(&self) -> bool {
-        self.directory.open().is_ok_and(|directory| self.relative.as_os_str().is_empty() || directory.exists(&self.relative))
-    }
-}
-
-/// Whether a part of the path is one of the names that are never written below.
-fn is_protected_name(path: &Path) -> bool {
-    path.components().any(|part| PROTECTED_NAMES.iter().any(|&name| part.as_os_str() == name))
-}
-
-fn protected(path: &Path) -> Denied {
-    let what = format!("fs::write of {}", path.display());
-    Denied { what, remedy: "it is protected; --allow-self-write would allow it".to_string() }
-}
-
-impl PathRule {
-    fn matches(&self, path: &Path) -> bool {
-        path.starts_with(&self.base) && self.patterns.iter().all(|pattern| pattern.is_match(path))
-    }
-}
-
-impl Directory {
-    fn ambient(path: PathBuf) -> Arc<Self> {
-        Arc::new(Self { parent: None, path, opened: OnceLock::new() })
-    }
-
-    fn below(parent: &Arc<Directory>, relative: PathBuf) -> Arc<Self> {
-        Arc::new(Self { parent: Some(Arc::clone(parent)), path: relative, opened: OnceLock::new() })
-    }
-
-    /// The open handle. A failure is not kept: the directory may be made later.
-    fn open(&self) -> io::Result<&Dir> {
-        if let Some(directory) = self.opened.get() {
-            return Ok(directory);
-        }
-        let directory = match &self.parent {
-            Some(parent) => parent.open()?.open_dir(&self.path)?,
-            None => Dir::open_ambient_dir(&self.path, ambient_authority())?,
-        };
-        Ok(self.opened.get_or_init(|| directory))
-    }
-}
-
-/// The rules of a caller, narrowed by the patterns of a tool: each handle is opened below the caller's.
-fn narrow_rules(rules: &[PathRule], patterns: Option<&[String]>, base: &Path) -> Result<Vec<PathRule>, BadPattern> {
-    let Some(patterns) = patterns else { return Ok(rules.to_vec()) };
-    let mut narrowed = Vec::new();
-    for pattern in patterns {
-        let (prefix, matcher) = split_pattern(base, pattern)?;
-        for rule in rules {
-            let mut both = rule.patterns.clone();
-            both.extend(matcher.clone());
-            if let Ok(relative) = prefix.strip_prefix(&rule.base) {
-                let directory = match relative.as_os_str().is_empty() {
-                    true => Arc::clone(&rule.directory),
-                    false => Directory::below(&rule.directory, relative.to_path_buf()),
-                };
-                narrowed.push(PathRule { base: prefix.clone(), directory, patterns: both });
-            } else if rule.base.starts_with(&prefix) {
-                narrowed.push(PathRule { base: rule.base.clone(), directory: Arc::clone(&rule.directory), patterns: both });
-            }
-        }
-    }
-    Ok(narrowed)
-}
-
-/// The directory at which a pattern's handle is opened, and the matcher for whole paths; none where everything below matches.
-fn split_pattern(base: &Path, pattern: &str) -> Result<(PathBuf, Option<GlobMatcher>), BadPattern> {
-    let full = normalize(base, pattern).ok_or_else(|| BadPattern(pattern.to_string()))?;
-    let is_literal = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
-    let literal: PathBuf = full.components().take_while(is_literal).collect();
-    let rest = full.strip_prefix(&literal).expect("the literal part is the path's beginning");
-    if rest == Path::new("**") {
-        return Ok((literal, None));
-    }
-    if rest.as_os_str().is_empty() {
-        // A plain path is the file itself, or the directory with all below; which, is seen only when it is used.
-        let matcher = glob(&format!("{}{{,/**}}", escape(&literal)))?;
-        let parent = literal.parent().map_or_else(|| literal.clone(), Path::to_path_buf);
-        return Ok((parent, Some(matcher)));
-    }
-    let matcher = glob(&format!("{}/{}", escape(&literal).trim_end_matches('/'), rest.display()))?;
-    Ok((literal, Some(matcher)))
-}
-
-fn glob(pattern: &str) -> Result<GlobMatcher, BadPattern> {
-    let glob = GlobBuilder::new(pattern).literal_separator(true).empty_alternates(true).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|_| BadPattern(pattern.to_string()))
-}
-
-fn escape(path: &Path) -> String {
-    globset::escape(&path.to_string_lossy())
-}
-
-/// An absolute path without `.`; none where it contains `..`, which is never resolved by its text.
-fn normalize(base: &Path, path: &str) -> Option<PathBuf> {
-    let mut full = PathBuf::new();
-    for part in base.join(path).components() {
-        match part {
-            Component::ParentDir => return None,
-            Component::CurDir => {}
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => full.push(part),
-        }
-    }
-    Some(full)
-}
-
 /// `*.example.org` is any host below; everything else is the host itself. Letters match in either case.
 fn host_matches(pattern: &str, host: &str) -> bool {
     if pattern == "*" {
@@ -627,170 +439,4 @@ fn bit(kind: Capability) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use std::fs;
-
-    use super::*;
-
-    /// A directory of its own for one test, removed at its end.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("vega-capability-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path.canonicalize().unwrap())
-        }
-
-        fn file(&self, path: &str, content: &str) -> PathBuf {
-            let full = self.0.join(path);
-            fs::create_dir_all(full.parent().unwrap()).unwrap();
-            fs::write(&full, content).unwrap();
-            full
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn read(set: &CapabilitySet, path: &str) -> Option<String> {
-        let content = set.file_to_read(path).ok()?.read(1 << 20).ok()?;
-        String::from_utf8(content).ok()
-    }
-
-    #[test]
-    fn by_default_files_below_the_working_directory_are_open_and_others_closed() {
-        let scratch = Scratch::new("default");
-        scratch.file("sub/a.txt", "a");
-        let set = Grants::standard(&scratch.0).build().unwrap();
-        assert_eq!(read(&set, "sub/a.txt").as_deref(), Some("a"));
-        set.file_to_write("sub/b.txt").unwrap().write(b"b").unwrap();
-        assert_eq!(read(&set, "./sub/b.txt").as_deref(), Some("b"));
-        assert_eq!(
-            set.file_to_read("/etc/passwd").err().unwrap().to_string(),
-            "fs::read of /etc/passwd (--allow-read=/etc would allow it)"
-        );
-        assert!(set.file_to_read("sub/../../x").is_err());
-    }
-
-    #[test]
-    fn a_symbolic_link_does_not_lead_out_of_a_grant() {
-        let scratch = Scratch::new("link");
-        scratch.file("outside/secret.txt", "secret");
-        scratch.file("inside/a.txt", "a");
-        std::os::unix::fs::symlink(scratch.0.join("outside"), scratch.0.join("inside/out")).unwrap();
-        let set = Grants::standard(scratch.0.join("inside")).build().unwrap();
-        assert_eq!(read(&set, "a.txt").as_deref(), Some("a"));
-        assert!(set.file_to_read("out/secret.txt").unwrap().read(100).is_err());
-        assert!(set.file_to_write("out/new.txt").unwrap().write(b"x").is_err());
-        assert!(!scratch.0.join("outside/new.txt").exists());
-    }
-
-    #[test]
-    fn a_tool_has_what_it_declares_and_its_caller_has() {
-        let scratch = Scratch::new("narrow");
-        scratch.file("project/src/a.rs", "a");
-        scratch.file("project/src/deep/b.rs", "b");
-        scratch.file("project/notes.txt", "n");
-        scratch.file("other.txt", "o");
-        let program = Grants::standard(&scratch.0).build().unwrap();
-        let paths = ["project/src/*.rs".to_string(), "/etc/**".to_string()];
-        let declared = Declared { kinds: &[Capability::FileRead, Capability::Exec], paths: Some(&paths), ..Declared::default() };
-        let tool = program.narrow(declared).unwrap();
-        assert_eq!(read(&tool, "project/src/a.rs").as_deref(), Some("a"));
-        assert_eq!(read(&tool, "project/src/deep/b.rs"), None, "`*` does not cross a directory");
-        assert_eq!(read(&tool, "project/notes.txt"), None);
-        assert_eq!(read(&tool, "/etc/hostname"), None, "a declaration does not grant what its caller lacks");
-        assert!(tool.file_to_write("project/src/a.rs").is_err());
-        assert!(!tool.allows(Capability::Exec) && !tool.allows(Capability::Net));
-    }
-
-    #[test]
-    fn a_narrowed_pattern_reached_through_a_link_stays_inside_the_grant() {
-        let scratch = Scratch::new("narrowlink");
-        scratch.file("outside/secret.txt", "secret");
-        scratch.file("inside/a.txt", "a");
-        std::os::unix::fs::symlink(scratch.0.join("outside"), scratch.0.join("inside/out")).unwrap();
-        let program = Grants::standard(scratch.0.join("inside")).build().unwrap();
-        let paths = ["out/**".to_string()];
-        let tool =
-            program.narrow(Declared { kinds: &[Capability::FileRead], paths: Some(&paths), ..Declared::default() }).unwrap();
-        assert_eq!(read(&tool, "out/secret.txt"), None);
-    }
-
-    #[test]
-    fn what_decides_about_programs_is_not_written() {
-        let scratch = Scratch::new("protected");
-        let mut grants = Grants::standard(&scratch.0);
-        grants.protect("main.vega");
-        for path in ["vega.toml", ".git/hooks/pre-commit", "sub/.vega/x", "main.vega"] {
-            assert!(grants.build().unwrap().file_to_write(path).is_err(), "{path}");
-            assert!(grants.clone().allow_self_write().build().unwrap().file_to_write(path).is_ok(), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_protected_file_is_not_written_by_another_name() {
-        let scratch = Scratch::new("othername");
-        let program = scratch.file("main.vega", "fn main() {}");
-        scratch.file(".git/config", "[core]");
-        std::os::unix::fs::symlink("main.vega", scratch.0.join("link.vega")).unwrap();
-        fs::hard_link(&program, scratch.0.join("hard.vega")).unwrap();
-        std::os::unix::fs::symlink(".git", scratch.0.join("notgit")).unwrap();
-        std::os::unix::fs::symlink(".git/config", scratch.0.join("config")).unwrap();
-        let mut grants = Grants::standard(&scratch.0);
-        let set = grants.protect("main.vega").build().unwrap();
-        set.file_to_write("new.txt").unwrap().write(b"x").unwrap();
-        for path in ["link.vega", "hard.vega", "notgit/config", "notgit/new", "config"] {
-            let error = set.file_to_write(path).unwrap().write(b"x").unwrap_err();
-            assert!(error.get_ref().is_some_and(|source| source.is::<Denied>()), "{path}: {error}");
-        }
-        assert_eq!(fs::read_to_string(program).unwrap(), "fn main() {}");
-        assert_eq!(fs::read_to_string(scratch.0.join(".git/config")).unwrap(), "[core]");
-    }
-
-    #[test]
-    fn a_plain_path_grants_the_file_or_all_below() {
-        let scratch = Scratch::new("plain");
-        scratch.file("one.txt", "1");
-        scratch.file("dir/two.txt", "2");
-        let mut grants = Grants::nothing(&scratch.0);
-        grants.allow_read("one.txt").allow_read("dir").deny_read("dir/secret");
-        scratch.file("dir/secret/three.txt", "3");
-        let set = grants.build().unwrap();
-        assert_eq!(read(&set, "one.txt").as_deref(), Some("1"));
-        assert_eq!(read(&set, "dir/two.txt").as_deref(), Some("2"));
-        assert_eq!(read(&set, "dir/secret/three.txt"), None);
-        assert_eq!(read(&set, "onextxt"), None);
-        assert!(set.file_to_write("one.txt").is_err());
-    }
-
-    #[test]
-    fn hosts_and_commands_are_compared_by_their_parts() {
-        let mut grants = Grants::standard("/");
-        grants.allow_host("*.example.org").allow_command("npm test *").allow_command("git status");
-        let set = grants.build().unwrap();
-        assert_eq!(set.host("api.EXAMPLE.org"), Ok(HostAccess::Named));
-        assert_eq!(set.host("badexample.org"), Ok(HostAccess::PublicOnly));
-        let hosts = ["api.example.org".to_string()];
-        let tool = set.narrow(Declared { kinds: &[Capability::Net], hosts: Some(&hosts), ..Declared::default() }).unwrap();
-        assert_eq!(tool.host("api.example.org"), Ok(HostAccess::Named));
-        assert!(tool.host("b.example.org").is_err());
-        assert!(set.command(&["npm", "test", "--all"]).is_ok() && set.command(&["git", "status"]).is_ok());
-        assert!(set.command(&["git", "status", "-v"]).is_err() && set.command(&["npm"]).is_err());
-        assert!(tool.command(&["git", "status"]).is_err());
-    }
-
-    #[test]
-    fn a_sandbox_allows_nothing_and_says_which_flag_would() {
-        let set = CapabilitySet::nothing();
-        assert!(set.file_to_read("/x").is_err() && set.host("a").is_err() && set.agent().is_err());
-        assert_eq!(set.variable("HOME").unwrap_err().to_string(), "env of HOME (--allow-env=HOME would allow it)");
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ use crate::process::Pid;
 use crate::value::{Handle, Value};
 
 mod context; // what a native may do besides computing
+mod effect; // effects, as natives begin and end them
 
 pub use context::{CallGuard, NativeContext, SpawnOptions, Spawned, Task};
 

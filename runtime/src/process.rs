@@ -6,6 +6,8 @@ pub(crate) mod state; // who owns its fields, and what came meanwhile
 #[cfg(not(loom))]
 pub(crate) mod mail; // what lies in a mailbox
 #[cfg(not(loom))]
+pub(crate) mod signal; // what one process does to another
+#[cfg(not(loom))]
 pub(crate) mod block; // the slot that holds it
 #[cfg(not(loom))]
 pub(crate) mod table; // all slots of a runtime
@@ -17,6 +19,10 @@ mod reason; // why it ended
 pub(crate) mod turn; // what its instructions ask of the world
 #[cfg(not(loom))]
 pub(crate) mod slice; // from the run queue to sleep, back to the queue, or to its end
+#[cfg(not(loom))]
+pub(crate) mod waiting; // small waits as state machines
+#[cfg(not(loom))]
+mod end; // whom its end is told, and what it gives back
 #[cfg(not(loom))]
 mod trace; // stacks of ended processes, as people read them
 #[cfg(not(loom))]

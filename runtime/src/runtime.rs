@@ -5,28 +5,30 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use vega_bytecode::module::NativeImport;
 use vega_bytecode::{FunctionId, VerifiedModule};
-use vega_scheduler::{Clock, Config, Priority, Scheduler, Worker};
+use vega_scheduler::{Clock, Config, Priority, Scheduler};
 
 use crate::capability::CapabilitySet;
 use crate::effects::{Effects, Live, Seam};
 use crate::ledger::Scope;
 use crate::limits::Limits;
-use crate::native::{Address, AgentHost, Extensions, NativeTable};
+use crate::native::{AgentHost, Extensions, NativeTable};
 use crate::output::{Discard, Output};
-use crate::process::block::{Birth, Extension, Job};
-use crate::process::mail::Mail;
-use crate::process::state::MAIL;
+use crate::process::block::{Birth, Extension};
 use crate::process::{ExitReason, Pid, ProcessPath, TraceLine};
 use crate::supervisor::Ending;
 use crate::value::heap::{self, Account};
 use crate::value::{Value, View};
 use crate::vm::{LoadedProgram, Machine, VmLimits};
-use crate::world::{AccountSwitch, Local, Post, Program, World, WorldParts};
+use crate::world::{Post, Program, World, WorldParts};
+
+mod handle; // the runtime as other threads see it
+
+pub use handle::RuntimeHandle;
 
 /// Runs one program. Made by [`Runtime::builder`].
 pub struct Runtime {
@@ -369,114 +371,5 @@ impl Drop for Runtime {
         // No worker is left, so every process that still lives is this thread's.
         self.world.set_remote(None);
         self.world.end_all();
-    }
-}
-
-/// Reaches a runtime from any thread. Holding one keeps nothing alive: after the runtime is gone, nothing happens.
-#[derive(Clone)]
-pub struct RuntimeHandle(Weak<World>);
-
-impl RuntimeHandle {
-    /// Asks the run to end: calls to models may finish first, for as long as the builder's drain says. Asked again, nothing may.
-    pub fn interrupt(&self) {
-        if let Some(world) = self.0.upgrade() {
-            world.interrupt();
-        }
-    }
-
-    /// Sends something to a port.
-    pub fn send_to(&self, address: &Address, payload: Box<dyn std::any::Any + Send>) {
-        let mail = Mail::Port(address.port, address.alive.clone(), payload);
-        self.post(Post::Deliver(address.process, mail, MAIL));
-    }
-
-    /// Ends a process; it cannot refuse.
-    pub fn kill(&self, process: Pid) {
-        self.post(Post::Kill(process));
-    }
-
-    /// Writes to the error output, from a worker.
-    pub(crate) fn report(&self, text: String) {
-        self.post(Post::Report(text));
-    }
-
-    pub(crate) fn end_call(&self) {
-        if let Some(world) = self.0.upgrade() {
-            world.end_call();
-        }
-    }
-
-    fn post(&self, post: Post) {
-        let Some(world) = self.0.upgrade() else { return };
-        let left = Worker::<World>::with_current(|worker| match worker {
-            // On a worker of this runtime there is no detour, and the order with what the worker sends otherwise is kept.
-            Some(worker) if std::ptr::eq(worker.host(), &*world) => {
-                world.take_post(post, worker);
-                None
-            }
-            _ => Some(post),
-        });
-        if let Some(post) = left
-            && let Some(remote) = world.remote()
-        {
-            remote.post(0, post);
-        }
-    }
-}
-
-impl fmt::Debug for RuntimeHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RuntimeHandle")
-    }
-}
-
-impl vega_scheduler::Host for World {
-    type Job = Job;
-    type Timer = Pid;
-    type Post = Post;
-    type Local = Local;
-
-    fn local(&self, _: usize) -> Local {
-        Local::default()
-    }
-
-    fn token(&self, job: &Job) -> u64 {
-        job.pid().to_bits()
-    }
-
-    fn run(&self, job: Job, worker: &Worker<World>) -> u32 {
-        self.run_slice(job, worker)
-    }
-
-    fn suspending(&self, token: u64, worker: &Worker<World>) {
-        self.switch_account(Pid::from_bits(token), worker, AccountSwitch::Leave);
-    }
-
-    fn resumed(&self, token: u64, worker: &Worker<World>) {
-        self.switch_account(Pid::from_bits(token), worker, AccountSwitch::Enter);
-    }
-
-    fn timer_fired(&self, pid: Pid, worker: &Worker<World>) {
-        self.fire_timer(pid, worker);
-    }
-
-    fn posted(&self, post: Post, worker: &Worker<World>) {
-        self.take_post(post, worker);
-    }
-
-    fn stalled(&self, _: &Worker<World>) {
-        self.all_wait();
-    }
-
-    fn panicked(&self, token: Option<u64>, payload: Box<dyn std::any::Any + Send>, worker: &Worker<World>) {
-        let text = World::panic_text(&*payload);
-        match token {
-            Some(token) => self.fault(Pid::from_bits(token), &text, worker),
-            None => tracing::error!(%text, "a callback of the runtime panicked"),
-        }
-    }
-
-    fn overflowed(&self, token: u64, worker: &Worker<World>) {
-        self.fault(Pid::from_bits(token), "native stack overflow", worker);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use vega_bytecode::kinds;
 use vega_scheduler::{Epoch, Remote, Worker};
@@ -18,15 +18,21 @@ use crate::limits::Limits;
 use crate::native::{AgentHost, Extensions, NativeEntry, NativeTable};
 use crate::output::Output;
 use crate::process::block::{Birth, Job, Process};
-use crate::process::mail::{Mail, Signal};
+use crate::process::mail::Mail;
 use crate::process::mailbox::{Bounds, Refused};
+use crate::process::signal::Signal;
 use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
 use crate::process::table::{Epochs, FreeSlots, ProcessTable};
-use crate::process::{ExitReason, Pid, TraceLine};
+use crate::process::{ExitReason, Pid};
 use crate::runtime::RuntimeHandle;
 use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::vm::LoadedProgram;
+
+mod host; // what the scheduler asks
+mod run; // how a run stands, for the thread that waits for it
+
+pub(crate) use run::{MainEnd, RunState};
 
 /// What all processes of one runtime share.
 pub(crate) struct World {
@@ -64,34 +70,6 @@ pub(crate) struct World {
 pub(crate) struct Program {
     pub(crate) loaded: Arc<LoadedProgram>,
     pub(crate) natives: Box<[NativeEntry]>,
-}
-
-/// How the run stands, for the thread that waits for it.
-#[derive(Default)]
-pub(crate) struct RunState {
-    end: Mutex<RunEnd>,
-    changed: Condvar,
-}
-
-/// What the waiting thread sees.
-#[derive(Default)]
-pub(crate) struct RunEnd {
-    /// How the first process ended.
-    pub(crate) main: Option<MainEnd>,
-    /// Its children have ended too.
-    pub(crate) family_ended: bool,
-    /// Interrupts so far.
-    pub(crate) interrupts: u32,
-}
-
-/// How the first process ended.
-#[derive(Debug)]
-pub(crate) struct MainEnd {
-    pub(crate) reason: ExitReason,
-    /// What it returned.
-    pub(crate) result: Option<Message>,
-    /// The stack of an uncaught error.
-    pub(crate) trace: Vec<TraceLine>,
 }
 
 /// A message to one worker.
@@ -400,55 +378,6 @@ impl World {
     pub(crate) fn interrupt(&self) {
         self.draining.store(true, Ordering::Release);
         self.run.change(|end| end.interrupts += 1);
-    }
-}
-
-impl RunState {
-    /// Forgets an earlier run; interrupts stay.
-    pub(crate) fn reset(&self) {
-        self.change(|end| *end = RunEnd { interrupts: end.interrupts, ..RunEnd::default() });
-    }
-
-    /// Sets how the first process ended, unless that is known.
-    pub(crate) fn finish(&self, main: MainEnd) {
-        self.change(|end| {
-            end.main.get_or_insert(main);
-        });
-    }
-
-    pub(crate) fn change(&self, change: impl FnOnce(&mut RunEnd)) {
-        change(&mut self.end.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    fn notify(&self) {
-        // The lock is taken so that a waiter is not between its look and its wait.
-        drop(self.end.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    /// Waits until `ready` gives something, or until the moment.
-    pub(crate) fn wait<T>(
-        &self,
-        until: Option<std::time::Instant>,
-        mut ready: impl FnMut(&mut RunEnd) -> Option<T>,
-    ) -> Option<T> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(result) = ready(&mut end) {
-                return Some(result);
-            }
-            end = match until {
-                None => self.changed.wait(end).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let rest = until.saturating_duration_since(std::time::Instant::now());
-                    if rest.is_zero() {
-                        return None;
-                    }
-                    self.changed.wait_timeout(end, rest).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
     }
 }
 

@@ -9,20 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vega_bytecode::module::{Module, NativeImport};
-use vega_bytecode::{FunctionId, TypeId, kinds};
+use vega_bytecode::{FunctionId, TypeId};
 use vega_scheduler::{Instant, Lane, Priority};
 use vega_trace::{SpanId, TraceId};
 
 use super::{Address, Notice, Outcome, Port, PortId, Resumable};
-use crate::capability::{CapabilitySet, Denied};
-use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Permit, Refusal, Request, Ticket};
+use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
 use crate::process::block::{Birth, Extension, Watched};
-use crate::process::mail::{Mail, Signal};
+use crate::process::mail::Mail;
+use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
-use crate::process::turn::{Pause, Sleep, Target, Turn, pack};
+use crate::process::turn::{Target, Turn, pack};
+use crate::process::waiting::{Pause, Sleep};
 use crate::process::{Coordinate, ExitReason, Pid, ProcessPath};
 use crate::runtime::RuntimeHandle;
 use crate::supervisor::{Ending, pack_all};
@@ -417,135 +418,9 @@ impl<'a> NativeContext<'a> {
         Ok(Spawned { process, monitor })
     }
 
-    // ---- effects ----
-
-    /// Does something to the world, through the door: asks whether it may and should happen, does it, and tells what it came to.
-    pub fn effect(
-        &self,
-        request: &Request<'_>,
-        class: Class,
-        run: impl FnOnce(Permit) -> EffectResult,
-    ) -> Result<Payload, Error> {
-        let result = match self.begin_effect(request, class)? {
-            Passed::Run(permit, ticket) => {
-                let result = run(permit);
-                self.end_effect(ticket, &result);
-                result
-            }
-            Passed::Replayed(result) => result,
-        };
-        result.map_err(|failure| Error::new(failure.kind, failure.message))
-    }
-
-    /// The first half of an effect, for one whose request is not to be kept until its end: asks whether it may and should happen.
-    /// What passed to be run must be ended with [`NativeContext::end_effect`].
-    pub fn begin_effect(&self, request: &Request<'_>, class: Class) -> Result<Passed, Error> {
-        let capabilities = self.capabilities();
-        self.turn.world.seam.begin(self, &capabilities, request, class).map_err(|refusal| match refusal {
-            Refusal::Denied(denied) => Error::new(kinds::CAPABILITY_DENIED, denied.to_string()),
-            Refusal::Failed(failure) => Error::new(failure.kind, failure.message),
-        })
-    }
-
-    /// The second half: tells what it came to.
-    pub fn end_effect(&self, ticket: Ticket, result: &EffectResult) {
-        self.turn.world.seam.end(ticket, result);
-    }
-
-    /// Reads a whole file. Blocks.
-    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let bytes_max = self.limits().file_bytes;
-        let payload = self
-            .file_effect(&Request::FileRead { path }, Class::Read, path, move |file| file.read(bytes_max).map(Payload::Bytes))?;
-        match payload {
-            Payload::Bytes(content) => Ok(content),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Replaces a file's content, making the file where there is none. Blocks.
-    pub fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Error> {
-        let copy = content.to_vec();
-        self.file_effect(&Request::FileWrite { path, content }, Class::Idempotent, path, move |file| {
-            file.write(&copy).map(|()| Payload::Nothing)
-        })?;
-        Ok(())
-    }
-
-    /// Whether there is a file or directory. Blocks.
-    pub fn file_exists(&self, path: &str) -> Result<bool, Error> {
-        match self.file_effect(&Request::FileExists { path }, Class::Read, path, |file| Ok(Payload::Flag(file.exists())))? {
-            Payload::Flag(exists) => Ok(exists),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// The names in a directory, in order. Blocks.
-    pub fn list_files(&self, path: &str) -> Result<Vec<String>, Error> {
-        match self.file_effect(&Request::FileList { path }, Class::Read, path, |file| file.list().map(Payload::Texts))? {
-            Payload::Texts(names) => Ok(names),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// The time of day: nanoseconds since the beginning of 1970.
-    pub fn wall_clock_nanoseconds(&self) -> Result<i64, Error> {
-        let read = |_| {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            Ok(Payload::Int(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
-        };
-        match self.effect(&Request::Clock, Class::Read, read)? {
-            Payload::Int(nanoseconds) => Ok(nanoseconds),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Nanoseconds on the runtime's clock, which is virtual where the runtime's is.
-    pub fn monotonic_nanoseconds(&self) -> i64 {
-        i64::try_from(self.now().as_nanos()).unwrap_or(i64::MAX)
-    }
-
-    /// Random bits.
-    pub fn random(&self) -> Result<u64, Error> {
-        match self.effect(&Request::Random, Class::Read, |_| Ok(Payload::Int(fastrand::i64(..))))? {
-            Payload::Int(bits) => Ok(bits.cast_unsigned()),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// An environment variable; none where it is not set.
-    pub fn variable(&self, name: &str) -> Result<Option<String>, Error> {
-        let read = |_| Ok(std::env::var(name).map_or(Payload::Nothing, Payload::Text));
-        match self.effect(&Request::Variable { name }, Class::Read, read)? {
-            Payload::Text(value) => Ok(Some(value)),
-            Payload::Nothing => Ok(None),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    fn file_effect(
-        &self,
-        request: &Request<'_>,
-        class: Class,
-        path: &str,
-        work: impl FnOnce(&crate::capability::FileAccess) -> io::Result<Payload> + Send + 'static,
-    ) -> Result<Payload, Error> {
-        self.effect(request, class, |permit| {
-            let Permit::File(file) = permit else { unreachable!("the gate gives a file for a file") };
-            let done = self.offload(Lane::Files, move || work(&file));
-            done.and_then(|result| result).map_err(|error| io_failure(path, &error))
-        })
-    }
-
     /// Counts a call to a model as under way; none where the run is ending and no new call may begin.
     pub fn begin_call(&self) -> Option<CallGuard> {
         self.turn.world.begin_call().then(|| CallGuard(self.runtime()))
-    }
-}
-
-impl Locate for NativeContext<'_> {
-    fn coordinate(&self) -> Coordinate {
-        NativeContext::coordinate(self)
     }
 }
 
@@ -556,24 +431,4 @@ pub(crate) fn function_machine(program: &LoadedProgram, function: FunctionId, ar
         View::Array(values) => Machine::new(program, function, values.as_slice().iter().cloned()),
         _ => Machine::new(program, function, std::iter::empty()),
     }
-}
-
-fn io_failure(path: &str, error: &io::Error) -> Failure {
-    if let Some(denied) = error.get_ref().and_then(|source| source.downcast_ref::<Denied>()) {
-        return Failure { kind: kinds::CAPABILITY_DENIED, message: denied.to_string() };
-    }
-    let message = match error.kind() {
-        io::ErrorKind::NotFound => format!("{path}: no such file or directory"),
-        io::ErrorKind::PermissionDenied => format!("{path}: permission denied"),
-        _ => format!("{path}: {error}"),
-    };
-    if error.kind() == io::ErrorKind::FileTooLarge {
-        return Failure { kind: kinds::LIMIT_REACHED, message: format!("file: {message}") };
-    }
-    Failure { kind: kinds::IO_ERROR, message }
-}
-
-/// A replay gave something that this request cannot have come to.
-fn unexpected(payload: &Payload) -> Error {
-    Error::new(kinds::IO_ERROR, format!("the recorded result does not fit: {payload:?}"))
 }

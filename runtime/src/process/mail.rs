@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Weak;
 
-use super::{ExitReason, Pid};
+use super::signal::Signal;
 use crate::native::{Notice, PortId};
 use crate::value::Value;
 use crate::value::copy::Message;
@@ -20,23 +20,6 @@ pub(crate) enum Mail {
     Port(PortId, Option<Weak<()>>, Box<dyn Any + Send>),
     /// Something that the runtime handles itself, at the owner's next safe point.
     Signal(Signal),
-}
-
-/// What one process does to another.
-#[derive(Debug)]
-pub(crate) enum Signal {
-    /// `from` linked itself with the receiver.
-    Link { from: Pid },
-    /// `from` takes its link back.
-    Unlink { from: Pid },
-    /// `from` wants to know when the receiver ends.
-    Monitor { from: Pid, monitor: u64 },
-    /// `from` does not want to know any more.
-    Demonitor { monitor: u64 },
-    /// `from` ended while linked, or says `exit(receiver, reason)`.
-    Exit { from: Pid, reason: ExitReason, linked: bool },
-    /// A monitored process ended.
-    Down { monitor: u64, process: Pid, reason: ExitReason },
 }
 
 // SAFETY: only the owner of a mailbox makes `Opened`, in its own inbox, which moves with all other values of the process.

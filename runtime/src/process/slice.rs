@@ -7,30 +7,17 @@ use std::any::Any;
 use vega_bytecode::kinds;
 use vega_scheduler::{Instant, Worker};
 
-use super::block::{Extension, Job, Watched};
-use super::mail::{Mail, Signal};
+use super::block::Job;
+use super::end::End;
+use super::mail::Mail;
+use super::signal::take_signal;
 use super::state::{KILL, Listen, MAIL, Phase, SIGNAL, TIMER};
-use super::trace::stack_trace;
 use super::turn::Turn;
 use super::{ExitReason, Pid};
 use crate::error::Error;
-use crate::native::Notice;
-use crate::supervisor::Ending;
-use crate::value::Value;
-use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::vm::Exit;
 use crate::world::{MainEnd, World};
-
-/// What a process came to.
-enum End<'a> {
-    /// It returned.
-    Returned(&'a Value),
-    /// Nothing caught this error.
-    Failed(&'a Error),
-    /// It was ended, or ended itself.
-    Stopped,
-}
 
 impl World {
     /// Runs a process for its turn. Returns the reductions that it spent.
@@ -204,157 +191,6 @@ impl Turn<'_> {
         if let Some((_, handle)) = self.life().extension_mut().and_then(|extension| extension.timer.take()) {
             // Too late, or on another worker: then the process is woken once for nothing.
             self.worker.cancel_timer(handle);
-        }
-    }
-
-    /// Drops something of the process's in the process's account.
-    fn discard<T>(&self, value: T) {
-        heap::detached(|| drop(value));
-    }
-
-    /// Ends the process: tells everybody who is to know, and gives everything back.
-    fn end(&self, reason: ExitReason, end: End<'_>) {
-        let pid = self.process.pid();
-        self.process.state.begin_exit();
-        self.disarm_timer();
-        // The last mail: whoever linked or monitored until now is told the reason like the others.
-        self.take_mail();
-        let (inbox, extension) = self.life().inbox_and_extension();
-        self.process.mailbox.close(inbox);
-        while let Some(mail) = inbox.pop(&self.process.mailbox) {
-            if let Mail::Signal(signal) = mail {
-                take_signal(extension, signal, pid);
-            }
-        }
-        let mut extension = extension.take();
-        // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
-        let (machine, life) = unsafe { self.process.take_out() };
-        self.tell_ending(extension.as_deref_mut(), pid, &reason, &end);
-        let outer = heap::enter(life.account);
-        drop(machine);
-        drop(life);
-        heap::enter(outer);
-        if let Some(extension) = extension {
-            self.tell_others(*extension, pid, &reason);
-        }
-        self.process.state.end_exit();
-        self.world.table.give_back(pid, &mut self.worker.local().free.borrow_mut(), self.worker);
-    }
-
-    /// Tells whoever waits for the result; reports what nobody waits for.
-    fn tell_ending(&self, mut extension: Option<&mut Extension>, pid: Pid, reason: &ExitReason, end: &End<'_>) {
-        let module = self.world.program().loaded.module();
-        let trace = || match end {
-            End::Failed(error) => stack_trace(error.trace(), module, self.world.limits.trace_lines),
-            End::Returned(_) | End::Stopped => Vec::new(),
-        };
-        let result = || match end {
-            End::Returned(value) => Some(Message::copy_of(value)),
-            End::Failed(error) => Some(Message::copy_of(&Value::from((*error).clone()))),
-            End::Stopped => None,
-        };
-        match extension.as_mut().and_then(|extension| extension.ending.take()) {
-            Some(Ending::Main) => {
-                let result = match end {
-                    End::Returned(value) => Message::copy_of(value).ok(),
-                    End::Failed(_) | End::Stopped => None,
-                };
-                self.world.run.finish(MainEnd { reason: reason.clone(), result, trace: trace() });
-                if extension.is_none_or(|extension| extension.family.is_none()) {
-                    self.world.main_family_ended();
-                }
-                return;
-            }
-            Some(Ending::Future(future)) => {
-                if let Some(future) = future.upgrade() {
-                    let failed = matches!(end, End::Failed(_));
-                    future.settle(result().and_then(Result::ok), failed, reason, self);
-                    return;
-                }
-            }
-            Some(Ending::Child(child)) => {
-                child.ended(pid, reason, self);
-            }
-            None => {}
-        }
-        if let End::Failed(_) = end {
-            let label = extension.and_then(|extension| extension.label.as_deref());
-            let name = label.unwrap_or("process");
-            let mut text = format!("{name} {pid} ended: {reason}\n");
-            for line in trace() {
-                text.push_str(&format!("    at {line}\n"));
-            }
-            self.world.stderr.write(text.as_bytes());
-        }
-    }
-
-    /// Tells links, monitors and children.
-    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
-        for link in extension.links {
-            self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
-        }
-        for (monitor, watcher) in extension.watchers {
-            self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
-        }
-        for (monitor, watched) in extension.monitors {
-            match watched {
-                Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor }, self.worker),
-                Watched::Child(child) => child.forget_watcher(monitor),
-            }
-        }
-        if let Some(family) = extension.family {
-            family.owner_ended(self);
-        }
-    }
-}
-
-/// Handles one signal. What it leaves for the program to see comes back.
-fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own: Pid) -> Option<Mail> {
-    let extension = slot.get_or_insert_default();
-    match signal {
-        Signal::Link { from } => {
-            if !extension.links.contains(&from) {
-                extension.links.push(from);
-            }
-            None
-        }
-        Signal::Unlink { from } => {
-            extension.links.retain(|&link| link != from);
-            None
-        }
-        Signal::Monitor { from, monitor } => {
-            extension.watchers.push((monitor, from));
-            None
-        }
-        Signal::Demonitor { monitor } => {
-            extension.watchers.retain(|&(number, _)| number != monitor);
-            None
-        }
-        Signal::Exit { from, reason, linked } => {
-            if linked {
-                let before = extension.links.len();
-                extension.links.retain(|&link| link != from);
-                if extension.links.len() == before {
-                    // Unlinked meanwhile: the end of the other is no news any more.
-                    return None;
-                }
-            }
-            if extension.traps_exits {
-                return Some(Mail::Notice(Notice::Exit { process: from, reason }));
-            }
-            // A linked or foreign process's normal end harms nobody; one's own does.
-            if reason != ExitReason::Normal || from == own {
-                extension.doom.get_or_insert(reason);
-            }
-            None
-        }
-        Signal::Down { monitor, process, reason } => {
-            let index = extension.monitors.iter().position(|(number, _)| *number == monitor)?;
-            let child = match extension.monitors.swap_remove(index).1 {
-                Watched::Child(child) => Some(child),
-                Watched::Process(_) => None,
-            };
-            Some(Mail::Notice(Notice::Down { monitor, process, child, reason }))
         }
     }
 }

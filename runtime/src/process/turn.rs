@@ -10,8 +10,10 @@ use vega_scheduler::{Instant, Worker};
 
 use super::Pid;
 use super::block::{Life, Process, Watched};
-use super::mail::{Mail, Signal};
+use super::mail::Mail;
+use super::signal::Signal;
 use super::state::KILL;
+use super::waiting::{Pause, SendWhenRoom};
 use crate::error::Error;
 use crate::native::{Input, NativeContext, NativeResult, Notice, Outcome, PortId, Resumable, Step};
 use crate::supervisor::{self, ChildHandle, FutureHandle};
@@ -130,7 +132,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
-    fn offer(&self, target: &Target, message: Message) -> Result<bool, Message> {
+    pub(crate) fn offer(&self, target: &Target, message: Message) -> Result<bool, Message> {
         match target {
             Target::Process(pid) => self.world.send(*pid, message, self.worker),
             Target::Child(child) => child.send(message, self),
@@ -148,7 +150,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The clock, read no more often than it must be.
-    fn is_past(&self, deadline: Instant) -> bool {
+    pub(crate) fn is_past(&self, deadline: Instant) -> bool {
         deadline != Instant::NEVER && (deadline <= self.worker.now() || deadline <= vega_scheduler::now())
     }
 }
@@ -426,67 +428,5 @@ pub(crate) fn monitor_number(value: &Value) -> Option<u64> {
     match value.view() {
         View::Handle(handle) => handle.downcast::<MonitorHandle>().map(|monitor| monitor.0),
         _ => None,
-    }
-}
-
-/// Gives up the rest of the slice.
-pub(crate) struct Pause;
-
-impl Resumable for Pause {
-    fn step(&mut self, _: &mut NativeContext<'_>, input: Input) -> Step {
-        match input {
-            Input::Start => Step::Yield,
-            _ => Step::Return(Value::NULL),
-        }
-    }
-}
-
-/// Waits until a moment.
-pub(crate) struct Sleep {
-    pub(crate) until: Instant,
-}
-
-impl Resumable for Sleep {
-    fn step(&mut self, _: &mut NativeContext<'_>, input: Input) -> Step {
-        match input {
-            Input::Timeout => Step::Return(Value::NULL),
-            _ => Step::Receive { port: PortId::NONE, deadline: Some(self.until) },
-        }
-    }
-
-    fn name(&self) -> &str {
-        "sleep"
-    }
-}
-
-/// Tries again and again to send a message, at most until a moment.
-struct SendWhenRoom {
-    target: Target,
-    message: Option<Message>,
-    until: Instant,
-}
-
-/// How often a sender looks whether there is room.
-const ROOM_INTERVAL: Duration = Duration::from_millis(1);
-
-impl Resumable for SendWhenRoom {
-    fn step(&mut self, context: &mut NativeContext<'_>, _: Input) -> Step {
-        let turn = context.turn();
-        let Some(message) = self.message.take() else { return Step::Return(Value::NULL) };
-        match turn.offer(&self.target, message) {
-            Ok(_) => Step::Return(Value::NULL),
-            Err(_) if turn.is_past(self.until) => {
-                Step::Fail(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox stayed full"))
-            }
-            Err(message) => {
-                self.message = Some(message);
-                let next = (turn.worker.now() + ROOM_INTERVAL).min(self.until);
-                Step::Receive { port: PortId::NONE, deadline: Some(next) }
-            }
-        }
-    }
-
-    fn name(&self) -> &str {
-        "send"
     }
 }

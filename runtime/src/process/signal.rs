@@ -1,0 +1,76 @@
+//! Signals: what one process does to another, in the same order as its messages.
+//!
+//! Invariant: a signal is handled by its receiver alone, at a safe point; no process touches the state of another.
+
+use super::block::{Extension, Watched};
+use super::mail::Mail;
+use super::{ExitReason, Pid};
+use crate::native::Notice;
+
+/// What one process does to another.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// `from` linked itself with the receiver.
+    Link { from: Pid },
+    /// `from` takes its link back.
+    Unlink { from: Pid },
+    /// `from` wants to know when the receiver ends.
+    Monitor { from: Pid, monitor: u64 },
+    /// `from` does not want to know any more.
+    Demonitor { monitor: u64 },
+    /// `from` ended while linked, or says `exit(receiver, reason)`.
+    Exit { from: Pid, reason: ExitReason, linked: bool },
+    /// A monitored process ended.
+    Down { monitor: u64, process: Pid, reason: ExitReason },
+}
+
+/// Handles one signal. What it leaves for the program to see comes back.
+pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own: Pid) -> Option<Mail> {
+    let extension = slot.get_or_insert_default();
+    match signal {
+        Signal::Link { from } => {
+            if !extension.links.contains(&from) {
+                extension.links.push(from);
+            }
+            None
+        }
+        Signal::Unlink { from } => {
+            extension.links.retain(|&link| link != from);
+            None
+        }
+        Signal::Monitor { from, monitor } => {
+            extension.watchers.push((monitor, from));
+            None
+        }
+        Signal::Demonitor { monitor } => {
+            extension.watchers.retain(|&(number, _)| number != monitor);
+            None
+        }
+        Signal::Exit { from, reason, linked } => {
+            if linked {
+                let before = extension.links.len();
+                extension.links.retain(|&link| link != from);
+                if extension.links.len() == before {
+                    // Unlinked meanwhile: the end of the other is no news any more.
+                    return None;
+                }
+            }
+            if extension.traps_exits {
+                return Some(Mail::Notice(Notice::Exit { process: from, reason }));
+            }
+            // A linked or foreign process's normal end harms nobody; one's own does.
+            if reason != ExitReason::Normal || from == own {
+                extension.doom.get_or_insert(reason);
+            }
+            None
+        }
+        Signal::Down { monitor, process, reason } => {
+            let index = extension.monitors.iter().position(|(number, _)| *number == monitor)?;
+            let child = match extension.monitors.swap_remove(index).1 {
+                Watched::Child(child) => Some(child),
+                Watched::Process(_) => None,
+            };
+            Some(Mail::Notice(Notice::Down { monitor, process, child, reason }))
+        }
+    }
+}
