@@ -231,12 +231,12 @@ impl Exchange<'_> {
     ) -> (Result<Response, Unanswered>, usize) {
         let endpoint = self.service.endpoint(protocol);
         let mut bytes = 0;
-        let (ticket, sending) = match self.prepare(context, endpoint, &request, &mut bytes) {
+        let Sending { ticket, request: sending } = match self.prepare(context, endpoint, &request, &mut bytes) {
             Ok(prepared) => prepared,
             Err(unsent) => return (*unsent, bytes),
         };
         drop(request);
-        let received = self.send(endpoint, sending);
+        let received = self.send(endpoint, *sending);
         (self.receive(context, endpoint, ticket, received), bytes)
     }
 
@@ -248,7 +248,7 @@ impl Exchange<'_> {
         endpoint: &Endpoint,
         request: &Request,
         bytes: &mut usize,
-    ) -> Result<(Ticket, Box<client::Request>), Box<Result<Response, Unanswered>>> {
+    ) -> Result<Sending, Box<Result<Response, Unanswered>>> {
         let HttpRequest { url, headers, body } =
             endpoint.encode(request).map_err(|error| Box::new(Err(Unanswered::Failed(error))))?;
         *bytes = body.len();
@@ -257,7 +257,7 @@ impl Exchange<'_> {
             Door::Closed(result) => return Err(Box::new(result)),
         };
         let timeouts = self.config.timeouts;
-        let sending = client::Request {
+        let request = Box::new(client::Request {
             method: "POST",
             url,
             headers: headers.iter().map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect(),
@@ -268,18 +268,18 @@ impl Exchange<'_> {
                 idle: Some(timeouts.idle),
                 total: Some(self.remaining),
             },
-        };
-        Ok((ticket, Box::new(sending)))
+        });
+        Ok(Sending { ticket, request })
     }
 
     /// Sends a request and waits for the head of its answer.
-    fn send(&self, endpoint: &Endpoint, request: Box<client::Request>) -> Result<Box<client::Answer>, Unanswered> {
+    fn send(&self, endpoint: &Endpoint, request: client::Request) -> Result<Box<client::Answer>, Unanswered> {
         let client = self
             .service
             .client()
             .map_err(|problem| Unanswered::Refused(Failed::call(ErrorKind::ProviderError { status: 0 }, problem)))?;
         let began = vega_scheduler::now();
-        match client.send(*request) {
+        match client.send(request) {
             Ok(answer) => Ok(Box::new(answer)),
             Err(failure) => Err(self.unanswered(&failure, endpoint, vega_scheduler::now().since(began))),
         }
@@ -360,6 +360,12 @@ impl Exchange<'_> {
             Err(error) => refused(error.kind(), error.message().as_str().to_owned()),
         }
     }
+}
+
+/// A request that may leave. Boxed, because it stays on the stack of whoever waits otherwise.
+struct Sending {
+    ticket: Ticket,
+    request: Box<client::Request>,
 }
 
 /// What the door to the world says about an exchange.

@@ -49,7 +49,7 @@ impl Agents {
                 offline: false,
                 environment: Box::new(|_| None),
                 ca_pem: None,
-                prices: PriceTable::built_in(),
+                prices: None,
                 sink: Sink::disabled(),
                 warnings: Arc::new(|_| {}),
                 progress: None,
@@ -98,7 +98,7 @@ impl AgentsBuilder {
 
     /// Prices that take the place of built-in ones.
     pub fn prices(mut self, prices: PriceTable) -> Self {
-        self.parts.prices.override_with(prices);
+        self.parts.prices = Some(prices);
         self
     }
 
@@ -176,6 +176,7 @@ impl AgentHost for Agents {
             None => json::encode(&values[1], context.module())?.into(),
         };
         let chain = self.service.chain_of(context.self_pid());
+        let parent_span = context.span().map(|(_, span)| span);
         if let Some(chain) = &chain {
             let cycle = slot.config.history.mode == Mode::Ordered && chain.contains(slot.identity());
             let name = &slot.config.name;
@@ -200,6 +201,7 @@ impl AgentHost for Agents {
             scope: context.scope(),
             capabilities: context.capabilities(),
             chain,
+            parent_span,
             coordinate,
         };
         Ok(Outcome::Resume(Box::new(Asking { slot, draft: Some(draft), waiting: None, join: ask.join, depth })))
@@ -264,7 +266,7 @@ impl Spawning {
             self.service.backend(&model).map_err(|problem| wrong(format!("agent `{}`: `model` {problem}", declaration.name)))?;
         config.backend = backend;
         config.provider_model = provider_model.into();
-        config.known = self.service.prices.find(provider_model, &today()).cloned().map(Arc::new);
+        config.known = self.service.prices().find(provider_model, &today()).cloned().map(Arc::new);
         let arguments = self.arguments.take().unwrap_or_else(|| Message::build(|| Value::array(Vec::new())));
         let runtime = context.runtime();
         let slot = AgentSlot::new(Arc::clone(&self.service), self.agent, config, arguments, runtime.clone());

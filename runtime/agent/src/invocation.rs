@@ -293,8 +293,8 @@ impl Invocation {
         let span = self.slot.service.new_span();
         let outer = self.request.chain.clone();
         let depth = outer.as_ref().map_or(0, |chain| chain.depth) + 1;
-        let chain = Arc::new(Chain { outer, agent: self.slot.identity(), depth, span });
-        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, context.address(), chain);
+        let chain = Arc::new(Chain { outer, agent: self.slot.identity(), depth });
+        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, context.address(), chain, span);
         let turns = self.turn.as_ref().map_or(0, |turn| turn.turns());
         let options = SpawnOptions {
             capabilities: Some(capabilities),

@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) capabilities: CapabilitySet,
     /// The calls that it happens within.
     pub(crate) chain: Option<Arc<Chain>>,
+    /// The span around the calling code.
+    pub(crate) parent_span: Option<SpanId>,
     /// Where the call stands in the program.
     pub(crate) coordinate: Coordinate,
     /// When it was made.
@@ -69,8 +71,6 @@ pub(crate) struct Chain {
     /// The agent's number.
     pub(crate) agent: usize,
     pub(crate) depth: u32,
-    /// The tool's span.
-    pub(crate) span: SpanId,
 }
 
 /// What the caller is sent.
@@ -118,14 +118,29 @@ pub(crate) struct Draft {
     pub(crate) scope: Scope,
     pub(crate) capabilities: CapabilitySet,
     pub(crate) chain: Option<Arc<Chain>>,
+    pub(crate) parent_span: Option<SpanId>,
     pub(crate) coordinate: Coordinate,
 }
 
 impl Request {
     pub(crate) fn new(draft: Draft, call: CallNumber, reply_to: Address, queued_at: Instant) -> Request {
-        let Draft { message, output, timeout, budget, scope, capabilities, chain, coordinate } = draft;
+        let Draft { message, output, timeout, budget, scope, capabilities, chain, parent_span, coordinate } = draft;
         let progress = Mutex::new(Progress { stage: Stage::Queued, crashes: 0, effect_ran: false });
-        Request { call, message, reply_to, output, timeout, budget, scope, capabilities, chain, coordinate, queued_at, progress }
+        Request {
+            call,
+            message,
+            reply_to,
+            output,
+            timeout,
+            budget,
+            scope,
+            capabilities,
+            chain,
+            parent_span,
+            coordinate,
+            queued_at,
+            progress,
+        }
     }
 
     /// Whether nobody waits for it any more.

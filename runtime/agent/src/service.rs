@@ -42,7 +42,9 @@ pub(crate) struct Service {
     connections: OnceLock<Arc<Limiter>>,
     anthropic: OnceLock<Endpoint>,
     openai: OnceLock<Endpoint>,
-    pub(crate) prices: PriceTable,
+    /// Read when the first agent is spawned: a program without agents pays nothing for it.
+    prices: OnceLock<PriceTable>,
+    own_prices: Option<PriceTable>,
     pub(crate) sink: Sink,
     warnings: Warnings,
     progress: Option<Arc<dyn Progress>>,
@@ -124,7 +126,7 @@ pub(crate) struct Parts {
     pub(crate) offline: bool,
     pub(crate) environment: Environment,
     pub(crate) ca_pem: Option<Vec<u8>>,
-    pub(crate) prices: PriceTable,
+    pub(crate) prices: Option<PriceTable>,
     pub(crate) sink: Sink,
     pub(crate) warnings: Warnings,
     pub(crate) progress: Option<Arc<dyn Progress>>,
@@ -146,7 +148,8 @@ impl Service {
             connections: OnceLock::new(),
             anthropic: OnceLock::new(),
             openai: OnceLock::new(),
-            prices,
+            prices: OnceLock::new(),
+            own_prices: prices,
             sink,
             warnings,
             progress,
@@ -219,6 +222,17 @@ impl Service {
                 u32::try_from(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(descriptors / 2).max(1)).unwrap_or(u32::MAX)
             });
             Limiter::new(limit, runtime.clone(), Weak::new())
+        })
+    }
+
+    /// What models cost and can do.
+    pub(crate) fn prices(&self) -> &PriceTable {
+        self.prices.get_or_init(|| {
+            let mut prices = PriceTable::built_in();
+            if let Some(own) = &self.own_prices {
+                prices.override_with(own.clone());
+            }
+            prices
         })
     }
 

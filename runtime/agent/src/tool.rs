@@ -12,6 +12,8 @@ use vega_runtime::native::{Address, Callee, Input, NativeContext, Resumable, Ste
 use vega_runtime::process::Pid;
 use vega_runtime::value::{Value, View, json};
 
+use vega_trace::SpanId;
+
 use crate::request::Chain;
 use crate::slot::AgentSlot;
 
@@ -33,6 +35,7 @@ pub(crate) struct ToolProcess {
     input: serde_json::Value,
     reply_to: Address,
     chain: Arc<Chain>,
+    span: SpanId,
     process: Option<Pid>,
     /// Its passage through the door to the world.
     ticket: Option<Ticket>,
@@ -46,14 +49,16 @@ impl ToolProcess {
         input: serde_json::Value,
         reply_to: Address,
         chain: Arc<Chain>,
+        span: SpanId,
     ) -> ToolProcess {
-        ToolProcess { slot, tool, index, input, reply_to, chain, process: None, ticket: None }
+        ToolProcess { slot, tool, index, input, reply_to, chain, span, process: None, ticket: None }
     }
 
     fn begin(&mut self, context: &NativeContext<'_>) -> Step {
         let process = context.self_pid();
         self.process = Some(process);
         self.slot.service.enter_chain(process, Arc::clone(&self.chain));
+        context.set_span(Some((self.slot.service.trace, self.span)));
         let module = context.module();
         let tool = &module.agents[self.slot.agent.0 as usize].tools[self.tool];
         let input = std::mem::take(&mut self.input).to_string();

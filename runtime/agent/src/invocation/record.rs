@@ -131,8 +131,7 @@ impl Invocation {
     }
 
     fn whole(&self, latency: Duration) -> Record {
-        let parent = self.request.chain.as_ref().map(|chain| chain.span);
-        let mut record = self.record(Kind::Invocation, self.span, parent, self.began_at, latency);
+        let mut record = self.record(Kind::Invocation, self.span, self.request.parent_span, self.began_at, latency);
         record.queued = self.queued;
         record.retries = self.spent.retries;
         record.estimated = self.spent.estimated;
