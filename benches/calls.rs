@@ -25,6 +25,7 @@ fn server(replies: &str, flags: &[&str]) -> (Child, String) {
     (child, url)
 }
 
+#[allow(clippy::zombie_processes, reason = "wait4 below waits for it: it also tells what the child used")]
 fn run(program: &str, count: usize, url: &str, flags: &[&str]) -> Cost {
     let child = Command::new(VEGA)
         .args(["run", "--quiet", program])
