@@ -9,25 +9,35 @@
 mod types; // the interned types, their names, substitution
 mod definition; // declared functions, structs, agents: what is known of them
 mod declare; // from declarations to definitions
+mod signature; // what declarations hold and carry
+mod entry; // where a program starts
 mod import; // which modules a program consists of
 mod type_expression; // types as written
 mod frame; // the function under check: variables, loops, what is known of them
 mod narrow; // which optionals are known not to be null
 mod fits; // which value fits where, and the conversions that make it fit
 mod function; // bodies of functions
-mod statement; // blocks, statements, loops
+mod statement; // blocks and statements
+mod loops; // loops, and what is known behind them
+mod leave; // `break`, `continue`, `return`
 mod expression; // expressions, by their form
-mod literal; // values written down: containers, structs, text
+mod literal; // values written down: numbers, text, containers
+mod structure; // structs and variants, field by field
 mod operator; // operators on typed operands
 mod place; // what can be assigned to
 mod branch; // `if`, `match` and what they give
 mod pattern; // what takes values apart
+mod destructure; // patterns of structs, tuples, arrays, maps
 mod exhaustive; // whether the arms of a `match` cover everything
 mod path; // names of values, plain and qualified
-mod call; // calls of functions, natives and error kinds
+mod call; // calls of functions and function values
+mod argument; // what a call is given
+mod built_in; // what looks like a call and is part of the language
+mod native; // calls of natives
 mod method; // calls on a value
 mod closure; // closures, `async`, captures
-mod process; // spawn, send, receive, ask
+mod process; // spawn, send, receive
+mod ask; // questions to agents, and what can be said in JSON
 mod failure; // try, catch, throw
 mod agent; // agents, their clauses and tools
 mod constant; // values known before the program runs

@@ -171,7 +171,7 @@ impl Checker<'_> {
     }
 
     /// Whether `str(x)` is a sensible suggestion for values of it.
-    pub(super) fn has_text(&self, ty: &Type) -> bool {
+    fn has_text(&self, ty: &Type) -> bool {
         !matches!(ty, Type::Void | Type::Never | Type::Function(..) | Type::Optional(_))
     }
 }

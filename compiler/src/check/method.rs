@@ -127,7 +127,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The method of a type, with the module that has it loaded if need be.
-    pub(super) fn find_method(&mut self, ty: TypeId, name: Symbol) -> Option<u32> {
+    fn find_method(&mut self, ty: TypeId, name: Symbol) -> Option<u32> {
         let head = Head::of(self.types.of(ty))?;
         if let Some(&index) = self.methods.get(&(head, name)) {
             return Some(index);

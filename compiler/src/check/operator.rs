@@ -166,7 +166,7 @@ impl<'a> Checker<'a> {
     }
 
     /// An arithmetic operator, or the operands back where there is no such operation.
-    pub(super) fn apply(&mut self, operator: O, left: Expr, right: Expr, span: Span) -> Result<Expr, (Expr, Expr)> {
+    fn apply(&mut self, operator: O, left: Expr, right: Expr, span: Span) -> Result<Expr, (Expr, Expr)> {
         use BinaryOp as B;
         let (int, float, duration, money) = (self.types.int, self.types.float, self.types.duration, self.types.money);
         let (l, r) = (self.types.of(left.ty), self.types.of(right.ty));
