@@ -32,7 +32,7 @@ pub struct Compiled {
     pub sources: Sources,
 }
 
-/// Compiles the program whose main file is at `entry`. Says nothing of what is merely worth knowing; [`check`] does.
+/// Compiles the program whose main file is at `entry`. Says nothing of what is merely worth knowing; [`check()`] does.
 ///
 /// # Errors
 /// When `loader` has no text for `entry` itself. Imports that are missing are diagnostics.
