@@ -111,11 +111,11 @@ impl<'p> FunctionEmitter<'_, 'p> {
             ExprKind::Index(base, index) => self.read_part(Opcode::Index, base, index, destination),
             ExprKind::Slice(base, range) => self.read_part(Opcode::Slice, base, range, destination),
             ExprKind::Field(base, field) => {
-                let operand = self.operand_in(base, destination, true);
+                let operand = self.operand_in(base, destination);
                 self.asm.abc(Opcode::Field, to, operand.register, *field);
                 self.release(operand);
             }
-            ExprKind::Len(inner) => self.read(Opcode::Len, inner, 0, destination),
+            ExprKind::Len(inner) => self.convert(Opcode::Len, inner, 0, destination),
             ExprKind::JoinText(parts) => {
                 let base = self.run_base();
                 self.run_of(parts);
@@ -130,7 +130,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
             }
             ExprKind::IsType(inner, ty) => {
                 let ty = self.tables.narrow_type(*ty, expr.span);
-                self.read(Opcode::IsType, inner, ty, destination);
+                self.convert(Opcode::IsType, inner, ty, destination);
             }
             ExprKind::Narrow(inner) => {
                 if matches!(self.tables.program.types.get(expr.ty), Some(Type::Any)) {
@@ -237,16 +237,9 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     // Reading.
 
-    /// `to = op inner, c`, with a scalar result.
-    fn read(&mut self, op: Opcode, inner: &'p Expr, c: u16, destination: Destination) {
-        let operand = self.operand_in(inner, destination, false);
-        self.asm.abc(op, destination.register, operand.register, c);
-        self.release(operand);
-    }
-
-    /// `to = op inner, c`, whose result releases what was there.
+    /// `to = op inner, c`
     fn convert(&mut self, op: Opcode, inner: &'p Expr, c: u16, destination: Destination) {
-        let operand = self.operand_in(inner, destination, true);
+        let operand = self.operand_in(inner, destination);
         self.asm.abc(op, destination.register, operand.register, c);
         self.release(operand);
     }
@@ -254,7 +247,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
     fn read_part(&mut self, op: Opcode, base: &'p Expr, part: &'p Expr, destination: Destination) {
         let base = match super::function::variable_of(base) {
             Some(_) => self.operand_before(base, part),
-            None => self.operand_in(base, destination, true),
+            None => self.operand_in(base, destination),
         };
         let part = self.operand(part);
         self.asm.abc(op, destination.register, base.register, part.register);
@@ -329,7 +322,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.slots[usize::from(destination.register)].holds = true;
                 destination.register
             }
-            Scratch::Never | Scratch::Scalars | Scratch::Anything => self.on_top(base),
+            Scratch::Never | Scratch::Anything => self.on_top(base),
         };
         for (field, value) in fields {
             let value = self.on_top(value);
@@ -388,8 +381,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     fn coalesce(&mut self, expr: &'p Expr, first: &'p Expr, second: &'p Expr, destination: Destination) {
         // Computed aside unless the destination is new: the second part may still read what is there.
-        let is_direct = destination.scratch == Scratch::Anything && !self.slots[usize::from(destination.register)].holds
-            || destination.scratch == Scratch::Scalars && self.is_scalar(first.ty);
+        let is_direct = destination.scratch == Scratch::Anything && !self.slots[usize::from(destination.register)].holds;
         let register = if is_direct { destination.register } else { self.push_slot() };
         let end = self.label();
         self.evaluate(first, Self::fresh(register));
@@ -428,8 +420,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
     }
 
     fn try_optional(&mut self, expr: &'p Expr, inner: &'p Expr, destination: Destination) {
-        let is_direct = destination.scratch == Scratch::Anything && !self.slots[usize::from(destination.register)].holds
-            || destination.scratch == Scratch::Scalars && self.is_scalar(inner.ty);
+        let is_direct = destination.scratch == Scratch::Anything && !self.slots[usize::from(destination.register)].holds;
         let register = if is_direct { destination.register } else { self.push_slot() };
         self.evaluate(inner, Self::fresh(register));
         let value = self.label();

@@ -4,6 +4,7 @@
 //! call's window opens at the top. Invariant: a register at or above the top holds no heap value, so a call finds clean slots and a
 //! register may serve another purpose as soon as it was popped.
 
+use vega_bytecode::module::Constant;
 use vega_bytecode::{Instruction, Opcode, TypeId};
 
 use super::Tables;
@@ -23,14 +24,12 @@ pub(super) struct Slot {
     pub(super) is_local: bool,
 }
 
-/// How far a destination may be used for intermediate results before its final value is written.
+/// Whether a destination may be used for intermediate results before its final value is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Scratch {
-    /// Not at all: a variable that other code, or a handler, may still read.
+    /// It may not: a variable that other code, or a handler, may still read.
     Never,
-    /// For scalars: a new variable of a scalar type.
-    Scalars,
-    /// For anything.
+    /// It may: a new variable or temporary.
     Anything,
 }
 
@@ -81,6 +80,8 @@ pub(super) struct FunctionEmitter<'e, 'p> {
     pub(super) prebound: Vec<(LocalId, u16)>,
     /// Where the arms under way fail, innermost last.
     pub(super) arm_fails: Vec<FailPoints>,
+    /// Constants that the loops around keep in registers.
+    pub(super) hoisted: Vec<(&'p Constant, u16)>,
 }
 
 /// Emits a function of the program.
@@ -100,6 +101,7 @@ pub(super) fn emit<'p>(tables: &mut Tables<'p>, function: &'p ir::Function) -> v
         block_joins: &[],
         prebound: Vec::new(),
         arm_fails: Vec::new(),
+        hoisted: Vec::new(),
     };
     for &local in function.parameters.iter().chain(&function.captures) {
         let register = emitter.push_slot();
@@ -258,8 +260,16 @@ impl<'p> FunctionEmitter<'_, 'p> {
         match &expr.kind {
             ExprKind::Local(local) => Operand { register: self.home(*local), is_temporary: false },
             ExprKind::Retype(inner) if self.is_scalar(inner.ty) == self.is_scalar(expr.ty) => self.operand(inner),
+            ExprKind::Constant(constant) if let Some(register) = self.hoisted_register(constant) => {
+                Operand { register, is_temporary: false }
+            }
             _ => Operand { register: self.on_top(expr), is_temporary: true },
         }
+    }
+
+    /// The register in which a loop around keeps the constant.
+    pub(super) fn hoisted_register(&self, constant: &Constant) -> Option<u16> {
+        self.hoisted.iter().find(|(known, _)| is_same(known, constant)).map(|&(_, register)| register)
     }
 
     /// Like [`Self::operand`], for an operand that is used after `later` was evaluated, which may assign the variable.
@@ -270,15 +280,14 @@ impl<'p> FunctionEmitter<'_, 'p> {
         }
     }
 
-    /// Like [`Self::operand`], but may compute in the destination of the whole expression, whose final instruction releases what is
-    /// there if `releases`.
-    pub(super) fn operand_in(&mut self, expr: &'p Expr, destination: Destination, releases: bool) -> Operand {
-        let is_usable = match destination.scratch {
-            Scratch::Never => false,
-            Scratch::Scalars => self.is_scalar(expr.ty),
-            Scratch::Anything => releases || self.is_scalar(expr.ty),
-        };
-        if !is_usable || variable_of(expr).is_some() || self.slots[usize::from(destination.register)].holds {
+    /// Like [`Self::operand`], but may compute in the destination of the whole expression: its final instruction releases what it
+    /// read there.
+    pub(super) fn operand_in(&mut self, expr: &'p Expr, destination: Destination) -> Operand {
+        if destination.scratch == Scratch::Never
+            || variable_of(expr).is_some()
+            || matches!(&expr.kind, ExprKind::Constant(constant) if self.hoisted_register(constant).is_some())
+            || self.slots[usize::from(destination.register)].holds
+        {
             return self.operand(expr);
         }
         self.evaluate(expr, destination);
@@ -436,6 +445,14 @@ impl<'p> FunctionEmitter<'_, 'p> {
     /// A label to be bound later.
     pub(super) fn label(&mut self) -> Label {
         self.asm.label()
+    }
+}
+
+/// Whether two constants are the same value of the same type; `0.0` and `-0.0` are not.
+fn is_same(left: &Constant, right: &Constant) -> bool {
+    match (left, right) {
+        (Constant::Float(left), Constant::Float(right)) => left.to_bits() == right.to_bits(),
+        _ => left == right,
     }
 }
 

@@ -1,14 +1,96 @@
 //! Loops. The test stands behind the body, so that a round costs one jump; entering costs another.
 
 use vega_bytecode::Opcode;
+use vega_bytecode::module::Constant;
 
+use super::expression::immediate;
 use super::function::{Destination, FunctionEmitter, Into, Scratch};
 use super::guard::{LoopScope, Scope};
 use super::operator::int_constant;
-use super::walk;
-use crate::ir::{Block, Expr, LocalId, LoopId, Pattern, PatternKind, Statement};
+use super::walk::{self, Node};
+use crate::ir::{BinaryOp, Block, Expr, ExprKind, LocalId, LoopId, Pattern, PatternKind, Statement};
+
+/// A loop's name, and what runs in each of its rounds.
+struct Round<'p> {
+    id: LoopId,
+    blocks: Vec<&'p Block>,
+    exprs: Vec<&'p Expr>,
+}
+
+impl Round<'_> {
+    fn assigns(&self, local: LocalId) -> bool {
+        self.blocks.iter().any(|block| walk::block_assigns(block, local))
+            || self.exprs.iter().any(|expr| walk::expr_assigns(expr, local))
+    }
+}
+
+/// Most constants that one loop keeps in registers.
+const HOISTED_MAX: usize = 16;
+
+/// Whether the constant, as an operand of the operation, would be loaded into a register of its own.
+fn wants_register(op: BinaryOp, constant: &Constant) -> bool {
+    match constant {
+        Constant::Int(value) => {
+            let has_immediate = matches!(
+                op,
+                BinaryOp::AddInt
+                    | BinaryOp::SubInt
+                    | BinaryOp::EqInt
+                    | BinaryOp::NeInt
+                    | BinaryOp::LtInt
+                    | BinaryOp::LeInt
+                    | BinaryOp::GtInt
+                    | BinaryOp::GeInt
+            );
+            // One short of the range: a bound may be moved by one, and a difference is a sum with the negative.
+            !has_immediate || value.checked_add(1).and_then(immediate).is_none() || immediate(*value).is_none()
+        }
+        Constant::Float(_) | Constant::Duration(_) | Constant::Money(_) | Constant::Str(_) => true,
+        Constant::Null | Constant::Bool(_) | Constant::Bytes(_) | Constant::Function(_) | Constant::UnitVariant(_, _) => false,
+    }
+}
 
 impl<'p> FunctionEmitter<'_, 'p> {
+    /// Loads the constants that each round would load, once before the loop. The result is for [`Self::forget_constants`].
+    fn hoist_constants(&mut self, round: &Round<'p>) -> usize {
+        let known = self.hoisted.len();
+        let mut wanted: Vec<&'p Constant> = Vec::new();
+        let mut collect = |node: Node<'p>| {
+            if let Node::Expr(Expr { kind: ExprKind::Binary(op, left, right), .. }) = node {
+                for side in [left, right] {
+                    if let ExprKind::Constant(constant) = &side.kind
+                        && wants_register(*op, constant)
+                        && wanted.len() < HOISTED_MAX
+                        && !wanted.contains(&constant)
+                    {
+                        wanted.push(constant);
+                    }
+                }
+            }
+            false
+        };
+        // The collector never finds what it looks for, so it sees everything.
+        for block in &round.blocks {
+            walk::any_in_block(block, &mut collect);
+        }
+        for expr in &round.exprs {
+            walk::any_in_expr(expr, &mut collect);
+        }
+        for constant in wanted {
+            if self.hoisted_register(constant).is_none() {
+                let register = self.push_slot();
+                self.load(constant, register);
+                self.slots[usize::from(register)].holds = matches!(constant, Constant::Str(_));
+                self.hoisted.push((constant, register));
+            }
+        }
+        known
+    }
+
+    fn forget_constants(&mut self, known: usize) {
+        self.hoisted.truncate(known);
+    }
+
     fn open_loop(&mut self, id: LoopId) -> LoopScope {
         let scope = LoopScope { id, break_label: self.label(), continue_label: self.label(), height: self.slots.len() };
         self.scopes.push(Scope::Loop(scope));
@@ -18,9 +100,11 @@ impl<'p> FunctionEmitter<'_, 'p> {
     /// `while`, `loop` without a value, and the C-style `for`.
     pub(super) fn while_loop(&mut self, id: LoopId, condition: &'p Expr, body: &'p Block, step: Option<&'p Statement>) {
         let height = self.slots.len();
-        let counter = self.open_counter(&[body], &[condition]);
+        let round = Round { id, blocks: vec![body], exprs: vec![condition] };
+        let constants = self.hoist_constants(&round);
+        let counter = self.open_counter(&round.blocks, &round.exprs);
         let scope = self.open_loop(id);
-        let is_endless = matches!(condition.kind, crate::ir::ExprKind::Constant(vega_bytecode::module::Constant::Bool(true)));
+        let is_endless = matches!(condition.kind, ExprKind::Constant(Constant::Bool(true)));
         let test = self.label();
         let is_reachable = self.asm.is_reachable();
         if !is_endless {
@@ -40,6 +124,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
             self.branch(condition, again, true);
         }
         self.end_loop(scope, counter);
+        self.forget_constants(constants);
         self.pop_from(height);
     }
 
@@ -55,7 +140,9 @@ impl<'p> FunctionEmitter<'_, 'p> {
         let result = self.declare(local);
         // The variable is written where the loop is left; until then it holds nothing.
         self.asm.abc(Opcode::LoadNull, result, 0, 0);
-        let counter = self.open_counter(&[body], &[]);
+        let round = Round { id, blocks: vec![body], exprs: Vec::new() };
+        let constants = self.hoist_constants(&round);
+        let counter = self.open_counter(&round.blocks, &round.exprs);
         let scope = self.open_loop(id);
         let again = self.asm.label_back(self.asm.is_reachable());
         self.block(body, Into::Nowhere);
@@ -63,6 +150,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
         self.count_round(counter);
         self.asm.jump(again);
         self.end_loop(scope, counter);
+        self.forget_constants(constants);
         if let Into::Register(destination) = into {
             self.deliver(result, self.local_type(local), destination.register);
         }
@@ -80,9 +168,21 @@ impl<'p> FunctionEmitter<'_, 'p> {
         inclusive: bool,
         body: &'p Block,
     ) {
+        let round = Round { id, blocks: vec![body], exprs: Vec::new() };
+        self.count(round, Some(variable), (start, end, inclusive), |emitter| emitter.block(body, Into::Nowhere));
+    }
+
+    /// A loop over the numbers of a range.
+    fn count(
+        &mut self,
+        round: Round<'p>,
+        variable: Option<LocalId>,
+        (start, end, inclusive): (&'p Expr, &'p Expr, bool),
+        run: impl FnOnce(&mut Self),
+    ) {
         let height = self.slots.len();
         let first = self.push_slot();
-        self.evaluate(start, Destination { register: first, scratch: Scratch::Scalars });
+        self.evaluate(start, Self::fresh(first));
         // `..=` up to a constant is `..` up to the next number.
         let constant = match (int_constant(end), inclusive) {
             (Some(bound), true) => bound.checked_add(1),
@@ -96,14 +196,20 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.load_int(bound, register);
                 register
             }
-            None => self.range_end(end, variable, body),
+            None => match super::function::variable_of(end) {
+                // A variable that the loop leaves alone is its own bound.
+                Some(local) if Some(local) != variable && !round.assigns(local) => self.home(local),
+                Some(_) | None => self.on_top(end),
+            },
         };
         // A body that assigns the variable changes its own copy; the count goes on.
-        let is_changed = walk::block_assigns(body, variable);
-        let own = is_changed.then(|| self.push_slot());
-        self.settle(variable, own.unwrap_or(first));
-        let counter = self.open_counter(&[body], &[]);
-        let scope = self.open_loop(id);
+        let own = variable.is_some_and(|variable| round.assigns(variable)).then(|| self.push_slot());
+        if let Some(variable) = variable {
+            self.settle(variable, own.unwrap_or(first));
+        }
+        let constants = self.hoist_constants(&round);
+        let counter = self.open_counter(&round.blocks, &round.exprs);
+        let scope = self.open_loop(round.id);
 
         let runs = matches!((int_constant(start), constant), (Some(start), Some(bound)) if start < bound);
         if !runs {
@@ -114,7 +220,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
         if let Some(own) = own {
             self.asm.abc(Opcode::MoveScalar, own, first, 0);
         }
-        self.block(body, Into::Nowhere);
+        run(self);
         self.asm.bind(scope.continue_label);
         self.count_round(counter);
         if inclusive {
@@ -126,20 +232,14 @@ impl<'p> FunctionEmitter<'_, 'p> {
             self.asm.branch(Opcode::ForInt, first, limit, again);
         }
         self.end_loop(scope, counter);
+        self.forget_constants(constants);
         self.pop_from(height);
-    }
-
-    /// The bound of a range in a register that does not change while the loop runs.
-    fn range_end(&mut self, end: &'p Expr, variable: LocalId, body: &'p Block) -> u16 {
-        match super::function::variable_of(end) {
-            Some(local) if local != variable && !walk::block_assigns(body, local) => self.home(local),
-            Some(_) | None => self.on_top(end),
-        }
     }
 
     /// `for pattern in container`
     pub(super) fn for_each(&mut self, id: LoopId, pattern: &'p Pattern, iterable: &'p Expr, body: &'p Block) {
-        self.iterate(id, pattern, iterable, &[body], &[], |emitter| emitter.block(body, Into::Nowhere));
+        let round = Round { id, blocks: vec![body], exprs: Vec::new() };
+        self.iterate(round, pattern, iterable, |emitter| emitter.block(body, Into::Nowhere));
     }
 
     /// `[value for pattern in iterable if condition]`
@@ -157,18 +257,25 @@ impl<'p> FunctionEmitter<'_, 'p> {
         let empty = self.run_base();
         self.asm.abc(Opcode::MakeArray, array, empty, 0);
         self.slots[usize::from(array)].holds = true;
-        let mut parts = vec![value];
-        parts.extend(condition);
-        self.iterate(id, pattern, iterable, &[], &parts, |emitter| {
-            if let Some(condition) = condition {
+        let round = Round { id, blocks: Vec::new(), exprs: condition.into_iter().chain([value]).collect() };
+        let element = |emitter: &mut Self| match condition {
+            Some(condition) => {
                 let next = emitter.label();
                 emitter.branch(condition, next, false);
                 emitter.collect(value, array);
                 emitter.asm.bind(next);
-            } else {
-                emitter.collect(value, array);
             }
-        });
+            None => emitter.collect(value, array),
+        };
+        match (&iterable.kind, &pattern.kind) {
+            (ExprKind::Range(start, end, inclusive), PatternKind::Bind(local)) => {
+                self.count(round, Some(*local), (start, end, *inclusive), element);
+            }
+            (ExprKind::Range(start, end, inclusive), PatternKind::Wildcard) => {
+                self.count(round, None, (start, end, *inclusive), element);
+            }
+            _ => self.iterate(round, pattern, iterable, element),
+        }
         if !is_direct {
             self.asm.abc(Opcode::Move, destination.register, array, 0);
             self.pop_slot();
@@ -182,20 +289,13 @@ impl<'p> FunctionEmitter<'_, 'p> {
     }
 
     /// The loop around each element of a container.
-    fn iterate(
-        &mut self,
-        id: LoopId,
-        pattern: &'p Pattern,
-        iterable: &'p Expr,
-        blocks: &[&'p Block],
-        exprs: &[&'p Expr],
-        round: impl FnOnce(&mut Self),
-    ) {
+    fn iterate(&mut self, round: Round<'p>, pattern: &'p Pattern, iterable: &'p Expr, run: impl FnOnce(&mut Self)) {
         let height = self.slots.len();
         let container = self.on_top(iterable);
         let position = self.push_slot();
         self.load_int(0, position);
-        let counter = self.open_counter(blocks, exprs);
+        let constants = self.hoist_constants(&round);
+        let counter = self.open_counter(&round.blocks, &round.exprs);
         // The element's register is released when the loop ends; within it each element takes the place of the last.
         let element = self.push_slot();
         let holds = !self.is_scalar(pattern.ty);
@@ -209,19 +309,20 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 false
             }
         };
-        let scope = self.open_loop(id);
+        let scope = self.open_loop(round.id);
         let again = self.asm.label_back(self.asm.is_reachable());
         self.asm.branch(Opcode::IterNext, element, container, scope.break_label);
         let inner = self.slots.len();
         if !is_bound {
             self.take_apart(pattern, element, pattern.ty);
         }
-        round(self);
+        run(self);
         self.pop_from(inner);
         self.asm.bind(scope.continue_label);
         self.count_round(counter);
         self.asm.jump(again);
         self.end_loop(scope, counter);
+        self.forget_constants(constants);
         self.pop_from(height);
     }
 }

@@ -157,7 +157,7 @@ fn is_null(expr: &Expr) -> bool {
 impl<'p> FunctionEmitter<'_, 'p> {
     pub(super) fn unary(&mut self, op: UnaryOp, operand: &'p Expr, destination: Destination) {
         let to = destination.register;
-        let operand = self.operand_in(operand, destination, true);
+        let operand = self.operand_in(operand, destination);
         let from = operand.register;
         match op {
             UnaryOp::NegInt => self.asm.abc(Opcode::NegInt, to, from, 0),
@@ -192,13 +192,12 @@ impl<'p> FunctionEmitter<'_, 'p> {
             _ => (left, None),
         };
         if let Some(amount) = amount.and_then(immediate) {
-            let operand = self.operand_in(variable, destination, false);
+            let operand = self.operand_in(variable, destination);
             self.asm.abc(Opcode::AddIntImmediate, to, operand.register, amount);
             self.release(operand);
             return;
         }
-        let releases = matches!(op, BinaryOp::Concat);
-        let left = self.left_operand(left, right, destination, releases);
+        let left = self.left_operand(left, right, destination);
         let right = self.operand(right);
         self.operate(op, to, left.register, right.register);
         self.release(right);
@@ -206,10 +205,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
     }
 
     /// The first of two operands.
-    fn left_operand(&mut self, left: &'p Expr, right: &'p Expr, destination: Destination, releases: bool) -> Operand {
+    fn left_operand(&mut self, left: &'p Expr, right: &'p Expr, destination: Destination) -> Operand {
         match variable_of(left) {
             Some(_) => self.operand_before(left, right),
-            None => self.operand_in(left, destination, releases),
+            None => self.operand_in(left, destination),
         }
     }
 

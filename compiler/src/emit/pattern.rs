@@ -170,8 +170,8 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 if matching == Matching::Open {
                     self.test_type(*ty, source, fails);
                 }
-                // A scalar still lies in a register for any value: the variable that is bound takes it out by a checked move.
-                let known = if self.is_scalar(*ty) { source.ty } else { *ty };
+                // The register still holds what may be any value; the variable that is bound takes it out by a checked move.
+                let known = if self.is_scalar(*ty) || matches!(inner.kind, PatternKind::Bind(_)) { source.ty } else { *ty };
                 self.test(inner, Source { ty: known, variant: None, ..source }, fails, matching);
             }
             PatternKind::Or(alternatives) => self.test_alternatives(pattern, alternatives, source, fails, matching),
@@ -180,13 +180,23 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     fn bind_variable(&mut self, local: LocalId, source: Source) {
         let to_type = self.local_type(local);
-        if let Some(&(_, register)) = self.prebound.iter().find(|(bound, _)| *bound == local) {
+        let prebound = self.prebound.iter().find(|(bound, _)| *bound == local).map(|&(_, register)| register);
+        let register = prebound.unwrap_or_else(|| self.push_slot());
+        if self.is_open(source.ty) && !self.is_open(to_type) {
+            // JSON may hold the value in a form of its own.
+            let ty = self.tables.narrow_type(to_type, self.function.span);
+            self.asm.abc(Opcode::Narrow, register, source.register, ty);
+        } else {
             self.transfer(source.register, source.ty, register, to_type);
-            return;
         }
-        let register = self.push_slot();
-        self.transfer(source.register, source.ty, register, to_type);
-        self.settle(local, register);
+        if prebound.is_none() {
+            self.settle(local, register);
+        }
+    }
+
+    /// Whether values of the type may be of any type.
+    fn is_open(&self, ty: TypeId) -> bool {
+        matches!(self.tables.program.types.get(ty), Some(Type::Any | Type::Json))
     }
 
     /// Takes field, or payload value, `index` of the value in `subject` and holds the pattern against it.
@@ -225,9 +235,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     /// Where a pattern of one type stands against a value of `any` or JSON, the type is tested first.
     fn test_type_of_any(&mut self, pattern: &'p Pattern, source: Source, fails: &mut FailPoints, matching: Matching) {
-        let types = &self.tables.program.types;
-        let is_open = |ty: TypeId| matches!(types.get(ty), Some(Type::Any | Type::Json));
-        if matching == Matching::Open && is_open(source.ty) && !is_open(pattern.ty) {
+        if matching == Matching::Open && self.is_open(source.ty) && !self.is_open(pattern.ty) {
             self.test_type(pattern.ty, source, fails);
         }
     }
@@ -280,7 +288,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
         source: Source,
         fails: &mut FailPoints,
     ) {
-        if matches!(self.tables.program.types.get(source.ty), Some(Type::Any | Type::Json)) {
+        if self.is_open(source.ty) {
             let wanted = match start.or(end) {
                 Some(Constant::Int(_)) => Some(Type::Int),
                 Some(Constant::Float(_)) => Some(Type::Float),
@@ -420,7 +428,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
     ) {
         if matching == Matching::Open {
             // Of JSON, and of `any`, only an object has entries.
-            if matches!(self.tables.program.types.get(source.ty), Some(Type::Any | Type::Json)) {
+            if self.is_open(source.ty) {
                 let object = match self.tables.program.types.get(pattern.ty) {
                     Some(Type::Map(_, _)) => Some(pattern.ty),
                     _ => self.tables.json_object(),

@@ -2,7 +2,7 @@
 
 use vega_bytecode::{Instruction, Opcode};
 
-use super::function::{Destination, FunctionEmitter, Into, Scratch, Slot, variable_of};
+use super::function::{FunctionEmitter, Into, Slot, variable_of};
 use super::guard::{Cleanup, Scope};
 use super::pattern::{FailPoints, Matching, Source};
 use crate::ir::{Block, Catch, Expr, LocalId, LoopId, Statement, StatementKind};
@@ -84,8 +84,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
         let register = self.push_slot();
         match value {
             Some(value) => {
-                let scratch = if self.is_scalar(self.local_type(local)) { Scratch::Scalars } else { Scratch::Anything };
-                self.evaluate(value, Destination { register, scratch });
+                self.evaluate(value, Self::fresh(register));
             }
             None => self.asm.abc(Opcode::LoadNull, register, 0, 0),
         }

@@ -37,7 +37,7 @@ fn node_assigns(node: Node<'_>, local: LocalId) -> bool {
 }
 
 /// Whether the test holds for the expression or some node in it.
-pub(super) fn any_in_expr(expr: &Expr, test: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+pub(super) fn any_in_expr<'a>(expr: &'a Expr, test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     if test(Node::Expr(expr)) {
         return true;
     }
@@ -122,13 +122,13 @@ pub(super) fn any_in_expr(expr: &Expr, test: &mut dyn FnMut(Node<'_>) -> bool) -
 }
 
 /// Whether the test holds for some node in the block.
-pub(super) fn any_in_block(block: &Block, test: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+pub(super) fn any_in_block<'a>(block: &'a Block, test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     block.statements.iter().any(|statement| any_in_statement(statement, test))
         || block.value.as_ref().is_some_and(|value| any_in_expr(value, test))
 }
 
 /// Whether the test holds for the statement or some node in it.
-pub(super) fn any_in_statement(statement: &Statement, test: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+pub(super) fn any_in_statement<'a>(statement: &'a Statement, test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     if test(Node::Statement(statement)) {
         return true;
     }
@@ -161,17 +161,17 @@ pub(super) fn any_in_statement(statement: &Statement, test: &mut dyn FnMut(Node<
     }
 }
 
-fn any_in_list(list: &[Expr], test: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+fn any_in_list<'a>(list: &'a [Expr], test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     list.iter().any(|expr| any_in_expr(expr, test))
 }
 
-fn any_in_place(place: &Place, test: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+fn any_in_place<'a>(place: &'a Place, test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     place.steps.iter().any(|step| match step {
         PlaceStep::Field(_) => false,
         PlaceStep::Index(index) => any_in_expr(index, test),
     })
 }
 
-fn any_in_arms(arms: &[crate::ir::Arm], test: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+fn any_in_arms<'a>(arms: &'a [crate::ir::Arm], test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     arms.iter().any(|arm| arm.guard.as_ref().is_some_and(|guard| any_in_expr(guard, test)) || any_in_expr(&arm.body, test))
 }

@@ -143,3 +143,33 @@ fn receive_takes_only_what_an_arm_fits() {
     f.function("f", 0, &[("%message", any), ("n", int)], int, body);
     insta::assert_snapshot!(listing(&f, 0));
 }
+
+#[test]
+fn a_loop_keeps_constants_without_an_immediate_in_registers() {
+    let mut f = Fixture::new();
+    let (float, bool) = (f.ty(Type::Float), f.ty(Type::Bool));
+    // while x < 100.0 { x = x * 1.5; } x
+    let constant = |f: &Fixture, value| f.expr(ExprKind::Constant(Constant::Float(value)), float);
+    let condition = f.binary(BinaryOp::LtFloat, f.local(0, float), constant(&f, 100.0), bool);
+    let product = f.binary(BinaryOp::MulFloat, f.local(0, float), constant(&f, 1.5), float);
+    let grow = f.statement(StatementKind::Assign(f.place(0, vec![], float), product));
+    let repeat = f.statement(StatementKind::While { id: LoopId(0), condition, body: f.block(vec![grow]), step: None });
+    let body = f.block_with(vec![repeat], f.local(0, float));
+    f.function("f", 1, &[("x", float)], float, body);
+    insta::assert_snapshot!(listing(&f, 0));
+}
+
+#[test]
+fn an_error_in_a_method_leaves_self_in_place_for_the_caller() {
+    let mut f = Fixture::new();
+    let (ints, void) = (f.ints(), f.ty(Type::Void));
+    // fn outer(mut self) { self.inner(); } where inner is `mut self` too
+    let body = f.block(vec![]);
+    f.function("inner", 1, &[("self", ints)], void, body);
+    f.last().returns_self = true;
+    let call = f.expr(ExprKind::CallOnPlace(vega_bytecode::FunctionId(0), f.place(0, vec![], ints), vec![]), void);
+    let body = f.block(vec![f.statement(StatementKind::Expr(call))]);
+    f.function("outer", 1, &[("self", ints)], void, body);
+    f.last().returns_self = true;
+    insta::assert_snapshot!(listing(&f, 1));
+}
