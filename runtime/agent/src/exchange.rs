@@ -39,6 +39,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) config: &'a AgentConfig,
     /// The number of the model call within its invocation, from 1.
     pub(crate) turn: u32,
+    /// The number of the attempt within its invocation, for its coordinate.
+    pub(crate) step: u32,
     /// What the provider has counted of the conversation.
     pub(crate) reported: Option<Reported>,
     /// What is left of the invocation's time, and when it is over.
@@ -349,7 +351,7 @@ impl Exchange<'_> {
         let text = std::str::from_utf8(body).unwrap_or_default();
         let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: text };
         let refused = |kind, text: String| Door::Closed(Err(Unanswered::Refused(Failed::Plain(kind, text))));
-        match context.begin_effect(&asked, Class::Irrevocable) {
+        match context.begin_effect_of_step(self.step, &asked, Class::Irrevocable) {
             Ok(Passed::Run(_, ticket)) => Door::Open(ticket),
             Ok(Passed::Replayed(Ok(Payload::Bytes(bytes)))) => match from_bytes(&bytes) {
                 Some(response) => Door::Closed(endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed)),

@@ -45,6 +45,8 @@ pub(crate) struct Invocation {
     typed: bool,
     /// Failed attempts of the exchange under way.
     failures: u32,
+    /// Exchanges so far, with their repetitions.
+    attempts: u32,
     timeout: Duration,
     deadline: Instant,
     rounds_seen: u64,
@@ -116,6 +118,7 @@ impl Invocation {
             next: None,
             typed: false,
             failures: 0,
+            attempts: 0,
             timeout,
             deadline: Instant::NEVER,
             rounds_seen: 0,
@@ -326,11 +329,13 @@ impl Invocation {
         self.report(Activity::Model { turn });
         let began = context.now();
         let began_at = SystemTime::now();
+        self.attempts += 1;
         let slot = Arc::clone(&self.slot);
         let exchange = Exchange {
             service: &slot.service,
             config: &slot.config,
             turn,
+            step: self.attempts,
             reported: self.reported,
             remaining: self.deadline.since(began),
             deadline: self.deadline,

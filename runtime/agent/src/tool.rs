@@ -64,7 +64,7 @@ impl ToolProcess {
         let input = std::mem::take(&mut self.input).to_string();
         let reads_only = tool.capabilities.iter().all(|kind| *kind == Capability::FileRead);
         let class = if reads_only { Class::Read } else { Class::Irrevocable };
-        match context.begin_effect(&Request::Tool { name: &tool.name, arguments: &input }, class) {
+        match context.begin_effect_of_step(0, &Request::Tool { name: &tool.name, arguments: &input }, class) {
             Ok(Passed::Run(_, ticket)) => self.ticket = Some(ticket),
             // It ran before, in another run.
             Ok(Passed::Replayed(Ok(Payload::Text(content)))) => return self.done(context, content, false, None),

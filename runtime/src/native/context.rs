@@ -24,7 +24,7 @@ use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
 use crate::process::turn::{Target, Turn, pack};
 use crate::process::waiting::{Pause, Sleep};
-use crate::process::{Coordinate, ExitReason, Pid, ProcessPath};
+use crate::process::{Activation, Coordinate, ExitReason, Pid, ProcessPath};
 use crate::runtime::RuntimeHandle;
 use crate::supervisor::{Ending, pack_all};
 use crate::value::copy::Message;
@@ -213,6 +213,13 @@ impl<'a> NativeContext<'a> {
         Coordinate { process: self.turn.life().path.clone(), activations }
     }
 
+    /// The same for a step of a state machine, which has no site of the program under it.
+    pub fn coordinate_of_step(&self, step: u32) -> Coordinate {
+        let mut coordinate = self.coordinate();
+        coordinate.activations.push(Activation::step(step));
+        coordinate
+    }
+
     /// The trace that this process works for, and the span around what it does.
     pub fn span(&self) -> Option<(TraceId, SpanId)> {
         self.turn.life().extension()?.span
@@ -322,10 +329,11 @@ impl<'a> NativeContext<'a> {
     /// Where a process that is spawned here stands.
     pub(crate) fn child_path(&self, step: u32) -> ProcessPath {
         let mut coordinate = self.coordinate();
-        if step > 0
-            && let Some(last) = coordinate.activations.last_mut()
-        {
-            last.loops.push(i64::from(step));
+        if step > 0 {
+            match coordinate.activations.last_mut() {
+                Some(last) => last.loops.push(i64::from(step)),
+                None => coordinate.activations.push(Activation::step(step)),
+            }
         }
         ProcessPath::spawned_at(coordinate)
     }

@@ -33,8 +33,17 @@ impl NativeContext<'_> {
     /// The first half of an effect, for one whose request is not to be kept until its end: asks whether it may and should happen.
     /// What passed to be run must be ended with [`NativeContext::end_effect`].
     pub fn begin_effect(&self, request: &Request<'_>, class: Class) -> Result<Passed, Error> {
+        self.begin_effect_at(self, request, class)
+    }
+
+    /// The same for an effect of a state machine's step: its coordinate has the step's number.
+    pub fn begin_effect_of_step(&self, step: u32, request: &Request<'_>, class: Class) -> Result<Passed, Error> {
+        self.begin_effect_at(&AtStep { context: self, step }, request, class)
+    }
+
+    fn begin_effect_at(&self, place: &dyn Locate, request: &Request<'_>, class: Class) -> Result<Passed, Error> {
         let capabilities = self.capabilities();
-        self.turn().world.seam.begin(self, &capabilities, request, class).map_err(|refusal| match refusal {
+        self.turn().world.seam.begin(place, &capabilities, request, class).map_err(|refusal| match refusal {
             Refusal::Denied(denied) => Error::new(kinds::CAPABILITY_DENIED, denied.to_string()),
             Refusal::Failed(failure) => Error::new(failure.kind, failure.message),
         })
@@ -128,6 +137,18 @@ impl NativeContext<'_> {
             let done = self.offload(Lane::Files, move || work(&file));
             done.and_then(|result| result).map_err(|error| io_failure(path, &error))
         })
+    }
+}
+
+/// A step of the state machine that runs.
+struct AtStep<'c> {
+    context: &'c NativeContext<'c>,
+    step: u32,
+}
+
+impl Locate for AtStep<'_> {
+    fn coordinate(&self) -> Coordinate {
+        self.context.coordinate_of_step(self.step)
     }
 }
 

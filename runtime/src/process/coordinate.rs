@@ -20,6 +20,16 @@ pub struct Activation {
     pub loops: Vec<i64>,
 }
 
+/// The function of activations that are steps of a state machine: their site is the step's number.
+const STATE_MACHINE: FunctionId = FunctionId(u32::MAX);
+
+impl Activation {
+    /// A step of a state machine, which numbers its steps itself.
+    pub fn step(number: u32) -> Self {
+        Self { function: STATE_MACHINE, site: number, loops: Vec::new() }
+    }
+}
+
 /// Names a process independently of timing. Cloning shares it.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct ProcessPath(Option<Arc<Step>>);
@@ -149,6 +159,7 @@ fn push_activations(text: &mut String, activations: &[Activation], module: &Modu
         }
         match module.functions.get(activation.function.0 as usize) {
             Some(function) => text.push_str(&function.name),
+            None if activation.function == STATE_MACHINE => text.push_str("step"),
             None => text.push_str(&activation.function.0.to_string()),
         }
         text.push_str(&format!(":{}", activation.site));
@@ -185,6 +196,12 @@ mod tests {
         let child = ProcessPath::spawned_at(spawn).incarnation(2);
         let coordinate = Coordinate { process: child, activations: vec![at(1, &[]), at(0, &[])] };
         assert_eq!(format!("{coordinate:?}"), "0:2[0,7]!2/0:1>0:0");
+    }
+
+    #[test]
+    fn a_step_of_a_state_machine_has_its_number() {
+        let coordinate = Coordinate { process: ProcessPath::root(), activations: vec![Activation::step(3)] };
+        assert_eq!(format!("{coordinate:?}"), "step:3");
     }
 
     #[test]

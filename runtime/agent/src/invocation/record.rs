@@ -67,7 +67,8 @@ impl Invocation {
             Err(Unanswered::Refused(failed)) => set_error(&mut record, failed.kind_name(), &failed.message()),
             Err(Unanswered::Killed) => record.status = Status::Cancelled,
         }
-        self.put(record, Some(context));
+        record.coordinate = context.coordinate_of_step(self.attempts).text(context.module());
+        self.slot.service.sink.record(record);
     }
 
     pub(super) fn record_retry(&self, error: &CallError, delay: Duration, context: &NativeContext<'_>) {

@@ -4,4 +4,5 @@
 mod support; // programs as lists of steps
 mod scripted; // the scripted model under virtual time
 mod tools; // tools and what they may touch
+mod replay; // what passes the door to the world
 mod over_http; // providers over loopback

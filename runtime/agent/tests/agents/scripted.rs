@@ -29,6 +29,7 @@ fn a_call_gives_the_scripted_reply_and_is_counted() {
     assert_eq!(ran.records[0].parent_span, Some(ran.records[1].span_id));
     assert_eq!(ran.records[1].cost_pico, Some(ran.totals.cost_pico));
     assert!(ran.records[1].coordinate.starts_with("main:"), "{}", ran.records[1].coordinate);
+    assert_eq!(ran.records[0].coordinate, format!("{}/step:1", ran.records[1].coordinate));
 }
 
 #[test]

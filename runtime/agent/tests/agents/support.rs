@@ -9,6 +9,7 @@ use vega_agent::{Agents, AgentsBuilder, Totals};
 use vega_bytecode::module::{Agent, AskDescription, Capability, Function, Join, NativeImport, Strategy, Tool, ToolParameter};
 use vega_bytecode::{AgentId, FunctionId, Instruction, Module, Opcode, Type, TypeId, VerifiedModule, verify};
 use vega_runtime::capability::Grants;
+use vega_runtime::effects::Effects;
 use vega_runtime::error::Error;
 use vega_runtime::native::{
     Address, AgentHost, Input, NativeContext, NativeResult, NativeTable, Outcome as NativeOutcome, Port, PortId, Resumable,
@@ -159,6 +160,7 @@ pub(crate) struct Scenario {
     environment: HashMap<String, String>,
     ca: Option<Vec<u8>>,
     connections: Option<u32>,
+    effects: Option<Arc<dyn Effects>>,
     clock: Clock,
     grants: Grants,
     budget: Option<i64>,
@@ -197,6 +199,7 @@ impl Scenario {
             environment: HashMap::new(),
             ca: None,
             connections: None,
+            effects: None,
             clock: Clock::Virtual { seed: 0 },
             grants: Grants::standard(std::env::temp_dir()),
             budget: None,
@@ -227,6 +230,11 @@ impl Scenario {
         self
     }
 
+    pub(crate) fn effects(mut self, effects: Arc<dyn Effects>) -> Scenario {
+        self.effects = Some(effects);
+        self
+    }
+
     pub(crate) fn connections(mut self, connections: u32) -> Scenario {
         self.connections = Some(connections);
         self
@@ -243,7 +251,8 @@ impl Scenario {
     }
 
     pub(crate) fn run(self) -> Ran {
-        let Scenario { agents, steps, script, offline, environment, ca, connections, clock, grants, budget, workers } = self;
+        let Scenario { agents, steps, script, offline, environment, ca, connections, effects, clock, grants, budget, workers } =
+            self;
         let records = Arc::new(Mutex::new(Vec::new()));
         let collector = Collector::start(Keep(records.clone()), 100_000).unwrap();
         let warnings = Arc::new(Mutex::new(Vec::new()));
@@ -287,6 +296,10 @@ impl Scenario {
             .agents(host.clone());
         let builder = match budget {
             Some(pico) => builder.budget(pico),
+            None => builder,
+        };
+        let builder = match effects {
+            Some(effects) => builder.effects(effects),
             None => builder,
         };
         let runtime = builder.build().unwrap();
