@@ -149,7 +149,9 @@ impl<'a> Checker<'a> {
         };
         let local = self.hidden_local("some", inner, receiver.span);
         let value = Expr::new(ExprKind::Local(local), inner, receiver.span);
+        let before = self.frame().narrowed.clone();
         let rest = rest(self, value);
+        self.maybe_ran(&before);
         let ty = if rest.ty == self.types.void { self.types.void } else { self.types.optional(rest.ty) };
         Expr::new(ExprKind::OptionalChain(Box::new(receiver), local, Box::new(rest)), ty, span)
     }

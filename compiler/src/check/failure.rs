@@ -44,7 +44,11 @@ impl<'a> Checker<'a> {
         ends.settle(self);
         let finally = tried.finally.as_ref().map(|finally| {
             let reachable = std::mem::replace(&mut self.frame().is_reachable, true);
+            // It runs wherever the rest was left, so only what it cannot change is known behind it.
+            self.forget_assigned(finally, None);
+            let known = std::mem::take(&mut self.frame().narrowed);
             let (block, _) = self.block(finally, Want::Drop);
+            self.frame().narrowed = known;
             self.frame().is_reachable &= reachable;
             block
         });

@@ -237,7 +237,7 @@ impl<'a> Checker<'a> {
             None => self.value(&written.element, Want::Infer),
         };
         self.frame().leave(mark);
-        self.frame().narrowed = before;
+        self.maybe_ran(&before);
         let ty = self.types.array(value.ty);
         let kind = ExprKind::Comprehension {
             id,

@@ -261,7 +261,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Before a loop: what its rounds may change is not known any more.
-    fn forget_assigned(&mut self, body: &'a ast::Block, more: Option<&'a ast::Expr>) {
+    pub(super) fn forget_assigned(&mut self, body: &'a ast::Block, more: Option<&'a ast::Expr>) {
         if self.frame_ref().narrowed.is_empty() {
             return;
         }

@@ -141,6 +141,12 @@ impl Checker<'_> {
         }
     }
 
+    /// Goes on behind something that may have run or not: what was known `before` and still is.
+    pub(super) fn maybe_ran(&mut self, before: &Narrowed) {
+        let narrowed = &mut self.frame().narrowed;
+        *narrowed = before.common(narrowed);
+    }
+
     /// Takes note of a new value in a place: what was known is forgotten, and that it is not null is learnt.
     pub(super) fn assigned(&mut self, spot: Spot, place: TypeId, value: TypeId) {
         let inner = match self.types.of(place) {

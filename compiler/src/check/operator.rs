@@ -105,7 +105,7 @@ impl<'a> Checker<'a> {
                 let facts = self.facts(&left, is_and);
                 self.frame().narrowed.learn(facts);
                 let right = self.condition(&binary.right);
-                self.frame().narrowed = before;
+                self.maybe_ran(&before);
                 self.frame().is_reachable = was_reachable;
                 let (left, right) = (Box::new(left), Box::new(right));
                 let kind = if is_and { ExprKind::And(left, right) } else { ExprKind::Or(left, right) };
@@ -133,7 +133,9 @@ impl<'a> Checker<'a> {
             }
         };
         let hint = if inner == self.types.null { want } else { Want::Hint(inner) };
+        let before = self.frame().narrowed.clone();
         let right = self.value(&binary.right, hint);
+        self.maybe_ran(&before);
         self.frame().is_reachable = was_reachable;
         let ty = match self.types.of(right.ty) {
             // `a ?? b` of two optionals may still be null.

@@ -204,6 +204,8 @@ impl<'a> Checker<'a> {
 
     fn defer(&mut self, body: &'a ast::Expr) -> StatementKind {
         let reachable = self.frame().is_reachable;
+        // It runs when the block is left: what is known here may not hold then.
+        let known = std::mem::take(&mut self.frame().narrowed);
         let block = match &body.kind {
             A::Block(block) => self.block(block, Want::Drop).0,
             _ => {
@@ -213,6 +215,7 @@ impl<'a> Checker<'a> {
             }
         };
         self.frame().is_reachable = reachable;
+        self.frame().narrowed = known;
         StatementKind::Defer(block)
     }
 

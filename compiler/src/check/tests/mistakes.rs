@@ -90,6 +90,13 @@ const TYPES: &[Case] = &[
     ("V0312", "fn main() { let f = |x| x; }"),
     ("V0304", "fn main() { let n = parse_int(\"1\"); print(n + 0 > 1, \"x\"); }"),
     ("V0313", "fn main() { let s: str? = [\"a\"].first(); print(s.len()); }"),
+    ("V0313", "fn f(y: str?) { let x = y; if x != null { defer print(x.len()); x = null; } }\nfn main() {}"),
+    ("V0313", "fn f(s: str?, b: bool) { let x: str? = \"a\"; let c = b && { x = s; true }; print(c, x.len()); }\nfn main() {}"),
+    (
+        "V0313",
+        "fn f(s: str?) { let x: str? = \"a\"; try { x = s; print(1); x = \"b\"; } finally { print(x.len()); } }\nfn main() {}",
+    ),
+    ("V0313", "fn f(s: str?) { let x: str? = \"a\"; for i in 0..3 { print(x.len()); x = s; } }\nfn main() {}"),
     ("V0314", "struct P { x: int, y: int, z: int }\nfn main() { print(P { x: 1 }); }"),
     ("V0315", "enum V { Approve, Reject(str) }\nfn main() { let v = V::Approve; match v { Approve => print(1) } }"),
     ("V0315", "fn main() { match 3 { 1 => print(1), 2 => print(2) } }"),
