@@ -82,6 +82,27 @@ impl ToolGrants {
         }
         grants
     }
+
+    /// What of it goes beyond the defaults, in words; nothing where nothing does.
+    pub(crate) fn beyond(&self, working_directory: &Path) -> Option<String> {
+        let is_outside = |pattern: &&String| {
+            Path::new(pattern.as_str()).is_absolute() && !Path::new(pattern.as_str()).starts_with(working_directory)
+        };
+        let mut parts = Vec::new();
+        let mut add = |verb: &str, patterns: Vec<&String>| {
+            let mut names: Vec<&str> = patterns.into_iter().map(String::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            if !names.is_empty() {
+                parts.push(format!("{verb} {}", names.join(", ")));
+            }
+        };
+        add("read", self.read.iter().filter(is_outside).collect());
+        add("write", self.write.iter().filter(is_outside).collect());
+        add("connect to", self.net.iter().collect());
+        add("run", self.exec.iter().collect());
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
 impl Config {
@@ -113,6 +134,11 @@ impl Config {
         limits
     }
 
+    /// Whether what tools declare is granted to the program.
+    pub(crate) fn follows_tools(&self, flags: &GrantArguments) -> bool {
+        self.grants.is_none() && !flags.sandbox
+    }
+
     /// What a program may touch: the defaults and what its tools declare, or what the file grants instead, changed by the flags.
     pub(crate) fn grants(&self, flags: &GrantArguments, tools: &ToolGrants, working_directory: &Path) -> Grants {
         let mut grants = match (&self.grants, flags.sandbox) {
@@ -123,7 +149,7 @@ impl Config {
         if let (Some(table), false) = (&self.grants, flags.sandbox) {
             allow(&mut grants, &table.read, &table.write, &table.net, &table.exec, &table.env);
         }
-        if self.grants.is_none() && !flags.sandbox {
+        if self.follows_tools(flags) {
             allow(&mut grants, &tools.read, &tools.write, &tools.net, &tools.exec, &[]);
         }
         allow(&mut grants, &flags.allow_read, &flags.allow_write, &flags.allow_net, &flags.allow_exec, &flags.allow_env);
@@ -213,6 +239,17 @@ mod tests {
         assert!(reads("", &GrantArguments::default()));
         assert!(!reads("[grants]", &GrantArguments::default()));
         assert!(!reads("", &GrantArguments { sandbox: true, ..GrantArguments::default() }));
+    }
+
+    #[test]
+    fn what_goes_beyond_the_defaults_is_named() {
+        let tools = ToolGrants {
+            read: vec!["notes/**".into(), "/work-dir/x".into(), "/project/**".into()],
+            exec: vec!["npm test".into(), "npm test".into()],
+            ..ToolGrants::default()
+        };
+        assert_eq!(tools.beyond(Path::new("/work-dir")).as_deref(), Some("read /project/**; run npm test"));
+        assert_eq!(ToolGrants::default().beyond(Path::new("/work-dir")), None);
     }
 
     #[test]

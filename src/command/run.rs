@@ -86,6 +86,12 @@ fn grants(
     let working_directory = std::env::current_dir().map_err(|error| format!("the working directory cannot be found: {error}"))?;
     // What the program's own tools declare is granted with it; bytecode from elsewhere grants itself nothing.
     let tools = if program.is_source { ToolGrants::of(program.module.module()) } else { ToolGrants::default() };
+    if !arguments.quiet
+        && config.follows_tools(&arguments.grants)
+        && let Some(beyond) = tools.beyond(&working_directory)
+    {
+        console::complain(&format!("this program's own tools are granted what they declare: {beyond}\n"));
+    }
     let mut grants = config.grants(&arguments.grants, &tools, &working_directory);
     // A program does not rewrite itself, nor what decides about its answers.
     for file in &program.module.module().files {
