@@ -119,8 +119,6 @@ pub(crate) struct Checker<'a> {
     module: ModuleId,
     /// Type parameters in scope now.
     generics: Rc<[Generic]>,
-    /// Whether wanted types may hold type parameters of a call whose arguments are being worked out: those say nothing yet.
-    is_working_out: bool,
 
     bodies: Vec<Option<ir::Function>>,
     effects: Vec<Effects>,
@@ -176,7 +174,6 @@ impl<'a> Checker<'a> {
             methods: FxHashMap::default(),
             module: ModuleId(0),
             generics: Rc::new([]),
-            is_working_out: false,
             bodies: Vec::new(),
             effects: Vec::new(),
             natives: Vec::new(),

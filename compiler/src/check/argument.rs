@@ -103,7 +103,10 @@ impl<'a> Checker<'a> {
                     && self.types.has_parameter(parameter.ty)
                     && let Some(hint) = want.hint().filter(|hint| !self.is_open(*hint))
                     && let Type::Function(takes, _) = self.types.of(parameter.ty).clone()
-                    && takes.iter().any(|ty| self.types.substitute(*ty, learnt) == *ty && self.types.has_parameter(*ty))
+                    && takes.iter().any(|ty| {
+                        let known = self.types.substitute_known(*ty, learnt);
+                        self.types.has_hole(known)
+                    })
                 {
                     self.types.learn(info.result, hint, learnt);
                 }

@@ -47,6 +47,10 @@ impl<'a> Checker<'a> {
             .zip(&variant_info.payload)
             .map(|(argument, field)| self.generic_value(&argument.value, field.ty, &info.generics, &mut arguments, Why::Plain))
             .collect();
+        let payload: Vec<Expr> = payload;
+        if payload.iter().any(Expr::is_wrong) && arguments.contains(&None) {
+            return Expr::wrong(span);
+        }
         let Some(arguments) = self.all_known(&arguments, &info.generics, span) else { return Expr::wrong(span) };
         let ty = self.types.enumeration(id, arguments);
         Expr::new(ExprKind::Variant(variant, payload), ty, span)

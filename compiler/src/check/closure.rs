@@ -61,10 +61,8 @@ impl<'a> Checker<'a> {
         };
         let id = self.new_function_id();
         self.frames.push(Frame::new(FrameKind::Closure, name, result));
-        let was_working_out = std::mem::replace(&mut self.is_working_out, false);
         let (parameters, unpacked) = self.closure_parameters(closure, &types);
         let (body, result) = self.inferred_body(&closure.body, wanted_result, unpacked);
-        self.is_working_out = was_working_out;
         let frame = self.frames.pop().expect("pushed above");
         let captures: Vec<LocalId> = frame.captures.iter().map(|(outer, _)| *outer).collect();
         self.put_function(id, frame, parameters, body, result, false, span);

@@ -90,9 +90,7 @@ impl<'a> Checker<'a> {
         let mut values = Vec::with_capacity(parts.len());
         for (index, part) in parts.iter().enumerate() {
             let value = match hints.get(index) {
-                Some(hint) if !self.types.has_parameter(*hint) || !self.generics.is_empty() => {
-                    self.expr_as(part, *hint, Why::Plain)
-                }
+                Some(hint) if !self.is_open(*hint) => self.expr_as(part, *hint, Why::Plain),
                 _ => self.value(part, Want::Infer),
             };
             values.push(value);
@@ -133,7 +131,7 @@ impl<'a> Checker<'a> {
 
     /// Whether a hint still has type parameters of a call that is being worked out.
     pub(super) fn is_open(&self, hint: TypeId) -> bool {
-        self.types.has_parameter(hint) && self.is_working_out
+        self.types.has_hole(hint)
     }
 
     /// Brings values to one type.

@@ -68,7 +68,9 @@ impl<'a> Checker<'a> {
         }
         let base = literal.base.as_ref().map(|base| self.value(base, want));
         let hinted = match want.hint().map(|ty| self.types.of(self.types.without_null(ty))) {
-            Some(Type::Struct(hinted, arguments)) if *hinted == id => arguments.iter().copied().map(Some).collect(),
+            Some(Type::Struct(hinted, arguments)) if *hinted == id => {
+                arguments.iter().map(|argument| (!self.is_open(*argument)).then_some(*argument)).collect()
+            }
             _ => vec![None; info.generics.len()],
         };
         let mut arguments: Vec<Option<TypeId>> = hinted;
@@ -157,14 +159,13 @@ impl<'a> Checker<'a> {
         if generics.is_empty() {
             return self.expr_as(written, declared, why);
         }
-        let hint = self.types.substitute(declared, arguments);
-        let complete = arguments.iter().all(Option::is_some) || !self.types.has_parameter(declared);
-        let was_working_out = self.is_working_out;
-        self.is_working_out |= !complete;
+        let hint = self.types.substitute_known(declared, arguments);
         let value = self.expr(written, Want::Hint(hint));
-        self.is_working_out = was_working_out;
+        if value.is_wrong() {
+            return value;
+        }
         self.types.learn(declared, value.ty, arguments);
-        let target = self.types.substitute(declared, arguments);
+        let target = self.types.substitute_known(declared, arguments);
         self.coerce(value, target, why)
     }
 

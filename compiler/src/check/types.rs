@@ -12,6 +12,10 @@ pub(crate) const ERROR: TypeId = TypeId(u32::MAX);
 /// What looking at [`ERROR`] shows: a parameter that no function has.
 static ERROR_TYPE: Type = Type::Parameter(u32::MAX);
 
+/// Type parameters from this number on stand for type arguments of a call that are not known yet. They never meet the parameters of
+/// the function under check, whose numbers are small.
+const HOLES_START: u32 = 1 << 16;
+
 /// The table, and ids of the types without components.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each field is the type of its name")]
@@ -163,6 +167,27 @@ impl Types {
         }
     }
 
+    /// Whether something in it is not known yet.
+    pub(crate) fn has_hole(&self, id: TypeId) -> bool {
+        match self.of(id) {
+            Type::Parameter(index) => id != ERROR && *index >= HOLES_START,
+            Type::Array(a) | Type::Optional(a) | Type::Future(a) | Type::Stream(a) => self.has_hole(*a),
+            Type::Map(a, b) | Type::Result(a, b) => self.has_hole(*a) || self.has_hole(*b),
+            Type::Tuple(parts) | Type::Struct(_, parts) | Type::Enum(_, parts) => parts.iter().any(|part| self.has_hole(*part)),
+            Type::Function(parts, result) => self.has_hole(*result) || parts.iter().any(|part| self.has_hole(*part)),
+            _ => false,
+        }
+    }
+
+    /// The type with its parameters replaced by what is known of them, and by holes where nothing is.
+    pub(crate) fn substitute_known(&mut self, id: TypeId, arguments: &[Option<TypeId>]) -> TypeId {
+        let filled: Vec<Option<TypeId>> = (0..)
+            .zip(arguments)
+            .map(|(index, known)| Some(known.unwrap_or_else(|| self.parameter(HOLES_START + index))))
+            .collect();
+        self.substitute(id, &filled)
+    }
+
     /// The type with its parameters replaced. Those without an argument stay.
     pub(crate) fn substitute(&mut self, id: TypeId, arguments: &[Option<TypeId>]) -> TypeId {
         if arguments.is_empty() || !self.has_parameter(id) {
@@ -230,6 +255,7 @@ impl Types {
                 if let Some(slot) = learnt.get_mut(*index as usize)
                     && slot.is_none_or(|old| matches!(self.of(old), Type::Null | Type::Never))
                     && !matches!(found, Type::Never | Type::Void)
+                    && !self.has_hole(actual)
                 {
                     *slot = Some(actual);
                 }

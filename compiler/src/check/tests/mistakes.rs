@@ -36,6 +36,7 @@ const NAMES: &[Case] = &[
     ("V0202", "fn count_words() {}\nfn main() { cout_words(); }"),
     ("V0202", "total = 1;"),
     ("V0202", "import { helpr } from \"./other\";\nfn main() {}"),
+    ("V0202", "enum E { Gone(int) }\nfn main() { let r = [1].first().ok_or(Gonee(1)); print(r); }"),
     ("V0203", "fn main() { let x: string = \"a\"; }"),
     ("V0203", "struct Review { n: int }\nfn f(r: Reviw) {}\nfn main() {}"),
     ("V0204", "fn main() { print(jsn::parse(\"1\")); }"),

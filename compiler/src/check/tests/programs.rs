@@ -249,6 +249,11 @@ pub(super) const CLOSURES_GENERICS_AND_RESULTS: &str = r#"struct Pair<A, B> { fi
         fn quarter(n: int) -> Result<int, str> { let h = half(n)?; return Ok(half(h)?); }
         fn head(xs: str[]) -> int? { let first = xs.first()?; return first.len(); }
         fn add(a: int, b: int) -> int { a + b }
+        fn lengths<T>(rows: T[][]) -> int[] { return rows.map(|row| row.len()); }
+        struct Boxed<T> { x: T }
+        fn unbox<T>(a: Boxed<T>) -> T { return a.x; }
+        fn pair<T>(a: T, b: T) -> T[] { let xs: T[] = []; xs.push(a); return [a, b].map(|x| x) + xs; }
+        fn wrap<T>(x: T?) -> Result<T, str> { return x.ok_or("none"); }
         fn main() {
             let k = 3;
             print(twice(|x| x * k, 2), apply("a", |s| s.len() + k), apply(1, |n: int| { return n + 1; }));
@@ -263,6 +268,7 @@ pub(super) const CLOSURES_GENERICS_AND_RESULTS: &str = r#"struct Pair<A, B> { fi
             print(h.least() ?? 0, quarter(8), head(["abc"]));
             match try_call(|| half(4)) { Ok(Ok(n)) => print(n), Ok(Err(m)) => print(m), Err(Timeout(d)) => print(d), Err(e) => print(e.kind) }
             print(try_call(|| print("x")).is_ok());
+            print(lengths([[1], [2, 3]]), unbox(Boxed { x: 2 }), pair("a", "b"), wrap([1].first()));
             let f = add;
             let g: fn(int) -> int = |x| add(x, 1);
             print(f(1, 2), g(1), [f(1, 1), 2].len(), [x * 2 for x in [1, 2] if x > 1]);
