@@ -51,8 +51,8 @@ pub(crate) struct Exchange<'a> {
 /// What came of an exchange.
 pub(crate) struct Exchanged {
     pub(crate) result: Result<Response, Unanswered>,
-    /// Whether the budget lowered the bound of the answer.
-    pub(crate) lowered: bool,
+    /// What the budget lowered the bound of the answer to, if it did.
+    pub(crate) lowered: Option<u32>,
     /// What it used, and whether that is an estimate.
     pub(crate) usage: Usage,
     pub(crate) estimated: bool,
@@ -79,7 +79,7 @@ impl Exchange<'_> {
     pub(crate) fn run(&self, context: &NativeContext<'_>, request: &Request) -> Exchanged {
         let refused = |failed| Exchanged {
             result: Err(Unanswered::Refused(failed)),
-            lowered: false,
+            lowered: None,
             usage: Usage::default(),
             estimated: false,
             cost: None,
@@ -94,7 +94,7 @@ impl Exchange<'_> {
             Ok(reservation) => reservation,
             Err(failed) => return refused(failed),
         };
-        let lowered = request.max_tokens < declared;
+        let lowered = Some(request.max_tokens).filter(|tokens| *tokens < declared);
         let (result, body_bytes) = self.attempt(context, request);
         let estimate = || Usage { input: (body_bytes as u64).div_ceil(4), ..Usage::default() };
         let (usage, estimated) = match &result {

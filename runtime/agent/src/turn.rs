@@ -40,8 +40,8 @@ pub enum Event {
     Answered {
         /// Its answer.
         response: Response,
-        /// Whether the request's `max_tokens` had been lowered below what the agent declares.
-        lowered: bool,
+        /// What the request's `max_tokens` had been lowered to, where it was.
+        lowered: Option<u32>,
     },
     /// The model did not answer, and no attempt is left.
     Failed(Box<CallError>),
@@ -201,7 +201,7 @@ impl TurnLoop {
         Action::CallModel(self.request.clone())
     }
 
-    fn answered(&mut self, response: Response, lowered: bool) -> Action {
+    fn answered(&mut self, response: Response, lowered: Option<u32>) -> Action {
         let text = format!("{}{}", self.paused, response.text());
         let wants_tools = response.tool_uses().next().is_some();
         match response.stop_reason {
@@ -233,19 +233,19 @@ impl TurnLoop {
         stop_reason: StopReason,
         model: String,
         wants_tools: bool,
-        lowered: bool,
+        lowered: Option<u32>,
     ) -> Action {
-        let bound = match stop_reason {
-            StopReason::ContextFull => "the end of the model's context; see `history last N`".to_owned(),
-            _ if lowered => format!("{} tokens, to which the budget had lowered `max_tokens`", self.request.max_tokens),
-            _ => format!("`max_tokens {}`; a larger value lets it finish", self.request.max_tokens),
+        let bound = match (stop_reason.clone(), lowered) {
+            (StopReason::ContextFull, _) => "the end of the model's context; see `history last N`".to_owned(),
+            (_, Some(tokens)) => format!("{tokens} tokens, to which the budget had lowered `max_tokens`"),
+            (_, None) => format!("`max_tokens {}`; a larger value lets it finish", self.request.max_tokens),
         };
         if self.expectation == Expectation::Typed {
             let problem = format!("it was cut at {bound}");
             let message = format!("the answer is incomplete: {problem}");
             return fail(ErrorKind::OutputInvalid { text, problem }, message);
         }
-        if wants_tools || lowered || stop_reason == StopReason::ContextFull {
+        if wants_tools || lowered.is_some() || stop_reason == StopReason::ContextFull {
             let place = if wants_tools { " in the middle of a tool call" } else { "" };
             let message = format!("the answer was cut{place} at {bound}");
             return fail(ErrorKind::Truncated { text }, message);

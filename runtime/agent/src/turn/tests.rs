@@ -23,7 +23,7 @@ fn call(id: &str, name: &str, input: Value) -> Block {
 
 fn answer(stop_reason: StopReason, blocks: Vec<Block>) -> Event {
     let response = Response { id: None, request_id: None, model: "m".into(), blocks, stop_reason, usage: None };
-    Event::Answered { response, lowered: false }
+    Event::Answered { response, lowered: None }
 }
 
 fn says(text: &str) -> Event {
@@ -178,17 +178,17 @@ fn a_cut_answer_is_returned_with_a_warning_or_raised_where_that_would_mislead() 
         turn.on(Event::Answered { response, lowered })
     };
     let words = || vec![Block::text("half")];
-    let reply = expect_reply(cut(Expectation::Text, false, words(), StopReason::MaxTokens));
+    let reply = expect_reply(cut(Expectation::Text, None, words(), StopReason::MaxTokens));
     assert_eq!(reply.text, "half");
     assert!(reply.warning.unwrap().contains("max_tokens 1000"));
     let truncated = ErrorKind::Truncated { text: "half".into() };
-    assert_eq!(expect_error(cut(Expectation::Text, true, words(), StopReason::MaxTokens)).kind, truncated);
-    assert_eq!(expect_error(cut(Expectation::Text, false, words(), StopReason::ContextFull)).kind, truncated);
+    assert_eq!(expect_error(cut(Expectation::Text, Some(300), words(), StopReason::MaxTokens)).kind, truncated);
+    assert_eq!(expect_error(cut(Expectation::Text, None, words(), StopReason::ContextFull)).kind, truncated);
     let calling = vec![Block::text("half"), call("a", "read", json!({}))];
-    let error = expect_error(cut(Expectation::Text, false, calling, StopReason::MaxTokens));
+    let error = expect_error(cut(Expectation::Text, None, calling, StopReason::MaxTokens));
     assert_eq!(error.kind, truncated);
     assert!(error.message.contains("tool call"), "{}", error.message);
-    let typed = expect_error(cut(Expectation::Typed, false, words(), StopReason::MaxTokens));
+    let typed = expect_error(cut(Expectation::Typed, None, words(), StopReason::MaxTokens));
     assert_eq!(typed.kind.name(), "OutputInvalid");
 }
 

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use vega_bytecode::Type;
+use vega_bytecode::module::Capability;
+use vega_runtime::capability::Grants;
+use vega_runtime::native::SupervisionValues;
 use vega_trace::{Kind, Status};
 
 use crate::support::{AgentSpec, Clause, Do, Scenario, agent, ask, stop};
@@ -318,4 +321,70 @@ fn the_same_program_gives_the_same_trace() {
         lines.collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn a_program_without_the_right_to_call_agents_is_refused() {
+    let mut grants = Grants::standard(std::env::temp_dir());
+    grants.deny(Capability::Agent);
+    let ran = Scenario::new(coder(), vec![Do::Spawn(0), ask(0, "hi").step()]).grants(grants).run();
+    assert!(ran.notes[0].starts_with("CapabilityDenied: "), "{}", ran.notes[0]);
+    assert_eq!((ran.totals.calls, ran.report.spent), (0, 0));
+}
+
+#[test]
+fn a_reply_cut_because_the_budget_lowered_it_is_truncated_and_says_to_what() {
+    let mut agents = coder();
+    agents[0].clauses.push(("budget", Clause::Money(20_000_000_000)));
+    let replies = "[[reply]]\ntext = \"half a sen\"\nstop_reason = \"max_tokens\"\n";
+    let ran = Scenario::new(agents, vec![Do::Spawn(0), ask(0, "hi").step()]).replies(replies).run();
+    assert!(ran.notes[0].starts_with("Truncated: the answer was cut at ") && !ran.notes[0].contains("8192"), "{}", ran.notes[0]);
+}
+
+/// Callers, kills of callers and of the agent, faults and latencies in a random order: every call that is not cancelled is answered
+/// once, no permit is lost, and no budget is exceeded.
+#[test]
+fn nothing_is_lost_whatever_ends_when() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut agents = coder();
+        agents[0].clauses.push(("rate_limit.concurrent", random.i64(1..4).into()));
+        if random.bool() {
+            agents[0].clauses.push(("history", Clause::List(vec!["ordered".into()])));
+        }
+        let replies: String = (0..20)
+            .map(|number| {
+                let answer = ["text = \"ok\"", "text = \"ok\"", "error = \"overloaded\"", "error = \"disconnect\""];
+                let answer = answer[random.usize(0..answer.len())];
+                format!("[[reply]]\ncontains = \"call {number}.\"\n{answer}\nlatency = \"{}ms\"\n", random.u64(0..2_000))
+            })
+            .collect();
+        let supervision = SupervisionValues { max_restarts: 100, ..SupervisionValues::default() };
+        let mut steps = vec![Do::SpawnWith(0, supervision)];
+        let mut begun = 0;
+        let mut killed = 0;
+        for _ in 0..60 {
+            match random.u32(0..10) {
+                0..6 if begun < 20 => {
+                    steps.push(Do::Beside(vec![ask(0, &format!("call {begun}.")).step()]));
+                    begun += 1;
+                }
+                6 => steps.extend([Do::Sleep(ms(random.u64(1..300))), Do::Kill(0)]),
+                // Callers are killed in their order, so that each is killed at most once.
+                7 if killed < begun => {
+                    steps.push(Do::KillBeside(killed));
+                    killed += 1;
+                }
+                _ => steps.push(Do::Sleep(ms(random.u64(1..500)))),
+            }
+        }
+        steps.extend([Do::Sleep(Duration::from_secs(3_600)), ask(0, "the last one").step()]);
+        let limit = 2_000_000_000_000;
+        let ran = Scenario::new(agents, steps).replies(&replies).budget(limit).run();
+        let last = ran.notes.last().unwrap();
+        assert_eq!(last, "Coder (scripted) answers: the last one", "seed {seed}");
+        let answered = ran.notes.len() - 1;
+        assert!((begun - killed..=begun).contains(&answered), "seed {seed}: {answered} of {begun} calls, {killed} killed");
+        assert!(ran.report.spent <= limit && ran.report.spent == ran.totals.cost_pico, "seed {seed}");
+    }
 }
