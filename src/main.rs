@@ -22,12 +22,32 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How the names of the runtime's threads begin, whose panics the runtime reports.
+const RUNTIME_THREADS: &str = "vega-";
+
 fn main() -> ExitCode {
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
-    command::run(arguments.command)
+    quiet_panics();
+    match std::panic::catch_unwind(|| command::run(arguments.command)) {
+        Ok(status) => status,
+        // The hook has said what happened.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A panic in a native is that process's end, which the runtime reports; any other is a defect of this command, and is called that.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        if std::thread::current().name().is_some_and(|name| name.starts_with(RUNTIME_THREADS)) {
+            return;
+        }
+        let place = panic.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("a panic without words");
+        console::error(&format!("this is a defect of vega itself, please report it: {text}{place}"));
+    }));
 }
 
 /// Shows help where it was asked for, else what is wrong with the command line.

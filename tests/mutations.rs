@@ -12,6 +12,7 @@ use vega_compiler::source::{LoadError, Loader};
 use vega_runtime::Runtime;
 use vega_runtime::capability::Grants;
 use vega_runtime::limits::Limits;
+use vega_scheduler::Clock;
 
 use crate::support::{Folder, root};
 
@@ -149,6 +150,7 @@ fn run(module: vega_bytecode::VerifiedModule, folder: &Folder, context: &str) {
     let agents = vega_agent::Agents::builder().offline(true).build().expect("a script needs nothing");
     let runtime = Runtime::builder()
         .workers(1)
+        .clock(Clock::Virtual { seed: 0 })
         .limits(limits)
         .grants(Grants::nothing(folder.path()).build().expect("nothing is a grant"))
         .natives(vega_stdlib::natives())
@@ -168,8 +170,8 @@ fn run(module: vega_bytecode::VerifiedModule, folder: &Folder, context: &str) {
         let _waiter_gone = ended.send(());
         report
     });
-    // It may wait for a message or an hour to pass; then it must be possible to interrupt it.
-    if end.recv_timeout(Duration::from_millis(100)).is_err() {
+    // It may spend its time outside of what reductions count; then it must be possible to interrupt it.
+    if end.recv_timeout(Duration::from_secs(2)).is_err() {
         handle.interrupt();
         handle.interrupt();
         end.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{context} cannot be interrupted"));
