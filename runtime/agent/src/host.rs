@@ -1,62 +1,45 @@
 //! Agents as programs see them: `spawn`, `<-`, and the joining of rounds.
 //!
-//! Invariant: a caller waits on a port, without a stack. When it ends first, its call is cancelled.
+//! Invariant: nothing here waits. What takes time is a state that the interpreter keeps and steps.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use vega_bytecode::module::{AskDescription, Join};
+use vega_bytecode::module::AskDescription;
 use vega_bytecode::{AgentId, FunctionId, kinds};
-use vega_runtime::RuntimeHandle;
 use vega_runtime::error::Error;
 use vega_runtime::native::{
-    AgentHost, Callee, Input, NativeContext, NativeResult, Outcome, Port, Resumable, SpawnAgent, SpawnOptions, Step,
-    SupervisionValues,
+    AgentHost, Callee, Input, NativeContext, NativeResult, Outcome, Resumable, SpawnAgent, SpawnOptions, Step, SupervisionValues,
 };
 use vega_runtime::supervisor::{Child, ChildOwner, Factory, FutureHandle};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Handle, HandleKind, Value, json};
-use vega_trace::Sink;
 
+use crate::asking::Asking;
+use crate::builder::AgentsBuilder;
 use crate::config;
 use crate::error::ErrorKind;
 use crate::history::Mode;
-use crate::price::PriceTable;
 use crate::process::AgentProcess;
-use crate::progress::Progress;
 use crate::raise::Failed;
-use crate::request::{CALL_DEPTH_MAX, Content, Draft, Reply, Request};
-use crate::script::Script;
-use crate::service::{Environment, Parts, PendingRound, Service, Totals, Warnings};
+use crate::request::{CALL_DEPTH_MAX, Draft};
+use crate::service::Service;
 use crate::slot::AgentSlot;
+use crate::totals::Totals;
 
 /// The agents of one runtime. Registered with the runtime's builder.
 pub struct Agents {
     service: Arc<Service>,
 }
 
-/// What agents are made with. Everything has a default: no script, no environment, no trace, built-in prices.
-pub struct AgentsBuilder {
-    parts: Parts,
-}
-
 impl Agents {
+    pub(crate) fn new(service: Service) -> Agents {
+        Agents { service: Arc::new(service) }
+    }
+
     /// Begins with the defaults.
     pub fn builder() -> AgentsBuilder {
-        AgentsBuilder {
-            parts: Parts {
-                script: Script::default(),
-                offline: false,
-                environment: Box::new(|_| None),
-                ca_pem: None,
-                prices: None,
-                sink: Sink::disabled(),
-                warnings: Arc::new(|_| {}),
-                progress: None,
-                connections: None,
-                seed: fastrand::u64(..),
-            },
-        }
+        AgentsBuilder::new()
     }
 
     /// What was done and spent so far.
@@ -67,74 +50,6 @@ impl Agents {
     /// Invocations under way.
     pub fn in_flight(&self) -> u64 {
         self.service.counters.in_flight()
-    }
-}
-
-impl AgentsBuilder {
-    /// The replies of the scripted model.
-    pub fn script(mut self, script: Script) -> Self {
-        self.parts.script = script;
-        self
-    }
-
-    /// Whether the scripted model takes the place of every other. Prices stay those of the program's models.
-    pub fn offline(mut self, offline: bool) -> Self {
-        self.parts.offline = offline;
-        self
-    }
-
-    /// How environment variables are looked up: keys and addresses of providers.
-    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        let lookup: Environment = Box::new(lookup);
-        self.parts.environment = lookup;
-        self
-    }
-
-    /// Certificates in PEM form that are trusted beside the public authorities'.
-    pub fn ca_file(mut self, pem: Vec<u8>) -> Self {
-        self.parts.ca_pem = Some(pem);
-        self
-    }
-
-    /// Prices that take the place of built-in ones.
-    pub fn prices(mut self, prices: PriceTable) -> Self {
-        self.parts.prices = Some(prices);
-        self
-    }
-
-    /// Where trace records go.
-    pub fn trace(mut self, sink: Sink) -> Self {
-        self.parts.sink = sink;
-        self
-    }
-
-    /// Who is told what the user should know.
-    pub fn warnings(mut self, warnings: Warnings) -> Self {
-        self.parts.warnings = warnings;
-        self
-    }
-
-    /// Who is told what invocations do.
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.parts.progress = Some(progress);
-        self
-    }
-
-    /// Connections to providers at once; further calls wait. As many as the system allows unless given.
-    pub fn connections(mut self, connections: u32) -> Self {
-        self.parts.connections = Some(connections.max(1));
-        self
-    }
-
-    /// What ids of the trace are made from; the same seed gives the same ids.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.parts.seed = seed;
-        self
-    }
-
-    /// The agents. Fails where the certificates cannot be used.
-    pub fn build(self) -> Result<Arc<Agents>, String> {
-        Ok(Arc::new(Agents { service: Arc::new(Service::new(self.parts)?) }))
     }
 }
 
@@ -204,7 +119,7 @@ impl AgentHost for Agents {
             parent_span,
             coordinate,
         };
-        Ok(Outcome::Resume(Box::new(Asking { slot, draft: Some(draft), waiting: None, join: ask.join, depth })))
+        Ok(Outcome::Resume(Box::new(Asking::new(slot, draft, ask.join, depth))))
     }
 
     fn stream_next(&self, _: &mut NativeContext<'_>, _: &Handle) -> NativeResult {
@@ -317,95 +232,5 @@ impl Resumable for Spawning {
 
     fn name(&self) -> &str {
         "spawn"
-    }
-}
-
-/// A caller that waits for its reply.
-struct Asking {
-    slot: Arc<AgentSlot>,
-    /// The call, before it is in the queue.
-    draft: Option<Draft>,
-    waiting: Option<Waiting>,
-    join: Join,
-    /// Frames below the calling one.
-    depth: usize,
-}
-
-struct Waiting {
-    port: Port,
-    request: Arc<Request>,
-    runtime: RuntimeHandle,
-}
-
-impl Asking {
-    fn begin(&mut self, draft: Draft, context: &NativeContext<'_>) -> Step {
-        let port = context.open_port();
-        let port_id = port.id();
-        let request = Arc::new(Request::new(draft, self.slot.next_call(), port.address(), context.now()));
-        self.waiting = Some(Waiting { port, request: Arc::clone(&request), runtime: context.runtime() });
-        match self.slot.enqueue(request, context) {
-            Ok(()) => Step::Receive { port: port_id, deadline: None },
-            Err(failed) => self.fail(&failed),
-        }
-    }
-
-    fn receive(&mut self, reply: Reply, context: &NativeContext<'_>) -> Step {
-        let answer = match reply.result {
-            Ok(answer) => answer,
-            Err(failed) => return self.fail(&failed),
-        };
-        if let Some(Waiting { request, .. }) = self.waiting.take()
-            && let Some(round) = answer.round
-        {
-            self.slot.hold(request.call, round);
-            match self.join {
-                Join::AtOnce => self.slot.join(request.call),
-                Join::Later(number) => {
-                    let round = PendingRound { number, depth: self.depth, slot: Arc::clone(&self.slot), call: request.call };
-                    self.slot.service.add_pending(context.self_pid(), round, |process| context.is_alive(process));
-                }
-            }
-        }
-        Step::Return(match answer.content {
-            Content::Text(text) => text.into(),
-            Content::Value(message) => message.adopt(),
-        })
-    }
-
-    fn fail(&mut self, failed: &Failed) -> Step {
-        self.waiting = None;
-        Step::Fail(failed.to_error(&self.slot.service.trace.to_string()))
-    }
-}
-
-impl Resumable for Asking {
-    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
-        if let Some(draft) = self.draft.take() {
-            return self.begin(draft, context);
-        }
-        if let Input::Message(message) = input
-            && let Ok(reply) = message.downcast::<Reply>()
-        {
-            return self.receive(*reply, context);
-        }
-        match &self.waiting {
-            Some(waiting) => Step::Receive { port: waiting.port.id(), deadline: None },
-            None => self.fail(&Failed::plain(kinds::CANCELLED, "the call was cancelled")),
-        }
-    }
-
-    fn name(&self) -> &str {
-        "<-"
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        // Whoever still waits here was ended before the reply came.
-        if let Some(Waiting { request, runtime, .. }) = self.waiting.take()
-            && let Some(invocation) = request.cancel()
-        {
-            runtime.kill(invocation);
-        }
     }
 }

@@ -2,33 +2,33 @@
 //!
 //! Invariants: it holds a stack only during an exchange with the model, and a permit no longer than that; its clock stands still while it
 //! waits for a permit; whatever it started ends with it.
+mod model; // the exchanges with its model
 mod record; // what the trace learns
+mod tools; // the tools that it runs
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use vega_bytecode::{Type, TypeId};
-use vega_runtime::capability::Declared;
-use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
-use vega_runtime::process::{ExitReason, Pid};
+use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, Step};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Value, is_type, json, schema};
 use vega_scheduler::Instant;
 use vega_trace::SpanId;
 
 use crate::bound::Reported;
-use crate::config::Backend;
 use crate::error::ErrorKind;
-use crate::exchange::{Exchange, Unanswered, base_request};
+use crate::exchange::base_request;
 use crate::history::Mode;
 use crate::limiter::{Granted, Permit};
 use crate::message::{self, Block, OutputSchema, Usage};
 use crate::progress::Activity;
 use crate::raise::Failed;
-use crate::request::{Answer, Chain, Content, FinishedRound, Reply, Request};
+use crate::request::{Answer, Content, FinishedRound, Reply, Request};
 use crate::slot::AgentSlot;
-use crate::tool::{ToolDone, ToolProcess};
-use crate::turn::{self, Action, Event, Expectation, ToolRun, TurnLoop};
+use crate::tool::ToolDone;
+use crate::turn::{self, Action, Event, Expectation, TurnLoop};
+use tools::RunningTool;
 
 /// See the module's text.
 pub(crate) struct Invocation {
@@ -80,16 +80,6 @@ enum Work {
     Tools,
     /// Nothing.
     Over,
-}
-
-struct RunningTool {
-    index: usize,
-    process: Pid,
-    monitor: Option<u64>,
-    name: Arc<str>,
-    span: SpanId,
-    began: Instant,
-    began_at: SystemTime,
 }
 
 /// What the invocation used so far.
@@ -183,24 +173,6 @@ impl Invocation {
         }
     }
 
-    fn tool_done(&mut self, done: ToolDone, context: &NativeContext<'_>) {
-        let ToolDone { index, content, is_error, error_kind } = done;
-        let Some(place) = self.tools.iter().position(|tool| tool.index == index) else { return };
-        let tool = self.tools.swap_remove(place);
-        if let Some(monitor) = tool.monitor {
-            context.demonitor(monitor);
-        }
-        self.record_tool(&tool, is_error, error_kind, &content, context);
-        self.on(Event::ToolDone { index, content: content.into(), is_error }, context);
-    }
-
-    /// The process of a tool ended. Where its result came before, there is nothing left to do.
-    fn tool_ended(&mut self, monitor: u64, reason: &ExitReason, context: &NativeContext<'_>) {
-        let Some(tool) = self.tools.iter().find(|tool| tool.monitor == Some(monitor)) else { return };
-        let content = format!("The tool ended without a result: {reason}");
-        self.tool_done(ToolDone { index: tool.index, content, is_error: true, error_kind: None }, context);
-    }
-
     fn on(&mut self, event: Event, context: &NativeContext<'_>) {
         if let Some(turn) = &mut self.turn {
             let action = turn.on(event);
@@ -274,138 +246,6 @@ impl Invocation {
         Ok(Content::Value(message))
     }
 
-    fn start_tool(&mut self, run: ToolRun, context: &NativeContext<'_>) -> Result<(), String> {
-        let ToolRun { index, call } = run;
-        let tools = &context.module().agents[self.slot.agent.0 as usize].tools;
-        let Some(number) = tools.iter().position(|tool| tool.name == *call.name) else {
-            return Err(format!("There is no tool `{}`.", call.name));
-        };
-        let tool = &tools[number];
-        let declared = Declared {
-            kinds: &tool.capabilities,
-            paths: tool.allowed_paths.as_deref(),
-            commands: tool.allowed_commands.as_deref(),
-            hosts: tool.allowed_hosts.as_deref(),
-        };
-        let capabilities =
-            context.capabilities().narrow(declared).map_err(|bad| format!("The tool `{}` cannot run: {bad}", tool.name))?;
-        let reads_only = tool.capabilities.iter().all(|kind| *kind == vega_bytecode::module::Capability::FileRead);
-        if !reads_only {
-            self.request.note_effect();
-        }
-        let span = self.slot.service.new_span();
-        let outer = self.request.chain.clone();
-        let depth = outer.as_ref().map_or(0, |chain| chain.depth) + 1;
-        let chain = Arc::new(Chain { outer, agent: self.slot.identity(), depth });
-        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, context.address(), chain, span);
-        let turns = self.turn.as_ref().map_or(0, |turn| turn.turns());
-        let options = SpawnOptions {
-            capabilities: Some(capabilities),
-            step: turns.saturating_mul(1_000).saturating_add(u32::try_from(index).unwrap_or(u32::MAX)),
-            monitored: true,
-            label: Some(format!("{}.{}", self.slot.config.name, tool.name)),
-            ..SpawnOptions::default()
-        };
-        let spawned = context
-            .spawn(Task::Native(Box::new(state)), options)
-            .map_err(|error| format!("The tool `{}` cannot run: {}", tool.name, error.message().as_str()))?;
-        self.report(Activity::Tool { name: &tool.name });
-        self.tools.push(RunningTool {
-            index,
-            process: spawned.process,
-            monitor: spawned.monitor,
-            name: call.name,
-            span,
-            began: context.now(),
-            began_at: SystemTime::now(),
-        });
-        Ok(())
-    }
-
-    /// Makes the exchange that comes next.
-    fn call(&mut self, context: &NativeContext<'_>) {
-        let Some(request) = self.next.take() else { return };
-        let turn = self.turn.as_ref().map_or(1, |turn| turn.turns());
-        self.report(Activity::Model { turn });
-        let began = context.now();
-        let began_at = SystemTime::now();
-        self.attempts += 1;
-        let slot = Arc::clone(&self.slot);
-        let exchange = Exchange {
-            service: &slot.service,
-            config: &slot.config,
-            turn,
-            step: self.attempts,
-            reported: self.reported,
-            remaining: self.deadline.since(began),
-            deadline: self.deadline,
-        };
-        let exchanged = exchange.run(context, &request);
-        for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {
-            permit.release(context);
-        }
-        if exchanged.attempted {
-            self.count(&exchanged);
-            self.record_model_call(&exchanged, began, began_at, context);
-        }
-        match exchanged.result {
-            Ok(response) => {
-                self.reported = match (response.usage, response.blocks.is_empty()) {
-                    (Some(usage), false) => {
-                        let tokens = usage.prompt().saturating_add(usage.output);
-                        self.tokens = Some(tokens);
-                        Some(Reported { messages: request.messages.len() + 1, tokens })
-                    }
-                    _ => {
-                        self.tokens = None;
-                        None
-                    }
-                };
-                self.on(Event::Answered { response, lowered: exchanged.lowered }, context);
-            }
-            Err(Unanswered::Failed(error)) => {
-                self.failures += 1;
-                let remaining = self.deadline.since(context.now());
-                let delay = self.slot.config.retry.next_delay(self.failures, &error, self.jitter(), Some(remaining));
-                match delay {
-                    Some(delay) => {
-                        self.spent.retries += 1;
-                        self.slot.service.counters.add_retry();
-                        self.record_retry(&error, delay, context);
-                        self.report(Activity::Retry { kind: error.kind.name() });
-                        self.next = Some(request);
-                        self.work = Work::Backoff(context.now() + delay);
-                    }
-                    None => self.fail(Failed::Call(error), context),
-                }
-            }
-            Err(Unanswered::TimeIsOver) => self.time_is_over(context),
-            Err(Unanswered::Refused(failed)) => self.fail(failed, context),
-            // Whoever ends this process has its reasons, and tells the caller.
-            Err(Unanswered::Killed) => self.work = Work::Over,
-        }
-    }
-
-    /// A number in `[0, 1)` that the place of the call and the failure determine, so that a run can be repeated.
-    fn jitter(&self) -> f64 {
-        let mut seed = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(self.failures);
-        for byte in self.request.message.bytes().chain(self.request.call.0.to_le_bytes()) {
-            seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        fastrand::Rng::with_seed(seed).f64()
-    }
-
-    fn count(&mut self, exchanged: &crate::exchange::Exchanged) {
-        let spent = &mut self.spent;
-        spent.usage.add(&exchanged.usage);
-        spent.estimated |= exchanged.estimated;
-        match exchanged.cost {
-            Some(cost) => spent.cost = spent.cost.saturating_add(cost),
-            None => spent.unpriced = true,
-        }
-        self.slot.service.counters.add_call(&exchanged.usage, exchanged.cost, exchanged.estimated);
-    }
-
     // ---- the end ----
 
     fn finish(&mut self, content: Content, reply: turn::Reply, context: &NativeContext<'_>) {
@@ -452,31 +292,6 @@ impl Invocation {
 
     fn report(&self, activity: Activity<'_>) {
         self.slot.service.report(self.number, &self.slot.config.name, activity);
-    }
-
-    fn needs_permit(&self) -> bool {
-        self.permit.is_none() && self.slot.limiter.is_some()
-    }
-
-    /// Takes what the next exchange needs, or queues for it.
-    fn admit(&mut self, context: &NativeContext<'_>) {
-        if self.needs_permit()
-            && let Some(limiter) = &self.slot.limiter
-        {
-            self.permit = limiter.take_or_wait(context.address());
-            if self.permit.is_none() {
-                self.work = Work::Queued(context.now());
-                return;
-            }
-        }
-        if self.connection.is_none() && matches!(self.slot.config.backend, Backend::Http(_)) {
-            self.connection = self.slot.service.connections(self.slot.runtime()).take_or_wait(context.address());
-            if self.connection.is_none() {
-                self.work = Work::Queued(context.now());
-                return;
-            }
-        }
-        self.work = Work::Call;
     }
 
     /// Goes on until something must be waited for.

@@ -16,6 +16,8 @@ pub mod mock_server; // the scripted model over HTTP
 
 mod config; // an agent's clauses
 mod exchange; // one exchange with a model
+mod asking; // a caller that waits for its reply
+mod builder; // what agents are made with
 mod host; // agents as programs see them
 mod invocation; // the process that answers one request
 mod limiter; // exchanges at once
@@ -26,7 +28,10 @@ mod request; // one call, from `<-` to the reply
 mod service; // what all agents of a runtime share
 mod slot; // what stays of an agent over its incarnations
 mod tool; // the process of one tool run
+mod totals; // what was done and spent
 
-pub use host::{Agents, AgentsBuilder};
+pub use builder::AgentsBuilder;
+pub use host::Agents;
 pub use progress::{Activity, Progress};
-pub use service::{Environment, Totals, Warnings};
+pub use service::{Environment, Warnings};
+pub use totals::Totals;

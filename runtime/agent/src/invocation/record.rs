@@ -6,7 +6,8 @@ use vega_runtime::native::NativeContext;
 use vega_scheduler::Instant;
 use vega_trace::{Kind, Record, SpanId, Status};
 
-use super::{Invocation, RunningTool};
+use super::Invocation;
+use super::tools::RunningTool;
 use crate::error::CallError;
 use crate::exchange::{Exchanged, Unanswered};
 use crate::message::Usage;
