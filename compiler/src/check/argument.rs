@@ -45,7 +45,7 @@ impl<'a> Checker<'a> {
                 Some("ordered")
             } else if generic.is_key && !self.is_key(ty) {
                 Some("keys of a map")
-            } else if generic.is_number && !self.types.is_numeric(ty) {
+            } else if generic.is_number && !self.is_number(ty, info.native.is_some()) {
                 Some("numbers")
             } else {
                 None
@@ -55,6 +55,16 @@ impl<'a> Checker<'a> {
                 let title = format!("`{}` needs values that are {problem}, and a `{shown}` is not", info.name);
                 self.error(codes::BOUND, span, title.replace("that are ordered", "that can be ordered"));
             }
+        }
+    }
+
+    /// Natives also work on durations and money; arithmetic written on a type parameter is that of `int` and `float`.
+    fn is_number(&self, ty: TypeId, by_native: bool) -> bool {
+        match self.types.of(ty) {
+            Type::Int | Type::Float => true,
+            Type::Duration | Type::Money => by_native,
+            Type::Parameter(index) => self.generics.get(*index as usize).is_none_or(|generic| generic.is_number),
+            _ => false,
         }
     }
 

@@ -8,7 +8,7 @@ use super::fits::constant_int;
 use super::statement::Want;
 use crate::ast::{self, BinaryOperator as O, ExprKind as A, UnaryOperator};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::ir::{BinaryOp, Block, Expr, ExprKind, UnaryOp};
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -32,6 +32,10 @@ impl<'a> Checker<'a> {
                     Type::Float => UnaryOp::NegFloat,
                     Type::Duration => UnaryOp::NegDuration,
                     Type::Money => UnaryOp::NegMoney,
+                    Type::Parameter(index) if self.is_number_parameter(*index) => {
+                        let zero = Expr::new(ExprKind::Constant(Constant::Int(0)), operand.ty, span);
+                        return self.generic_arithmetic(O::Subtract, zero, operand, span);
+                    }
                     _ if operand.is_wrong() => return operand,
                     _ => {
                         let shown = self.show(operand.ty);
@@ -231,10 +235,51 @@ impl<'a> Checker<'a> {
                     Err(right) => Err((left, right)),
                 };
             }
+            (O::Add | O::Subtract | O::Multiply | O::Divide | O::Remainder, Type::Parameter(a), Type::Parameter(b))
+                if a == b && self.is_number_parameter(*a) =>
+            {
+                return Ok(self.generic_arithmetic(operator, left, right, span));
+            }
             (O::Add, _, _) => return self.join(left, right, span),
             _ => return Err((left, right)),
         };
         Ok(Expr::new(ExprKind::Binary(operation, Box::new(left), Box::new(right)), ty, span))
+    }
+
+    fn is_number_parameter(&self, index: u32) -> bool {
+        self.generics.get(index as usize).is_some_and(|generic| generic.is_number)
+    }
+
+    /// Arithmetic on a type parameter that stands for `int` or `float`: which one, the right operand tells when it runs.
+    fn generic_arithmetic(&mut self, operator: O, left: Expr, right: Expr, span: Span) -> Expr {
+        let (int, float, bool, ty) = (self.types.int, self.types.float, self.types.bool, right.ty);
+        let (of_ints, of_floats) = match operator {
+            O::Add => (BinaryOp::AddInt, BinaryOp::AddFloat),
+            O::Subtract => (BinaryOp::SubInt, BinaryOp::SubFloat),
+            O::Multiply => (BinaryOp::MulInt, BinaryOp::MulFloat),
+            O::Divide => (BinaryOp::DivInt, BinaryOp::DivFloat),
+            _ => (BinaryOp::RemInt, BinaryOp::RemFloat),
+        };
+        // A zero before a minus sign is the only literal that comes here.
+        let is_negation = constant_int(&left).is_some();
+        let (first, second) = (self.hidden_local("left", ty, left.span), self.hidden_local("right", ty, right.span));
+        let read = |local, ty| Expr::new(ExprKind::Local(local), right.ty, span).retyped(ty);
+        let block = |value: Expr| Block { statements: Vec::new(), value: Some(Box::new(value)), span, joins_at_end: Vec::new() };
+        let on_ints = if is_negation {
+            Expr::new(ExprKind::Unary(UnaryOp::NegInt, Box::new(read(second, int))), int, span)
+        } else {
+            Expr::new(ExprKind::Binary(of_ints, Box::new(read(first, int)), Box::new(read(second, int))), int, span)
+        };
+        let on_floats = if is_negation {
+            Expr::new(ExprKind::Unary(UnaryOp::NegFloat, Box::new(read(second, float))), float, span)
+        } else {
+            Expr::new(ExprKind::Binary(of_floats, Box::new(read(first, float)), Box::new(read(second, float))), float, span)
+        };
+        let is_int = Expr::new(ExprKind::IsType(Box::new(read(second, ty)), int), bool, span);
+        let kind = ExprKind::If(Box::new(is_int), block(on_ints.retyped(ty)), Some(block(on_floats.retyped(ty))));
+        let value = Expr::new(kind, ty, span);
+        let variables = if is_negation { vec![(second, right)] } else { vec![(first, left), (second, right)] };
+        self.block_value(variables, value)
     }
 
     /// A number times a duration or money; the number is computed first, as it stands first.

@@ -96,7 +96,16 @@ impl<'a> Checker<'a> {
             ExprKind::Binary(op, left, right) if matches!(left.kind, ExprKind::Local(_)) => {
                 StatementKind::AssignOp(place, op, *right)
             }
-            _ => StatementKind::Expr(Expr::wrong(span)),
+            // An operation in several steps reads the variable where it needs it.
+            kind if place.steps.is_empty() => {
+                let value = Expr::new(kind, operation.ty, operation.span);
+                StatementKind::Assign(place, value)
+            }
+            _ => {
+                let diagnostic = Diagnostic::error(codes::OPERATOR, span, "this assignment has to be written out")
+                    .with_help(format!("write `place = place {} value`", operator.text()));
+                StatementKind::Expr(self.wrong(diagnostic))
+            }
         }
     }
 

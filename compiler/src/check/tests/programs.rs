@@ -249,6 +249,7 @@ pub(super) const CLOSURES_GENERICS_AND_RESULTS: &str = r#"struct Pair<A, B> { fi
         fn quarter(n: int) -> Result<int, str> { let h = half(n)?; return Ok(half(h)?); }
         fn head(xs: str[]) -> int? { let first = xs.first()?; return first.len(); }
         fn add(a: int, b: int) -> int { a + b }
+        fn mean<T: Num>(xs: T[], zero: T, count: T) -> T { let sum = zero; for x in xs { sum += x * x - -x; } return sum / count % count; }
         fn lengths<T>(rows: T[][]) -> int[] { return rows.map(|row| row.len()); }
         struct Boxed<T> { x: T }
         fn unbox<T>(a: Boxed<T>) -> T { return a.x; }
@@ -268,7 +269,7 @@ pub(super) const CLOSURES_GENERICS_AND_RESULTS: &str = r#"struct Pair<A, B> { fi
             print(h.least() ?? 0, quarter(8), head(["abc"]));
             match try_call(|| half(4)) { Ok(Ok(n)) => print(n), Ok(Err(m)) => print(m), Err(Timeout(d)) => print(d), Err(e) => print(e.kind) }
             print(try_call(|| print("x")).is_ok());
-            print(lengths([[1], [2, 3]]), unbox(Boxed { x: 2 }), pair("a", "b"), wrap([1].first()));
+            print(mean([1.5], 0.0, 1.0), mean([1], 0, 1), lengths([[1], [2, 3]]), unbox(Boxed { x: 2 }), pair("a", "b"), wrap([1].first()));
             let f = add;
             let g: fn(int) -> int = |x| add(x, 1);
             print(f(1, 2), g(1), [f(1, 1), 2].len(), [x * 2 for x in [1, 2] if x > 1]);
