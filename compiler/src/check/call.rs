@@ -300,19 +300,18 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Expr {
         if let Some(native) = info.native.clone() {
-            // Only a result that no argument tells is worth telling the native.
-            let import_result = if self.result_is_told(info) { info.result } else { result };
+            // The native is told the type here: of an empty array of floats, only that says what its sum is.
             return match receiver {
                 Some(Receiver::Place(place)) => {
                     self.frame().narrowed.forget_inside(place.local);
-                    let id = self.native_id(&native, arguments.len() + 1, import_result, true);
+                    let id = self.native_id(&native, arguments.len() + 1, result, true);
                     Expr::new(ExprKind::CallNativeOnPlace(id, place, arguments), info.result, span)
                 }
                 Some(Receiver::Value(value)) => {
                     arguments.insert(0, value);
-                    self.native_call(&native, arguments, import_result, span)
+                    self.native_call(&native, arguments, result, span)
                 }
-                None => self.native_call(&native, arguments, import_result, span),
+                None => self.native_call(&native, arguments, result, span),
             };
         }
         let id = self.function_id(index);

@@ -1,42 +1,14 @@
 //! Calls of natives, and those of them that are instructions.
 
+use vega_bytecode::TypeId;
 use vega_bytecode::module::NativeImport;
-use vega_bytecode::{Type, TypeId};
 
 use super::Checker;
-use super::definition::FunctionInfo;
 use super::effect::native_effect;
 use crate::ir::{Expr, ExprKind};
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
-    pub(super) fn result_is_told(&self, info: &FunctionInfo<'a>) -> bool {
-        if !self.types.has_parameter(info.result) {
-            return true;
-        }
-        let places = info.receiver.map(|(ty, _)| ty).into_iter().chain(info.parameters.iter().map(|parameter| parameter.ty));
-        let mut told = vec![None; info.generics.len()];
-        for ty in places {
-            self.types.learn(ty, ty, &mut told);
-        }
-        (0..info.generics.len() as u32).all(|index| told[index as usize].is_some() || !self.mentions(info.result, index))
-    }
-
-    fn mentions(&self, ty: TypeId, parameter: u32) -> bool {
-        match self.types.of(ty) {
-            Type::Parameter(index) => *index == parameter,
-            Type::Array(a) | Type::Optional(a) | Type::Future(a) | Type::Stream(a) => self.mentions(*a, parameter),
-            Type::Map(a, b) | Type::Result(a, b) => self.mentions(*a, parameter) || self.mentions(*b, parameter),
-            Type::Tuple(parts) | Type::Struct(_, parts) | Type::Enum(_, parts) => {
-                parts.iter().any(|part| self.mentions(*part, parameter))
-            }
-            Type::Function(parts, result) => {
-                self.mentions(*result, parameter) || parts.iter().any(|part| self.mentions(*part, parameter))
-            }
-            _ => false,
-        }
-    }
-
     /// The number of a native with its effect noted.
     pub(super) fn native_id(&mut self, name: &str, arity: usize, result: TypeId, changes_self: bool) -> u32 {
         let effect = native_effect(name);
