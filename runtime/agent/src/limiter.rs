@@ -3,6 +3,7 @@
 //! Invariant: at most `limit` permits exist. A permit is given back when it is dropped, however its holder ends; whoever waits is a
 //! port in a queue and holds no stack.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -27,6 +28,10 @@ struct State {
     waiting: VecDeque<Address>,
     /// Requests wait in the agent's queue.
     queue_waits: bool,
+    /// Permits that came back and are not handed on yet.
+    returned: u32,
+    /// Somebody is handing them on.
+    handing: bool,
 }
 
 /// The right to one exchange.
@@ -34,12 +39,6 @@ pub(crate) struct Permit(Option<Arc<Limiter>>);
 
 /// What an invocation is sent when its turn has come.
 pub(crate) struct Granted(pub(crate) Permit);
-
-/// Who gets a permit that was given back.
-enum Next {
-    Invocation(Address),
-    Queue,
-}
 
 impl Limiter {
     pub(crate) fn new(limit: u32, runtime: RuntimeHandle, slot: Weak<AgentSlot>) -> Arc<Limiter> {
@@ -69,14 +68,33 @@ impl Limiter {
         None
     }
 
-    /// Takes a permit back, and says who is next. The next one's permit counts as taken already.
-    fn give_back(&self) -> Option<Next> {
+    /// Takes a permit back and hands it on. Where the next one has ended, its permit comes back while it is sent: then it is handed on
+    /// here, and not within its own end, so that any number of ended ones need no stack.
+    fn give_back(self: &Arc<Self>, mut send: impl FnMut(&Address, Box<dyn Any + Send>)) {
         let mut state = self.lock();
-        if let Some(waiter) = state.waiting.pop_front() {
-            return Some(Next::Invocation(waiter));
+        state.returned += 1;
+        if state.handing {
+            return;
         }
-        state.taken -= 1;
-        std::mem::take(&mut state.queue_waits).then_some(Next::Queue)
+        state.handing = true;
+        while state.returned > 0 {
+            state.returned -= 1;
+            if let Some(waiter) = state.waiting.pop_front() {
+                drop(state);
+                send(&waiter, Box::new(Granted(Permit(Some(Arc::clone(self))))));
+                state = self.lock();
+                continue;
+            }
+            state.taken -= 1;
+            if std::mem::take(&mut state.queue_waits) {
+                drop(state);
+                if let Some(slot) = self.slot.upgrade() {
+                    slot.wake(&mut send);
+                }
+                state = self.lock();
+            }
+        }
+        state.handing = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -92,40 +110,46 @@ impl Permit {
 
     /// Gives it back from within a process, which is cheaper than dropping it.
     pub(crate) fn release(mut self, context: &NativeContext<'_>) {
-        let Some(limiter) = self.0.take() else { return };
-        match limiter.give_back() {
-            // The address may be of a process that ended: then the message, and with it the permit, is dropped, and the next is told.
-            Some(Next::Invocation(waiter)) => {
-                context.send_to(&waiter, Box::new(Granted(Permit(Some(limiter)))));
-            }
-            Some(Next::Queue) => {
-                if let Some(slot) = limiter.slot.upgrade() {
-                    slot.wake(|address, message| {
-                        context.send_to(address, message);
-                    });
-                }
-            }
-            None => {}
+        if let Some(limiter) = self.0.take() {
+            limiter.give_back(|address, message| {
+                context.send_to(address, message);
+            });
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(limiter) = self.0.take() else { return };
-        match limiter.give_back() {
-            Some(Next::Invocation(waiter)) => {
-                let runtime = limiter.runtime.clone();
-                runtime.send_to(&waiter, Box::new(Granted(Permit(Some(limiter)))));
-            }
-            Some(Next::Queue) => {
-                if let Some(slot) = limiter.slot.upgrade() {
-                    slot.wake(|address, message| {
-                        limiter.runtime.send_to(address, message);
-                    });
-                }
-            }
-            None => {}
+        if let Some(limiter) = self.0.take() {
+            let runtime = limiter.runtime.clone();
+            limiter.give_back(|address, message| {
+                runtime.send_to(address, message);
+            });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use vega_runtime::Runtime;
+    use vega_runtime::process::Pid;
+
+    use super::*;
+
+    #[test]
+    fn a_permit_passes_any_number_of_ended_waiters_without_a_deep_stack() {
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let handle = runtime.handle();
+        drop(runtime);
+        let limiter = Limiter::new(1, handle, Weak::new());
+        let ended = Address::root(Pid::from_bits(1));
+        let permit = limiter.take_or_wait(ended.clone()).unwrap();
+        for _ in 0..200_000 {
+            assert!(limiter.take_or_wait(ended.clone()).is_none());
+        }
+        let small = std::thread::Builder::new().stack_size(128 << 10);
+        small.spawn(move || drop(permit)).unwrap().join().unwrap();
+        assert!(limiter.take_or_wait(ended).is_some(), "the permit is free again");
     }
 }
