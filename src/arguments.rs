@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Build(BuildArguments),
     /// Print what the machine will execute
     Disasm(DisasmArguments),
+    /// Explain a diagnostic with an example, or list them all
+    Explain(ExplainArguments),
     /// Serve a scripted model over HTTP, in the protocols of Anthropic and OpenAI
     MockServer(MockServerArguments),
     /// Measure what processes cost on this machine
@@ -148,6 +150,13 @@ pub(crate) struct DisasmArguments {
     /// Only this function
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
+}
+
+/// Arguments of `vega explain`.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArguments {
+    /// The code, as V0301
+    pub(crate) code: Option<String>,
 }
 
 /// Arguments of `vega mock-server`.

@@ -4,6 +4,7 @@ mod bench; // what processes cost
 mod build; // source to bytecode file
 mod check; // mistakes in programs
 mod disasm; // bytecode as text
+mod explain; // what a diagnostic means
 mod mock_server; // the scripted model over HTTP
 mod run; // compiles and runs
 
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Disasm(arguments) => disasm::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::MockServer(arguments) => mock_server::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Version => {

@@ -207,9 +207,24 @@ impl<'a> Checker<'a> {
             (span.file, span.start, diagnostic.code)
         });
         self.diagnostics.dedup();
+        self.leave_out_consequences();
         let has_errors = self.diagnostics.iter().any(Diagnostic::is_error);
         let program = (!has_errors).then(|| self.program());
         Checked { program, diagnostics: self.diagnostics }
+    }
+
+    /// What the grammar could not read was guessed, so what else is wrong with the same line would only confuse.
+    fn leave_out_consequences(&mut self) {
+        let sources = &*self.sources;
+        let line = |diagnostic: &Diagnostic| {
+            let span = diagnostic.span();
+            (span.file, sources.line_column(span).line)
+        };
+        let is_syntax = |diagnostic: &&Diagnostic| diagnostic.is_error() && diagnostic.code.is_syntax();
+        let misread: rustc_hash::FxHashSet<_> = self.diagnostics.iter().filter(is_syntax).map(line).collect();
+        if !misread.is_empty() {
+            self.diagnostics.retain(|diagnostic| diagnostic.code.is_syntax() || !misread.contains(&line(diagnostic)));
+        }
     }
 
     fn program(&mut self) -> ir::Program {

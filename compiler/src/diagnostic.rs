@@ -3,6 +3,7 @@
 //! Every diagnostic carries a [`Code`] that keeps its meaning for ever; [`codes`] lists them all with an explanation.
 
 pub mod codes;
+pub mod pages;
 
 use crate::source::Span;
 pub use codes::Code;

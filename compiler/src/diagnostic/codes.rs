@@ -14,6 +14,11 @@ impl Code {
         self.0
     }
 
+    /// Whether it is about text that the grammar cannot read.
+    pub(crate) fn is_syntax(self) -> bool {
+        self.0.starts_with("V01")
+    }
+
     /// What the table says about it.
     pub fn info(self) -> Option<&'static CodeInfo> {
         find(self.0)
