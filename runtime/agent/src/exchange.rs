@@ -69,7 +69,10 @@ pub(crate) enum Unanswered {
     /// The attempt failed; another may help.
     Failed(Box<CallError>),
     /// The invocation's time is over.
-    TimeIsOver,
+    TimeIsOver {
+        /// Whether the provider may have received the request.
+        sent: bool,
+    },
     /// It was not attempted, and no other attempt will be.
     Refused(Failed),
     /// The process is being ended.
@@ -107,8 +110,8 @@ impl Exchange<'_> {
                 Billed::EstimatedInput => (estimate(), true),
                 Billed::Reported(usage) => (usage, true),
             },
-            Err(Unanswered::TimeIsOver | Unanswered::Killed) => (estimate(), true),
-            Err(Unanswered::Refused(_)) => (Usage::default(), false),
+            Err(Unanswered::TimeIsOver { sent: true } | Unanswered::Killed) => (estimate(), true),
+            Err(Unanswered::TimeIsOver { sent: false } | Unanswered::Refused(_)) => (Usage::default(), false),
         };
         let cost = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
         let attempted = !matches!(result, Err(Unanswered::Refused(_)));
@@ -221,7 +224,7 @@ impl Exchange<'_> {
             return (Err(Unanswered::Killed), None);
         }
         if scripted.latency >= self.remaining {
-            return (Err(Unanswered::TimeIsOver), None);
+            return (Err(Unanswered::TimeIsOver { sent: true }), None);
         }
         let response = scripted.resolve(endpoint, &request.model, SystemTime::now()).map_err(Unanswered::Failed);
         (response, answer_of(&scripted, protocol))
@@ -254,7 +257,7 @@ impl Exchange<'_> {
         bytes: &mut usize,
     ) -> Result<Sending, Box<Result<Response, Unanswered>>> {
         let HttpRequest { url, headers, body } =
-            endpoint.encode(request).map_err(|error| Box::new(Err(Unanswered::Failed(error))))?;
+            endpoint.encode(request).map_err(|error| Box::new(Err(Unanswered::Refused(Failed::Call(error)))))?;
         *bytes = body.len();
         let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
             Door::Open(ticket) => ticket,
@@ -324,7 +327,9 @@ impl Exchange<'_> {
         let detail = cause(&failure.message);
         let transport = match failure.kind {
             FailureKind::Killed => return Unanswered::Killed,
-            FailureKind::Timeout | FailureKind::ConnectTimeout if time_is_over => return Unanswered::TimeIsOver,
+            FailureKind::Timeout | FailureKind::ConnectTimeout if time_is_over => {
+                return Unanswered::TimeIsOver { sent: failure.sent };
+            }
             FailureKind::BadAddress => {
                 let text = format!("{} ({})", failure.message, endpoint.base_url_variable);
                 return Unanswered::Failed(Box::new(CallError::provider(0, text)));

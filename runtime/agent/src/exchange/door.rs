@@ -62,7 +62,9 @@ impl Unanswered {
             Unanswered::Failed(error) => {
                 effects::Failure { kind: Failed::Call(error.clone()).kind(), message: error.message.clone() }
             }
-            Unanswered::TimeIsOver => effects::Failure { kind: kinds::TIMEOUT, message: "the invocation's time is over".into() },
+            Unanswered::TimeIsOver { .. } => {
+                effects::Failure { kind: kinds::TIMEOUT, message: "the invocation's time is over".into() }
+            }
             Unanswered::Refused(failed) => effects::Failure { kind: failed.kind(), message: failed.message() },
             Unanswered::Killed => effects::Failure { kind: kinds::CANCELLED, message: "the process was ended".into() },
         }

@@ -97,7 +97,7 @@ impl Invocation {
                     None => self.fail(Failed::Call(error), context),
                 }
             }
-            Err(Unanswered::TimeIsOver) => self.time_is_over(context),
+            Err(Unanswered::TimeIsOver { .. }) => self.time_is_over(context),
             Err(Unanswered::Refused(failed)) => self.fail(failed, context),
             // Whoever ends this process has its reasons, and tells the caller.
             Err(Unanswered::Killed) => self.work = Work::Over,

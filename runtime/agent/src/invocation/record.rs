@@ -64,7 +64,7 @@ impl Invocation {
                     record.attributes.push(("request_id".into(), id.as_str().into()));
                 }
             }
-            Err(Unanswered::TimeIsOver) => set_error(&mut record, "Timeout", "the invocation's time is over"),
+            Err(Unanswered::TimeIsOver { .. }) => set_error(&mut record, "Timeout", "the invocation's time is over"),
             Err(Unanswered::Refused(failed)) => set_error(&mut record, failed.kind_name(), &failed.message()),
             Err(Unanswered::Killed) => record.status = Status::Cancelled,
         }

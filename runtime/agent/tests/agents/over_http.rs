@@ -199,6 +199,7 @@ fn a_rate_limit_with_retry_after_is_waited_for() {
 #[test]
 fn a_missing_key_names_its_variable_before_any_connection() {
     let ran = Scenario::new(quick(), one_call()).server("http://127.0.0.1:9").variable("ANTHROPIC_API_KEY", "").run();
+    assert_eq!(ran.totals.calls, 0);
     let note = first_note(ran);
     assert!(
         note.starts_with("ProviderError: the model `claude-haiku-5-5` needs a key of Anthropic: set ANTHROPIC_API_KEY"),
