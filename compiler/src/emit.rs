@@ -15,6 +15,7 @@ mod operator; // operators, and conditions that jump
 mod pattern; // tests and bindings of patterns, `match`
 mod peephole; // moves for last copies, straight jumps
 mod place; // variables and places inside of them
+mod position; // lines and columns of spans
 mod receive; // messages
 mod statement; // statements, blocks, `try`
 mod walk; // questions about the typed tree
@@ -30,6 +31,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::Program;
 use crate::source::{Sources, Span};
 use constants::ConstantPool;
+use position::Positions;
 
 /// Makes the module of a checked program. Fails only where the program exceeds the format.
 pub fn emit(program: &Program, sources: &Sources) -> Result<Module, Vec<Diagnostic>> {
@@ -88,6 +90,7 @@ struct Tables<'p> {
     spawns: Vec<SpawnDescription>,
     asks: Vec<AskDescription>,
     paths: Vec<module::Path>,
+    positions: Positions,
     path_indexes: FxHashMap<(u16, Vec<(bool, u16)>), u32>,
     limits: Vec<Diagnostic>,
 }
@@ -101,6 +104,7 @@ impl<'p> Tables<'p> {
             spawns: Vec::new(),
             asks: Vec::new(),
             paths: Vec::new(),
+            positions: Positions::default(),
             path_indexes: FxHashMap::default(),
             limits: Vec::new(),
         }
@@ -190,7 +194,7 @@ impl<'p> Tables<'p> {
     }
 
     /// Source positions of a function's instructions, one entry for each run of the same position.
-    fn lines(&self, spans: &[Span]) -> Vec<LineEntry> {
+    fn lines(&mut self, spans: &[Span]) -> Vec<LineEntry> {
         let mut lines: Vec<LineEntry> = Vec::new();
         let mut last: Option<Span> = None;
         for (pc, &span) in spans.iter().enumerate() {
@@ -198,7 +202,7 @@ impl<'p> Tables<'p> {
                 continue;
             }
             last = Some(span);
-            let position = self.sources.line_column(span);
+            let position = self.positions.of(span, self.sources);
             lines.push(LineEntry { pc: pc as u32, file: span.file.0 as u16, line: position.line, column: position.column });
         }
         lines

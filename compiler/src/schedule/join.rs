@@ -106,8 +106,6 @@ struct BlockInfo<'a> {
     names: FxHashSet<Symbol>,
     /// The points inside of it, those of inner blocks included.
     points_inside: Range<PointIndex>,
-    /// The blocks inside of it, itself included.
-    blocks_inside: Range<BlockIndex>,
 }
 
 /// A place before which rounds may join.
@@ -220,7 +218,6 @@ impl<'a> Survey<'a> {
             head: Vec::new(),
             names: FxHashSet::default(),
             points_inside: self.points.len()..self.points.len(),
-            blocks_inside: index..index + 1,
         });
         if let Some(point) = self.point {
             self.points[point].inner.push(index);
@@ -231,7 +228,6 @@ impl<'a> Survey<'a> {
 
     fn close_block(&mut self, (index, point, repeats): (BlockIndex, Option<PointIndex>, u32)) {
         self.blocks[index].points_inside.end = self.points.len();
-        self.blocks[index].blocks_inside.end = self.blocks.len();
         self.block = self.blocks[index].parent;
         self.point = point;
         self.repeats = repeats;
@@ -471,7 +467,20 @@ impl<'a> Survey<'a> {
         // At one point, rounds of an earlier turn of the loop around join before those of this turn.
         let mut before: FxHashMap<PointIndex, Vec<(bool, u32)>> = FxHashMap::default();
         let mut at_end: FxHashMap<BlockIndex, Vec<u32>> = FxHashMap::default();
-        let mut mentions: FxHashMap<PointIndex, FxHashSet<Symbol>> = FxHashMap::default();
+        // Which points mention a name that is waited for, ascending.
+        let mut mentioning: FxHashMap<Symbol, Vec<PointIndex>> = FxHashMap::default();
+        for pending in &self.pending {
+            if let Until::Mentioned(name, _) = pending.until {
+                mentioning.entry(name).or_default();
+            }
+        }
+        if !mentioning.is_empty() {
+            for (index, point) in self.points.iter().enumerate() {
+                for name in names_in(&point.text) {
+                    mentioning.entry(name).and_modify(|points| points.push(index));
+                }
+            }
+        }
         for pending in &self.pending {
             match pending.until {
                 Until::Over | Until::WholeOver => {
@@ -487,20 +496,23 @@ impl<'a> Survey<'a> {
                     }
                 }
                 Until::Mentioned(name, home) => {
-                    for index in self.blocks[home].points_inside.clone() {
-                        let point = &self.points[index];
-                        let is_later = index > pending.point || self.comes_again(point.block, pending.block, home);
-                        if !is_later || !self.is_within(point.block, home) {
-                            continue;
-                        }
-                        if mentions.entry(index).or_insert_with(|| names_in(&point.text)).contains(&name) {
+                    let inside = &self.blocks[home].points_inside;
+                    let points = mentioning.get(&name).map_or(&[][..], Vec::as_slice);
+                    let first = points.partition_point(|&point| point < inside.start);
+                    for &index in points[first..].iter().take_while(|&&point| point < inside.end) {
+                        let point = self.points[index].block;
+                        let is_later = index > pending.point || self.comes_again(point, pending.block, home);
+                        if is_later && self.is_within(point, home) {
                             before.entry(index).or_default().push((index > pending.point, pending.number));
                         }
                     }
-                    for index in self.blocks[home].blocks_inside.clone().skip(1) {
-                        if self.is_within(pending.block, index) && names_in(&self.blocks[index].head).contains(&name) {
-                            at_end.entry(index).or_default().push(pending.number);
+                    let mut around = pending.block;
+                    while around != home {
+                        if names_in(&self.blocks[around].head).contains(&name) {
+                            at_end.entry(around).or_default().push(pending.number);
                         }
+                        let Some(parent) = self.blocks[around].parent else { break };
+                        around = parent;
                     }
                     at_end.entry(home).or_default().push(pending.number);
                 }
