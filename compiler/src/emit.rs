@@ -4,6 +4,7 @@
 //! the code that turns last copies into moves and straightens jumps. Invariant: a program that the checker accepted gives code that
 //! the loader's verification accepts; what remains to be reported here are limits of the format.
 
+mod arm; // `match`, and the arms of `receive`
 mod assembler; // code whose jumps still name labels
 mod call; // calls, and values made of many registers
 mod constants; // the pool of literal values
