@@ -5,6 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// Length from which on a secret is replaced in messages; keys of real providers are far longer.
+const REDACTED_BYTES_MIN: usize = 6;
+
 /// Header lines in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, String)>);
@@ -82,9 +85,10 @@ impl Secret {
         &self.0
     }
 
-    /// The text with every appearance of the secret replaced.
+    /// The text with every appearance of the secret replaced. What is as short as a syllable is no secret, and replacing it would spoil
+    /// the message.
     pub fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() { text.to_owned() } else { text.replace(&*self.0, "***") }
+        if self.0.len() < REDACTED_BYTES_MIN { text.to_owned() } else { text.replace(&*self.0, "***") }
     }
 }
 
@@ -105,6 +109,7 @@ mod tests {
         let secret = Secret::new("sk-123");
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(secret.redact("bad key sk-123!"), "bad key ***!");
+        assert_eq!(Secret::new("k").redact("a key"), "a key");
         let headers = [("x-api-key", "sk-123")].into_iter().collect();
         let request = HttpRequest { url: "http://h/v1".into(), headers, body: vec![] };
         assert!(!format!("{request:?}").contains("sk-123"));
