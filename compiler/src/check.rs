@@ -37,6 +37,7 @@ mod native; // calls of natives
 mod method; // calls on a value
 mod closure; // closures, `async`, captures
 mod process; // spawn, send, receive
+mod supervisor; // declared supervisors, as structs and functions
 mod ask; // questions to agents, and what can be said in JSON
 mod failure; // try, catch, throw
 mod agent; // agents, their clauses and tools
@@ -60,7 +61,7 @@ use crate::ir;
 use crate::resolve::module::{Arena, Module, ModuleId};
 use crate::schedule::join::JoinPlan;
 use crate::source::{Loader, Sources, Span};
-use definition::{AgentInfo, AliasInfo, ConstInfo, EnumInfo, FunctionInfo, Generic, Head, KindInfo, StructInfo};
+use definition::{AgentInfo, AliasInfo, ConstInfo, EnumInfo, FunctionInfo, Generic, Head, KindInfo, StructInfo, SupervisorInfo};
 use effect::Effects;
 use frame::Frame;
 use types::{TypeNames, Types};
@@ -109,6 +110,7 @@ pub(crate) struct Checker<'a> {
     aliases: Vec<AliasInfo<'a>>,
     consts: Vec<ConstInfo<'a>>,
     agents: Vec<Rc<AgentInfo<'a>>>,
+    supervisors: Vec<Rc<SupervisorInfo<'a>>>,
     kinds: Vec<KindDefinition>,
     kind_info: Vec<KindInfo>,
     built_in_kinds: FxHashMap<Symbol, KindId>,
@@ -141,6 +143,8 @@ enum Work<'a> {
     Script(FunctionId, &'a ast::File),
     /// An agent: its clauses and tools.
     Agent(u32),
+    /// A declared supervisor.
+    Supervisor(u32),
     /// A constant, which may not be used anywhere.
     Const(u32),
 }
@@ -167,6 +171,7 @@ impl<'a> Checker<'a> {
             aliases: Vec::new(),
             consts: Vec::new(),
             agents: Vec::new(),
+            supervisors: Vec::new(),
             kinds: Vec::new(),
             kind_info: Vec::new(),
             built_in_kinds: FxHashMap::default(),
@@ -195,6 +200,7 @@ impl<'a> Checker<'a> {
                 Work::Function(index) => self.check_function(index),
                 Work::Script(id, file) => self.check_script(id, file),
                 Work::Agent(index) => self.check_agent(index),
+                Work::Supervisor(index) => self.check_supervisor(index),
                 Work::Const(index) => self.check_const(index),
             }
         }

@@ -485,6 +485,8 @@ pub struct Spawn {
     pub asynchronous: bool,
     /// Whether it is linked from the start.
     pub linked: bool,
+    /// The open supervisor that it becomes a child of.
+    pub team: Option<Expr>,
 }
 
 /// What a spawn starts.

@@ -56,6 +56,7 @@ fn main() {
         supervision: None,
         asynchronous: false,
         linked: false,
+        member: false,
     });
     let op = Instruction::abc;
     let main = vec![

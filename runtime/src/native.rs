@@ -252,6 +252,8 @@ pub struct SpawnAgent<'a> {
     pub asynchronous: bool,
     /// Whether it is linked to its spawner from the start.
     pub linked: bool,
+    /// The declared supervisor that it is a child of, if it is one: it goes into the options of its slot.
+    pub team: Option<crate::supervisor::Team>,
 }
 
 /// How a child is supervised, with the numbers that the program computed.

@@ -26,6 +26,10 @@ mod end; // whom its end is told, and what it gives back
 #[cfg(not(loom))]
 mod trace; // stacks of ended processes, as people read them
 #[cfg(not(loom))]
+mod info; // how a process stands, as another one asks
+#[cfg(not(loom))]
+mod call; // a message that is answered
+#[cfg(not(loom))]
 mod natives; // what programs call about processes
 
 #[cfg(not(loom))]

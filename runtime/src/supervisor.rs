@@ -2,7 +2,7 @@
 //!
 //! A supervised child lives in a [`Child`], the slot that handles name; its incarnations are processes. The children of one spawner are
 //! its [`Family`]. The family's supervisor is a process of its own, begun when it is first needed: at the first crash, or when the
-//! spawner ends and children are left.
+//! spawner ends and children are left. A declared supervisor is a [`Child`] itself, and its children are a family too.
 
 use std::sync::Arc;
 
@@ -10,13 +10,16 @@ use vega_bytecode::module::SpawnTarget;
 use vega_bytecode::{FunctionId, kinds};
 
 use crate::error::Error;
-use crate::native::{NativeContext, NativeResult, Outcome, SpawnAgent, SpawnOptions, SupervisionValues};
+use crate::native::{NativeContext, NativeResult, NativeTable, Outcome, SpawnAgent, SpawnOptions, SupervisionValues};
 use crate::process::turn::{no_agents, pack};
 use crate::value::copy::Message;
 use crate::value::{Handle, Value};
 
 mod child; // the slot of a supervised child
-mod family; // the children of one spawner, and their supervisor
+mod family; // the children that one supervisor looks after
+mod watch; // the process that does
+mod team; // declared supervisors
+mod tree; // a drawing of all of it
 mod future; // a value that will be there later
 
 pub(crate) use child::ChildHandle;
@@ -24,6 +27,13 @@ pub use child::{Child, ChildOwner, Factory};
 pub(crate) use family::Family;
 pub use future::FutureHandle;
 pub(crate) use future::wait_for;
+pub use team::Team;
+pub(crate) use tree::draw;
+
+/// The natives by which a compiled supervisor puts itself together. Programs cannot name them.
+pub(crate) fn natives(table: &mut NativeTable) {
+    table.add("supervisor::open", 7, team::open).add("supervisor::close", 3, team::close);
+}
 
 /// Who is told how a process ended.
 pub(crate) enum Ending {
@@ -38,17 +48,33 @@ pub(crate) enum Ending {
 /// Starts what a spawn instruction says. The values are the target's arguments, then the numbers of the supervision.
 pub(crate) fn spawn(context: &mut NativeContext<'_>, spawn: u32, values: &mut [Value]) -> NativeResult {
     let description = &context.module().spawns[spawn as usize];
+    // The last value of a declared child is the supervisor that it belongs to.
+    let (values, team) = match values.split_last_mut().filter(|_| description.member) {
+        Some((team, values)) => (values, Some(Team::from_value(team)?)),
+        None => (values, None),
+    };
     let (arguments, numbers) = values.split_at_mut(description.arguments as usize);
     let supervision = description.supervision.map(|supervision| SupervisionValues::read(&supervision, numbers));
     let started = match (description.target, supervision) {
         (SpawnTarget::Agent(agent), supervision) => {
             let agents = context.turn().world.agents.as_ref().ok_or_else(no_agents)?;
-            let spawn =
-                SpawnAgent { agent, arguments, supervision, asynchronous: description.asynchronous, linked: description.linked };
+            let spawn = SpawnAgent {
+                agent,
+                arguments,
+                supervision,
+                asynchronous: description.asynchronous,
+                linked: description.linked,
+                team,
+            };
             return agents.spawn(context, spawn);
         }
+        (SpawnTarget::Function(function), _) if team.is_some() => {
+            spawn_supervised(context, function, arguments, SupervisionValues::default(), team)?
+        }
         (SpawnTarget::Function(function), None) => spawn_plain(context, function, arguments, description.linked)?,
-        (SpawnTarget::Function(function), Some(supervision)) => spawn_supervised(context, function, arguments, supervision)?,
+        (SpawnTarget::Function(function), Some(supervision)) => {
+            spawn_supervised(context, function, arguments, supervision, None)?
+        }
         (SpawnTarget::Task(function), _) => return spawn_task(context, function, arguments),
     };
     if !description.asynchronous {
@@ -69,10 +95,11 @@ fn spawn_supervised(
     function: FunctionId,
     arguments: &[Value],
     supervision: SupervisionValues,
+    team: Option<Team>,
 ) -> Result<Value, Error> {
     let label = context.module().functions[function.0 as usize].name.clone();
     let factory = Factory::function(function, pack_all(arguments)?);
-    let child = Child::spawn(context, label, factory, supervision, None, SpawnOptions::default())?;
+    let child = Child::spawn(context, label, factory, supervision, None, SpawnOptions { team, ..SpawnOptions::default() })?;
     Ok(child.to_value())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use vega_bytecode::kinds;
 use vega_scheduler::{Epoch, Remote, Worker};
@@ -25,6 +25,7 @@ use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
 use crate::process::table::{Epochs, FreeSlots, ProcessTable};
 use crate::process::{ExitReason, Pid};
 use crate::runtime::RuntimeHandle;
+use crate::supervisor::Family;
 use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::vm::LoadedProgram;
@@ -49,6 +50,8 @@ pub(crate) struct World {
     pub(crate) trace: Option<vega_trace::Sink>,
     pub(crate) natives: NativeTable,
     pub(crate) names: Mutex<HashMap<String, Pid>>,
+    /// Families of processes that live, by owner: for drawings of the tree.
+    pub(crate) families: Mutex<HashMap<u64, Weak<Family>>>,
     /// Numbers of monitors, unique in the runtime.
     monitors: AtomicU64,
     /// Reductions of slices that are over, where the run is bounded.
@@ -132,6 +135,7 @@ impl World {
             trace: parts.trace,
             natives: parts.natives,
             names: Mutex::default(),
+            families: Mutex::default(),
             monitors: AtomicU64::new(1),
             reductions: AtomicU64::new(0),
             started: AtomicU64::new(0),
@@ -287,7 +291,11 @@ impl World {
             Signal::Monitor { from, monitor } => {
                 Some((*from, Signal::Down { monitor: *monitor, process: to, reason: ExitReason::NoProcess }))
             }
-            Signal::Unlink { .. } | Signal::Demonitor { .. } | Signal::Exit { .. } | Signal::Down { .. } => None,
+            Signal::Unlink { .. }
+            | Signal::Demonitor { .. }
+            | Signal::Exit { .. }
+            | Signal::Down { .. }
+            | Signal::Describe { .. } => None,
         };
         if !self.deliver(to, Mail::Signal(signal), SIGNAL, worker)
             && let Some((from, answer)) = answer
@@ -303,6 +311,12 @@ impl World {
         }
     }
 
+    /// The name under which a process is registered.
+    pub(crate) fn name_of(&self, pid: Pid) -> Option<String> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().find(|&(_, &other)| other == pid).map(|(name, _)| name.clone())
+    }
+
     /// Whether a process lives.
     pub(crate) fn is_alive(&self, pid: Pid) -> bool {
         self.table.slot_of(pid).is_some_and(|process| !matches!(process.state.phase(), Phase::Dead | Phase::Exiting))
@@ -313,9 +327,8 @@ impl World {
         match process.state.notify(event) {
             Wake::Nothing => {}
             Wake::Push => {
-                // SAFETY: the step from idle to runnable made this thread the owner until the push.
-                let priority = unsafe { process.life() }.priority;
-                worker.push(Job::new(process), priority);
+                // The step from idle to runnable made this thread the owner until the push.
+                worker.push(Job::new(process), process.priority());
             }
             Wake::Tell(home) => worker.remote().post(home, Post::SignalInNative(process.pid())),
         }

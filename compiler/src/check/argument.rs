@@ -187,9 +187,13 @@ impl<'a> Checker<'a> {
                     found
                 }
                 ArgumentKind::Timeout(word) => {
-                    self.error(codes::UNKNOWN_ARGUMENT, word, format!("`{callee}` takes no `timeout`"));
-                    is_fine = false;
-                    break;
+                    let found = parameters.iter().position(|parameter| self.text(parameter.name.symbol) == "timeout");
+                    if found.is_none() {
+                        self.error(codes::UNKNOWN_ARGUMENT, word, format!("`{callee}` takes no `timeout`"));
+                        is_fine = false;
+                        break;
+                    }
+                    found
                 }
             };
             let Some(place) = place else {

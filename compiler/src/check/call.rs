@@ -90,8 +90,9 @@ impl<'a> Checker<'a> {
         if let Found::One(definition) = self.find_type(name.symbol) {
             let help = match definition {
                 TypeDefinition::Agent(_) => format!("to start the agent, write `spawn {text}(…)`"),
+                TypeDefinition::Supervisor(_) => format!("to start the supervisor, write `spawn {text}(…)`"),
                 TypeDefinition::Struct(_) => format!("to make one, write `{text} {{ … }}`"),
-                TypeDefinition::Enum(_) | TypeDefinition::Alias(_) | TypeDefinition::Supervisor(_) => {
+                TypeDefinition::Enum(_) | TypeDefinition::Alias(_) => {
                     format!("`{text}` is a type")
                 }
             };
@@ -100,7 +101,7 @@ impl<'a> Checker<'a> {
             return self.wrong(diagnostic);
         }
         match text {
-            "include" | "all" | "race" | "select" | "mcp" | "exec" | "reply" => {
+            "include" | "all" | "race" | "select" | "mcp" | "exec" => {
                 let what = format!("`{text}(…)`");
                 self.refused(&what, name.span)
             }

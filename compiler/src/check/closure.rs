@@ -152,7 +152,14 @@ impl<'a> Checker<'a> {
         outer.effects.may_effect = true;
         outer.effects.calls.push(id);
         let ty = self.types.future(result);
-        let spawn = ir::Spawn { target: SpawnTarget::Task(id), arguments, supervision: None, asynchronous: true, linked: false };
+        let spawn = ir::Spawn {
+            target: SpawnTarget::Task(id),
+            arguments,
+            supervision: None,
+            asynchronous: true,
+            linked: false,
+            team: None,
+        };
         Expr::new(ExprKind::Spawn(Box::new(spawn)), ty, span)
     }
 

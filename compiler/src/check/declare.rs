@@ -123,8 +123,8 @@ impl<'a> Checker<'a> {
             }
             ItemKind::Error(declaration) => self.declare_kind(module, declaration, is_public),
             ItemKind::Supervisor(declaration) => {
-                self.declare_type(module, declaration.name, TypeDefinition::Supervisor(0));
-                self.refuse("a declared `supervisor`", declaration.name.span);
+                let index = self.declare_supervisor(module, declaration, is_public);
+                self.declare_type(module, declaration.name, TypeDefinition::Supervisor(index));
             }
             ItemKind::Test(declaration) => self.refuse("`test`", declaration.name_span),
             ItemKind::Mock(declaration) => self.refuse("`mock`", declaration.span),
@@ -146,7 +146,7 @@ impl<'a> Checker<'a> {
             TypeDefinition::Enum(index) => Some(self.enums[index as usize].declaration.name.span),
             TypeDefinition::Alias(index) => Some(self.aliases[index as usize].declaration.name.span),
             TypeDefinition::Agent(index) => Some(self.agents[index as usize].declaration.name.span),
-            TypeDefinition::Supervisor(_) => None,
+            TypeDefinition::Supervisor(index) => Some(self.supervisors[index as usize].declaration.name.span),
         }
     }
 

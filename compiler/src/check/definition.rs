@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use vega_bytecode::module::{EnumDefinition, FieldDefinition, StructDefinition, VariantDefinition};
 use vega_bytecode::types::{AgentId, EnumId, StructId};
-use vega_bytecode::{Type, TypeId};
+use vega_bytecode::{FunctionId, Type, TypeId};
 
 use crate::ast;
 use crate::interner::{Interner, Symbol};
@@ -229,6 +229,23 @@ pub(crate) struct AgentInfo<'a> {
     pub(crate) parameters: Vec<ParameterInfo<'a>>,
     /// Type of a reply.
     pub(crate) output: TypeId,
+}
+
+/// A declared supervisor.
+#[derive(Debug)]
+pub(crate) struct SupervisorInfo<'a> {
+    /// Where it is declared.
+    pub(crate) module: ModuleId,
+    /// Its tree.
+    pub(crate) declaration: &'a ast::SupervisorDecl,
+    /// Whether other modules see it.
+    pub(crate) is_public: bool,
+    /// Its parameters.
+    pub(crate) parameters: Vec<ParameterInfo<'a>>,
+    /// What `spawn` gives: a field for each child.
+    pub(crate) structure: StructId,
+    /// What puts it together.
+    pub(crate) function: FunctionId,
 }
 
 /// Where an error kind comes from.

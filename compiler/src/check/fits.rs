@@ -93,6 +93,11 @@ impl Checker<'_> {
                 None => ExprKind::Unary(UnaryOp::IntToDuration, Box::new(expr)),
             },
             (Type::Money, Type::Float) => ExprKind::Unary(UnaryOp::MoneyToFloat, Box::new(expr)),
+            // A declared supervisor is a process where one is wanted.
+            (Type::Struct(id, _), Type::Process) => match self.supervisor_field(*id) {
+                Some(field) => ExprKind::Field(Box::new(expr), field),
+                None => return Err(expr),
+            },
             (Type::Struct(id, _), Type::Str) => {
                 let field = match self.names.structs[id.0 as usize].as_str() {
                     "Response" => "body",

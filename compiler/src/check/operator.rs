@@ -373,6 +373,17 @@ impl<'a> Checker<'a> {
         self.wrong(diagnostic)
     }
 
+    /// A declared supervisor beside a process is compared as the process that it is.
+    fn as_process(&mut self, operand: Expr) -> Expr {
+        match self.types.of(operand.ty) {
+            Type::Struct(..) => {
+                let process = self.types.process;
+                self.convert(operand, process).unwrap_or_else(|operand| operand)
+            }
+            _ => operand,
+        }
+    }
+
     fn compare_equal(&mut self, binary: &ast::Binary, left: Expr, right: Expr, span: Span) -> Expr {
         let bool = self.types.bool;
         let (left, right) = self.comparable(left, right);
@@ -380,6 +391,12 @@ impl<'a> Checker<'a> {
             return Expr::wrong(span).retyped(bool);
         }
         let unequal = binary.operator == O::NotEqual;
+        let process = self.types.process;
+        let (left, right) = match (left.ty == process, right.ty == process) {
+            (true, false) => (left, self.as_process(right)),
+            (false, true) => (self.as_process(left), right),
+            _ => (left, right),
+        };
         let (l, r) = (left.ty, right.ty);
         let null = self.types.null;
         if l != r && l != null && r != null && !self.is_subtype(l, r) && !self.is_subtype(r, l) {

@@ -2,7 +2,7 @@
 
 use vega_bytecode::module::Strategy;
 use vega_bytecode::types::AgentId;
-use vega_bytecode::{Type, TypeId};
+use vega_bytecode::{FunctionId, Type, TypeId};
 
 use super::Checker;
 use super::definition::ParameterInfo;
@@ -16,6 +16,16 @@ use crate::ir::{self, Block, Expr, ExprKind, Receive, Spawn, SpawnTarget, Superv
 use crate::resolve::definition::{Found, TypeDefinition, ValueDefinition};
 use crate::source::Span;
 
+/// What can be started, by its number among its like.
+pub(super) enum Startable {
+    /// An agent.
+    Agent(u32),
+    /// A declared supervisor.
+    Supervisor(u32),
+    /// A function.
+    Function(u32),
+}
+
 impl<'a> Checker<'a> {
     /// `spawn Target(arguments) …`
     pub(super) fn spawn(&mut self, spawn: &'a ast::Spawn, span: Span) -> Expr {
@@ -25,8 +35,18 @@ impl<'a> Checker<'a> {
             self.refuse("`spawn … from`", saved.span);
         }
         let supervision = spawn.supervision.as_ref().map(|supervision| self.supervision(supervision));
-        let name = spawn.target.last();
-        let definition = match spawn.target.segments.as_slice() {
+        match self.startable(&spawn.target, &spawn.arguments) {
+            Ok(Startable::Agent(index)) => self.spawn_agent(spawn, index, supervision, span),
+            Ok(Startable::Supervisor(index)) => self.spawn_supervisor(spawn, index, span),
+            Ok(Startable::Function(index)) => self.spawn_function(spawn, index, supervision, span),
+            Err(wrong) => wrong,
+        }
+    }
+
+    /// What a path names that can be started. The arguments are looked at where it names nothing of the kind.
+    pub(super) fn startable(&mut self, target: &'a ast::Path, arguments: &'a [Argument]) -> Result<Startable, Expr> {
+        let name = target.last();
+        let definition = match target.segments.as_slice() {
             [name] => self.find_spawned(name.symbol),
             [module, name] => match self.find_module(module.symbol) {
                 Some(module_id) => {
@@ -36,33 +56,29 @@ impl<'a> Checker<'a> {
                 }
                 None => {
                     self.report_unknown_module(*module);
-                    self.check_dropped(&spawn.arguments);
-                    return Expr::wrong(span);
+                    self.check_dropped(arguments);
+                    return Err(Expr::wrong(target.span));
                 }
             },
             _ => None,
         };
         match definition {
-            Some((Some(TypeDefinition::Agent(index)), _)) => self.spawn_agent(spawn, index, supervision, span),
-            Some((Some(TypeDefinition::Supervisor(_)), _)) => {
-                self.check_dropped(&spawn.arguments);
-                Expr::wrong(span)
-            }
-            Some((_, Some(ValueDefinition::Function(index)))) => self.spawn_function(spawn, index, supervision, span),
+            Some((Some(TypeDefinition::Agent(index)), _)) => Ok(Startable::Agent(index)),
+            Some((Some(TypeDefinition::Supervisor(index)), _)) => Ok(Startable::Supervisor(index)),
+            Some((_, Some(ValueDefinition::Function(index)))) => Ok(Startable::Function(index)),
             _ => {
-                self.check_dropped(&spawn.arguments);
+                self.check_dropped(arguments);
                 let text = self.text(name.symbol).to_string();
                 let is_local = self.find_local(name.symbol).is_some();
                 let agents = self.names.agents.iter().map(String::as_str);
                 let near = crate::resolve::suggest::nearest(&text, agents).map(str::to_string);
-                let mut diagnostic =
-                    Diagnostic::error(codes::NOT_SPAWNABLE, spawn.target.span, format!("`{text}` cannot be spawned"))
-                        .with_remark(if is_local { "a variable" } else { "no agent or function of this name" });
+                let mut diagnostic = Diagnostic::error(codes::NOT_SPAWNABLE, target.span, format!("`{text}` cannot be spawned"))
+                    .with_remark(if is_local { "a variable" } else { "no agent or function of this name" });
                 diagnostic = match near {
                     Some(near) => diagnostic.with_suggestion("an agent has a similar name", name.span, near),
                     None => diagnostic.with_help("agents and functions are spawned; for any other expression write `async …`"),
                 };
-                self.wrong(diagnostic)
+                Err(self.wrong(diagnostic))
             }
         }
     }
@@ -81,40 +97,56 @@ impl<'a> Checker<'a> {
     }
 
     fn spawn_agent(&mut self, spawn: &'a ast::Spawn, index: u32, supervision: Option<Supervision>, span: Span) -> Expr {
-        let info = self.agents[index as usize].clone();
         if spawn.is_linked {
             let word = Span { end: span.start + "spawn_link".len() as u32, ..span };
             self.refuse("`spawn_link` of an agent", word);
         }
-        let name = self.text(info.declaration.name.symbol).to_string();
-        let Some(arguments) =
-            self.spawn_arguments(&info.parameters, &spawn.arguments, &name, info.declaration.name.span, info.module, span)
-        else {
-            return Expr::wrong(span);
-        };
+        let Some(arguments) = self.agent_arguments(index, &spawn.arguments, span) else { return Expr::wrong(span) };
         let handle = self.types.agent(AgentId(index));
         self.finish_spawn(spawn, SpawnTarget::Agent(AgentId(index)), arguments, supervision, handle, span)
     }
 
     fn spawn_function(&mut self, spawn: &'a ast::Spawn, index: u32, supervision: Option<Supervision>, span: Span) -> Expr {
-        let info = self.functions[index as usize].clone();
-        if info.native.is_some() || !info.generics.is_empty() {
-            self.check_dropped(&spawn.arguments);
-            let what = if info.native.is_some() { "a native function" } else { "a generic function" };
-            let diagnostic = Diagnostic::error(codes::NOT_SPAWNABLE, spawn.target.span, format!("{what} cannot be spawned"))
-                .with_help("write a function of your own that calls it");
-            return self.wrong(diagnostic);
+        match self.function_arguments(index, &spawn.target, &spawn.arguments, span) {
+            Ok((id, arguments)) => {
+                let process = self.types.process;
+                self.finish_spawn(spawn, SpawnTarget::Function(id), arguments, supervision, process, span)
+            }
+            Err(wrong) => wrong,
         }
-        let arguments =
-            self.spawn_arguments(&info.parameters, &spawn.arguments, &info.name, info.declaration.head, info.module, span);
-        let Some(arguments) = arguments else { return Expr::wrong(span) };
-        let id = self.function_id(index);
-        self.frame().effects.calls.push(id);
-        let process = self.types.process;
-        self.finish_spawn(spawn, SpawnTarget::Function(id), arguments, supervision, process, span)
     }
 
-    fn spawn_arguments(
+    /// The arguments of an agent.
+    pub(super) fn agent_arguments(&mut self, index: u32, written: &'a [Argument], span: Span) -> Option<Vec<Expr>> {
+        let info = self.agents[index as usize].clone();
+        let name = self.text(info.declaration.name.symbol).to_string();
+        self.spawn_arguments(&info.parameters, written, &name, info.declaration.name.span, info.module, span)
+    }
+
+    /// The function that a process is to run, and its arguments.
+    pub(super) fn function_arguments(
+        &mut self,
+        index: u32,
+        target: &'a ast::Path,
+        written: &'a [Argument],
+        span: Span,
+    ) -> Result<(FunctionId, Vec<Expr>), Expr> {
+        let info = self.functions[index as usize].clone();
+        if info.native.is_some() || !info.generics.is_empty() {
+            self.check_dropped(written);
+            let what = if info.native.is_some() { "a native function" } else { "a generic function" };
+            let diagnostic = Diagnostic::error(codes::NOT_SPAWNABLE, target.span, format!("{what} cannot be spawned"))
+                .with_help("write a function of your own that calls it");
+            return Err(self.wrong(diagnostic));
+        }
+        let arguments = self.spawn_arguments(&info.parameters, written, &info.name, info.declaration.head, info.module, span);
+        let Some(arguments) = arguments else { return Err(Expr::wrong(span)) };
+        let id = self.function_id(index);
+        self.frame().effects.calls.push(id);
+        Ok((id, arguments))
+    }
+
+    pub(super) fn spawn_arguments(
         &mut self,
         parameters: &[ParameterInfo<'a>],
         written: &'a [Argument],
@@ -168,26 +200,20 @@ impl<'a> Checker<'a> {
             self.refuse("`spawn_link … supervised by`", supervised.span);
         }
         let ty = if asynchronous { self.types.future(handle) } else { handle };
-        let spawn = Spawn { target, arguments, supervision, asynchronous, linked: spawn.is_linked };
+        let spawn = Spawn { target, arguments, supervision, asynchronous, linked: spawn.is_linked, team: None };
         Expr::new(ExprKind::Spawn(Box::new(spawn)), ty, span)
     }
 
     /// `supervised by { … }`
     pub(super) fn supervision(&mut self, written: &'a ast::Supervision) -> Supervision {
         let strategy = match &written.strategy {
-            Some(strategy) => {
-                let (kind, word) = match strategy.kind {
-                    StrategyKind::Restart => (Strategy::Restart, None),
-                    StrategyKind::Stop => (Strategy::Stop, None),
-                    StrategyKind::Escalate => (Strategy::Escalate, Some("escalate")),
-                    StrategyKind::RestartAll => (Strategy::RestartAll, Some("restart_all")),
-                    StrategyKind::RestartRest => (Strategy::RestartRest, Some("restart_rest")),
-                };
-                if let Some(word) = word {
-                    self.refuse(&format!("the strategy `{word}`"), strategy.span);
-                }
-                kind
-            }
+            Some(strategy) => match strategy.kind {
+                StrategyKind::Restart => Strategy::Restart,
+                StrategyKind::Stop => Strategy::Stop,
+                StrategyKind::Escalate => Strategy::Escalate,
+                StrategyKind::RestartAll => Strategy::RestartAll,
+                StrategyKind::RestartRest => Strategy::RestartRest,
+            },
             None => Strategy::Restart,
         };
         let mut supervision = Supervision { strategy, max_restarts: None, window: None, backoff: None };

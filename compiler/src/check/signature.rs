@@ -72,11 +72,14 @@ impl<'a> Checker<'a> {
                 let Some(TypeDefinition::Agent(index)) = scope.types.get(&declaration.name.symbol).copied() else { return };
                 self.complete_agent(module, index, declaration, item.public.is_some());
             }
+            ItemKind::Supervisor(declaration) => {
+                let Some(TypeDefinition::Supervisor(index)) = scope.types.get(&declaration.name.symbol).copied() else { return };
+                self.complete_supervisor(module, index);
+            }
             ItemKind::Import(_)
             | ItemKind::Function(_)
             | ItemKind::Const(_)
             | ItemKind::Impl(_)
-            | ItemKind::Supervisor(_)
             | ItemKind::Test(_)
             | ItemKind::Mock(_) => {}
         }
@@ -239,7 +242,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn holds_struct(&self, ty: TypeId, wanted: u32, visited: &mut Vec<u32>) -> bool {
+    pub(super) fn holds_struct(&self, ty: TypeId, wanted: u32, visited: &mut Vec<u32>) -> bool {
         match self.types.of(ty) {
             Type::Struct(id, _) if id.0 == wanted => true,
             Type::Struct(id, _) if visited.contains(&id.0) => false,

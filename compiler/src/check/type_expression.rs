@@ -210,7 +210,10 @@ impl<'a> Checker<'a> {
                 let arguments: Vec<Option<TypeId>> = arguments.into_iter().map(Some).collect();
                 self.types.substitute(target, &arguments)
             }
-            TypeDefinition::Supervisor(_) => ERROR,
+            TypeDefinition::Supervisor(index) => {
+                self.expect_type_arguments(path, 0);
+                self.supervisor_type(index)
+            }
         }
     }
 
@@ -286,7 +289,7 @@ impl<'a> Checker<'a> {
             TypeDefinition::Enum(index) => self.enums[index as usize].is_public,
             TypeDefinition::Alias(index) => self.aliases[index as usize].is_public,
             TypeDefinition::Agent(index) => self.agents[index as usize].is_public,
-            TypeDefinition::Supervisor(_) => true,
+            TypeDefinition::Supervisor(index) => self.supervisors[index as usize].is_public,
         }
     }
 

@@ -138,6 +138,9 @@ impl<'p> FunctionEmitter<'_, 'p> {
             }),
             (None, SpawnTarget::Function(_) | SpawnTarget::Task(_)) => None,
         };
+        if let Some(team) = &spawn.team {
+            self.on_top(team);
+        }
         let op = if supervision.is_some() { Opcode::SpawnSupervised } else { Opcode::Spawn };
         let description = SpawnDescription {
             target: match spawn.target {
@@ -149,6 +152,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
             supervision,
             asynchronous: spawn.asynchronous,
             linked: spawn.linked,
+            member: spawn.team.is_some(),
         };
         let index = self.tables.spawn(description, expr.span);
         let count = self.top() - base - 1;

@@ -97,6 +97,7 @@ pub(super) fn any_in_expr<'a>(expr: &'a Expr, test: &mut dyn FnMut(Node<'a>) -> 
         }
         ExprKind::Spawn(spawn) => {
             any_in_list(&spawn.arguments, test)
+                || spawn.team.as_ref().is_some_and(|team| any_in_expr(team, test))
                 || spawn.supervision.as_ref().is_some_and(|supervision| {
                     supervision
                         .max_restarts

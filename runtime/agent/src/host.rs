@@ -11,7 +11,7 @@ use vega_runtime::error::Error;
 use vega_runtime::native::{
     AgentHost, Callee, Input, NativeContext, NativeResult, Outcome, Resumable, SpawnAgent, SpawnOptions, Step, SupervisionValues,
 };
-use vega_runtime::supervisor::{Child, ChildOwner, Factory, FutureHandle};
+use vega_runtime::supervisor::{Child, ChildOwner, Factory, FutureHandle, Team};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Handle, HandleKind, Value, json};
 
@@ -67,6 +67,7 @@ impl AgentHost for Agents {
             supervision: spawn.supervision.unwrap_or_default(),
             asynchronous: spawn.asynchronous,
             linked: spawn.linked,
+            team: spawn.team,
         })))
     }
 
@@ -168,6 +169,7 @@ struct Spawning {
     supervision: SupervisionValues,
     asynchronous: bool,
     linked: bool,
+    team: Option<Team>,
 }
 
 impl Spawning {
@@ -192,7 +194,7 @@ impl Spawning {
             Factory::native(move |_| Box::new(AgentProcess::new(Arc::clone(&slot)))),
             self.supervision,
             Some((HandleKind::Agent(self.agent), owner)),
-            SpawnOptions { linked: self.linked, ..SpawnOptions::default() },
+            SpawnOptions { linked: self.linked, team: self.team.take(), ..SpawnOptions::default() },
         )?;
         let value = child.to_value();
         if !self.asynchronous {

@@ -228,7 +228,8 @@ fn spawned(module: &Module, spawn: &SpawnDescription) -> String {
     };
     let supervision = spawn.supervision.map(|supervision| format!(" {:?}", supervision.strategy)).unwrap_or_default();
     let form = if spawn.asynchronous { " async" } else { "" };
-    format!("{name}({}){supervision}{form}", spawn.arguments)
+    let member = if spawn.member { " member" } else { "" };
+    format!("{name}({}){supervision}{form}{member}", spawn.arguments)
 }
 
 fn path(path: &Path) -> String {

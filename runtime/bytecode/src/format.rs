@@ -266,7 +266,7 @@ record!(Site { pc, number, loops });
 record!(Agent { name, parameters, clauses, output, tools });
 record!(Tool { name, description, parameters, result, function, capabilities, allowed_paths, allowed_commands, allowed_hosts });
 record!(ToolParameter { name, description, ty });
-record!(SpawnDescription { target, arguments, supervision, asynchronous, linked });
+record!(SpawnDescription { target, arguments, supervision, asynchronous, linked, member });
 record!(Supervision { strategy, has_max_restarts, has_window, has_backoff });
 record!(AskDescription { output, has_timeout, has_budget, join });
 record!(Path { registers, steps });

@@ -296,6 +296,8 @@ pub struct SpawnDescription {
     pub asynchronous: bool,
     /// Whether the process is linked to its spawner from the start.
     pub linked: bool,
+    /// Whether it is a child of a declared supervisor, which is then the last value of the window.
+    pub member: bool,
 }
 
 impl SpawnDescription {
@@ -306,7 +308,7 @@ impl SpawnDescription {
                 + usize::from(supervision.has_window)
                 + 3 * usize::from(supervision.has_backoff)
         });
-        usize::from(self.arguments) + numbers
+        usize::from(self.arguments) + numbers + usize::from(self.member)
     }
 }
 

@@ -15,8 +15,11 @@ pub const CHILD_DOWN: StructId = StructId(2);
 /// `Call { from, value }`: somebody waits for an answer.
 pub const CALL: StructId = StructId(3);
 
+/// `ProcessInfo { name, status, priority, messages, links, trap_exit, heap, reductions }`: how a process stands.
+pub const PROCESS_INFO: StructId = StructId(4);
+
 /// Names of the structs, by number.
-pub const NAMES: [&str; 4] = ["Down", "Exit", "ChildDown", "Call"];
+pub const NAMES: [&str; 5] = ["Down", "Exit", "ChildDown", "Call", "ProcessInfo"];
 
 /// The definitions that a program's structs begin with; field types are added to `types`.
 pub fn structs(types: &mut TypeTable) -> Vec<StructDefinition> {
@@ -25,11 +28,23 @@ pub fn structs(types: &mut TypeTable) -> Vec<StructDefinition> {
     let text = types.intern(Type::Str);
     let optional_text = types.intern(Type::Optional(text));
     let any = types.intern(Type::Any);
+    let (int, truth) = (types.intern(Type::Int), types.intern(Type::Bool));
+    let processes = types.intern(Type::Array(process));
     let fields = [
         vec![("monitor", monitor), ("process", process), ("reason", text)],
         vec![("process", process), ("reason", text)],
         vec![("child", process), ("name", optional_text), ("reason", text)],
         vec![("from", process), ("value", any)],
+        vec![
+            ("name", optional_text),
+            ("status", text),
+            ("priority", text),
+            ("messages", int),
+            ("links", processes),
+            ("trap_exit", truth),
+            ("heap", int),
+            ("reductions", int),
+        ],
     ];
     NAMES
         .iter()
@@ -50,7 +65,13 @@ mod tests {
         let mut types = TypeTable::new();
         let structs = structs(&mut types);
         assert_eq!(structs.len(), NAMES.len());
-        for (id, name, fields) in [(DOWN, "Down", 3), (EXIT, "Exit", 2), (CHILD_DOWN, "ChildDown", 3), (CALL, "Call", 2)] {
+        for (id, name, fields) in [
+            (DOWN, "Down", 3),
+            (EXIT, "Exit", 2),
+            (CHILD_DOWN, "ChildDown", 3),
+            (CALL, "Call", 2),
+            (PROCESS_INFO, "ProcessInfo", 8),
+        ] {
             assert_eq!((structs[id.0 as usize].name.as_str(), structs[id.0 as usize].fields.len()), (name, fields));
         }
     }

@@ -18,7 +18,7 @@ use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
-use crate::process::block::{Birth, Extension, Watched};
+use crate::process::block::{Birth, Extension, Monitoring, Watched};
 use crate::process::mail::Mail;
 use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
@@ -26,7 +26,7 @@ use crate::process::turn::{Target, Turn, pack};
 use crate::process::waiting::{Pause, Sleep};
 use crate::process::{Activation, Coordinate, ExitReason, Pid, ProcessPath};
 use crate::runtime::RuntimeHandle;
-use crate::supervisor::{Ending, pack_all};
+use crate::supervisor::{Ending, Team, pack_all};
 use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::value::{Value, View};
@@ -61,6 +61,8 @@ pub struct SpawnOptions {
     pub label: Option<String>,
     /// Whether the parent watches it: then its end comes as [`Notice::Down`] with the number that is returned.
     pub monitored: bool,
+    /// The declared supervisor that looks after it, if one does: only for children, which begin with it.
+    pub team: Option<Team>,
 }
 
 /// A process that was started.
@@ -233,6 +235,11 @@ impl<'a> NativeContext<'a> {
     /// Whether exit signals come as messages.
     pub fn trap_exits(&self, traps: bool) {
         self.turn.life().extend().traps_exits = traps;
+    }
+
+    /// Ends this process at its next safe point, with a reason. A state machine that does returns [`super::Step::Yield`].
+    pub(crate) fn end_with(&self, reason: ExitReason) {
+        self.turn.life().doom_with(reason);
     }
 
     /// A place of its own at which a state machine receives.
@@ -421,7 +428,11 @@ impl<'a> NativeContext<'a> {
             self.turn.life().extend().links.push(process);
         }
         if let Some(monitor) = monitor {
-            self.turn.life().extend().monitors.push((monitor, Watched::Process(process)));
+            self.turn.life().extend().monitors.push(Monitoring {
+                number: monitor,
+                watched: Watched::Process(process),
+                port: None,
+            });
         }
         Ok(Spawned { process, monitor })
     }

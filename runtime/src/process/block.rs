@@ -7,7 +7,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use vega_scheduler::{Instant, NativeToken, Priority, TimerHandle};
 use vega_trace::{SpanId, TraceId};
@@ -18,6 +18,7 @@ use super::state::StateWord;
 use super::{ExitReason, Pid, ProcessPath};
 use crate::capability::CapabilitySet;
 use crate::ledger::Scope;
+use crate::native::PortId;
 use crate::supervisor::{Child, Ending, Family};
 use crate::value::heap::Account;
 use crate::vm::Machine;
@@ -29,6 +30,8 @@ pub(crate) struct Process {
     pid: AtomicU64,
     pub(crate) mailbox: Mailbox<Mail>,
     pub(crate) state: StateWord,
+    /// The number of its priority: anybody may change it, and it holds from the next time that the process is queued.
+    priority: AtomicU8,
     machine: UnsafeCell<MaybeUninit<Machine>>,
     life: UnsafeCell<MaybeUninit<Life>>,
 }
@@ -53,7 +56,6 @@ pub(crate) struct Life {
     pub(crate) parent: Pid,
     /// Reductions spent in slices that are over.
     pub(crate) reductions: u64,
-    pub(crate) priority: Priority,
     /// Reductions that natives charged since the machine last asked.
     pub(crate) debt: u32,
     /// Whether mail helps the wait under way.
@@ -68,8 +70,8 @@ pub(crate) struct Extension {
     /// Why the process must end at its next safe point.
     pub(crate) doom: Option<ExitReason>,
     pub(crate) links: Vec<Pid>,
-    /// Monitors that this process set: their numbers and whom they watch.
-    pub(crate) monitors: Vec<(u64, Watched)>,
+    /// Monitors that this process set.
+    pub(crate) monitors: Vec<Monitoring>,
     /// Monitors that others set on this process.
     pub(crate) watchers: Vec<(u64, Pid)>,
     pub(crate) traps_exits: bool,
@@ -89,6 +91,14 @@ pub(crate) struct Extension {
     pub(crate) span: Option<(TraceId, SpanId)>,
     /// What it is called in reports, where it is no plain function.
     pub(crate) label: Option<String>,
+}
+
+/// One monitor, on the side of whoever set it.
+pub(crate) struct Monitoring {
+    pub(crate) number: u64,
+    pub(crate) watched: Watched,
+    /// The port at which the news is awaited; none where it is a message.
+    pub(crate) port: Option<PortId>,
 }
 
 /// Whom a monitor watches.
@@ -130,6 +140,20 @@ impl Process {
         self.pid().generation()
     }
 
+    /// How soon it runs relative to others.
+    pub(crate) fn priority(&self) -> Priority {
+        // Relaxed: a priority orders nothing but the queue that the process goes to next.
+        match self.priority.load(Ordering::Relaxed) {
+            0 => Priority::High,
+            1 => Priority::Normal,
+            _ => Priority::Low,
+        }
+    }
+
+    pub(crate) fn set_priority(&self, priority: Priority) {
+        self.priority.store(priority as u8, Ordering::Relaxed);
+    }
+
     /// Fills an empty slot. The process is then runnable and in the caller's hands, who pushes it.
     ///
     /// # Safety
@@ -144,7 +168,6 @@ impl Process {
             deadline: Instant::NEVER,
             parent: birth.parent,
             reductions: 0,
-            priority: birth.priority,
             debt: 0,
             deaf: false,
             extension: birth.extension,
@@ -157,6 +180,7 @@ impl Process {
         if pid.generation() > 1 {
             self.mailbox.reopen();
         }
+        self.set_priority(birth.priority);
         self.state.born_runnable();
         // From here on others find the process by its id. Pairs with the Acquire in `is`.
         self.pid.store(pid.to_bits(), Ordering::Release);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the mailbox closes first, so nothing is lost in it; then links and monitors are told, each once.
 
-use super::block::{Extension, Watched};
+use super::block::{Extension, Monitoring, Watched};
 use super::mail::Mail;
 use super::signal::{Signal, take_signal};
 use super::trace::stack_trace;
@@ -41,8 +41,12 @@ impl Turn<'_> {
         let (inbox, extension) = self.life().inbox_and_extension();
         self.process.mailbox.close(inbox);
         while let Some(mail) = inbox.pop(&self.process.mailbox) {
-            if let Mail::Signal(signal) = mail {
-                take_signal(extension, signal, pid);
+            match mail {
+                Mail::Signal(Signal::Describe { to }) => self.tell(&to, None::<super::info::Facts>),
+                Mail::Signal(signal) => {
+                    take_signal(extension, signal, pid);
+                }
+                Mail::User(_) | Mail::Opened(_) | Mail::Notice(_) | Mail::Port(..) => {}
             }
         }
         let mut extension = extension.take();
@@ -115,10 +119,10 @@ impl Turn<'_> {
         for (monitor, watcher) in extension.watchers {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
         }
-        for (monitor, watched) in extension.monitors {
+        for Monitoring { number, watched, .. } in extension.monitors {
             match watched {
-                Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor }, self.worker),
-                Watched::Child(child) => child.forget_watcher(monitor),
+                Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor: number }, self.worker),
+                Watched::Child(child) => child.forget_watcher(number),
             }
         }
         if let Some(family) = extension.family {

@@ -100,6 +100,11 @@ impl<M> Mailbox<M> {
         }
     }
 
+    /// Messages that count and were not taken yet.
+    pub(crate) fn messages(&self) -> u64 {
+        self.load.load(Ordering::Relaxed) >> BYTES_BITS
+    }
+
     /// Moves everything that arrived to the end of the owner's inbox. Only the owner calls this.
     #[cfg(any(test, loom))]
     pub(crate) fn drain_into(&self, inbox: &mut Inbox<M>) {

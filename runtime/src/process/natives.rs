@@ -32,22 +32,34 @@ pub fn natives() -> NativeTable {
         .add("process::register", 1, |context, arguments| register(context, &arguments[0], context.self_pid()))
         .add("process::register", 2, register_other)
         .add("process::unregister", 1, unregister)
-        .add("process::whereis", 1, whereis);
+        .add("process::whereis", 1, whereis)
+        .add("process::info", 1, super::info::info)
+        .add("process::priority", 1, super::info::priority)
+        .add("process::priority", 2, super::info::set_priority)
+        .add("process::call", 3, super::call::call)
+        .add("process::tree", 0, |context, _| Ok(Outcome::Value(Value::str(crate::supervisor::draw(&context.turn())))))
+        .add("reply", 2, super::call::reply);
+    crate::supervisor::natives(&mut table);
     table
 }
 
-fn process(pid: Pid) -> Value {
+pub(super) fn process(pid: Pid) -> Value {
     Value::process(pid.to_bits())
 }
 
-fn nothing() -> NativeResult {
+pub(super) fn nothing() -> NativeResult {
     Ok(Outcome::Value(Value::NULL))
 }
 
 fn sleep(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
-    let nanoseconds = arguments[0].as_duration().or_else(|| arguments[0].as_int().map(|ms| ms.saturating_mul(1_000_000)));
-    let nanoseconds = nanoseconds.ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, "sleep takes a duration"))?;
-    Ok(context.sleep(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))))
+    Ok(context.sleep(time(&arguments[0])?))
+}
+
+/// A duration; a plain number is milliseconds.
+pub(super) fn time(value: &Value) -> Result<Duration, Error> {
+    let nanoseconds = value.as_duration().or_else(|| value.as_int().map(|ms| ms.saturating_mul(1_000_000)));
+    let nanoseconds = nanoseconds.ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, "this takes a duration"))?;
+    Ok(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)))
 }
 
 /// Does something to the process that a value refers to; nothing where none lives there.
@@ -135,7 +147,7 @@ fn whereis(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeRe
     Ok(Outcome::Value(found.filter(|&pid| world.is_alive(pid)).map_or(Value::NULL, process)))
 }
 
-fn text(value: &Value) -> Result<&str, Error> {
+pub(super) fn text(value: &Value) -> Result<&str, Error> {
     match value.view() {
         View::Str(text) => Ok(text.as_str()),
         _ => Err(Error::new(kinds::INVALID_ARGUMENT, format!("a value of tag {:?} is no text", value.tag()))),

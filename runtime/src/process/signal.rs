@@ -2,10 +2,10 @@
 //!
 //! Invariant: a signal is handled by its receiver alone, at a safe point; no process touches the state of another.
 
-use super::block::{Extension, Watched};
+use super::block::{Extension, Monitoring, Watched};
 use super::mail::Mail;
 use super::{ExitReason, Pid};
-use crate::native::Notice;
+use crate::native::{Address, Notice};
 
 /// What one process does to another.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) enum Signal {
     Demonitor { monitor: u64 },
     /// `from` ended while linked, or says `exit(receiver, reason)`.
     Exit { from: Pid, reason: ExitReason, linked: bool },
+    /// Somebody wants to know how the receiver stands.
+    Describe { to: Address },
     /// A monitored process ended.
     Down { monitor: u64, process: Pid, reason: ExitReason },
 }
@@ -64,9 +66,15 @@ pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own
             }
             None
         }
+        // Answered by whoever has the process's other fields too.
+        Signal::Describe { .. } => None,
         Signal::Down { monitor, process, reason } => {
-            let index = extension.monitors.iter().position(|(number, _)| *number == monitor)?;
-            let child = match extension.monitors.swap_remove(index).1 {
+            let index = extension.monitors.iter().position(|other| other.number == monitor)?;
+            let Monitoring { watched, port, .. } = extension.monitors.swap_remove(index);
+            if let Some(port) = port {
+                return Some(Mail::Port(port, None, Box::new(reason)));
+            }
+            let child = match watched {
                 Watched::Child(child) => Some(child),
                 Watched::Process(_) => None,
             };

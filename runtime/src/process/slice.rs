@@ -10,7 +10,7 @@ use vega_scheduler::{Instant, Worker};
 use super::block::Job;
 use super::end::End;
 use super::mail::Mail;
-use super::signal::take_signal;
+use super::signal::{Signal, take_signal};
 use super::state::{KILL, Listen, MAIL, Phase, SIGNAL, TIMER};
 use super::turn::Turn;
 use super::{ExitReason, Pid};
@@ -49,7 +49,7 @@ impl World {
                         continue;
                     }
                     process.state.requeue();
-                    worker.push(job, turn.life().priority);
+                    worker.push(job, process.priority());
                     break;
                 }
                 Exit::Waiting => {
@@ -164,10 +164,18 @@ impl Turn<'_> {
             Mail::Port(_, alive, _) => alive.as_ref().is_some_and(|alive| alive.strong_count() == 0),
             Mail::Opened(_) | Mail::Notice(_) => false,
         };
+        let mut curious = Vec::new();
         self.process.mailbox.drain_sorted(inbox, apart, |mail| match mail {
+            Mail::Signal(Signal::Describe { to }) => {
+                curious.push(to);
+                None
+            }
             Mail::Signal(signal) => take_signal(extension, signal, pid),
             Mail::User(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
+        for to in curious {
+            self.tell(&to, Some(self.facts()));
+        }
     }
 
     /// Sees to it that the process is woken at its deadline.

@@ -9,7 +9,7 @@ use vega_bytecode::kinds;
 use vega_scheduler::{Instant, Worker};
 
 use super::Pid;
-use super::block::{Life, Process, Watched};
+use super::block::{Life, Monitoring, Process, Watched};
 use super::mail::Mail;
 use super::signal::Signal;
 use super::state::KILL;
@@ -95,8 +95,13 @@ impl<'a> Turn<'a> {
 
     /// Begins to watch a process; its end comes as news with this number.
     pub(crate) fn watch(&self, other: Pid) -> u64 {
+        self.watch_at(other, None)
+    }
+
+    /// The same, where the news may go to a port instead.
+    pub(crate) fn watch_at(&self, other: Pid, port: Option<PortId>) -> u64 {
         let monitor = self.world.new_monitor();
-        self.life().extend().monitors.push((monitor, Watched::Process(other)));
+        self.life().extend().monitors.push(Monitoring { number: monitor, watched: Watched::Process(other), port });
         self.world.signal(other, Signal::Monitor { from: self.pid(), monitor }, self.worker);
         monitor
     }
@@ -104,8 +109,8 @@ impl<'a> Turn<'a> {
     /// Watches no more, and forgets news that already came.
     pub(crate) fn unwatch(&self, monitor: u64) {
         let extension = self.life().extend();
-        if let Some(index) = extension.monitors.iter().position(|(number, _)| *number == monitor) {
-            match extension.monitors.swap_remove(index).1 {
+        if let Some(index) = extension.monitors.iter().position(|other| other.number == monitor) {
+            match extension.monitors.swap_remove(index).watched {
                 Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor }, self.worker),
                 Watched::Child(child) => child.forget_watcher(monitor),
             }
@@ -126,7 +131,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn monitor_value(&self, target: &Value) -> Result<Value, Error> {
         let monitor = match self.target(target)? {
             Target::Process(pid) => self.watch(pid),
-            Target::Child(child) => child.watch(self),
+            Target::Child(child) => child.watch(self, None),
         };
         Ok(monitor_value(monitor))
     }
@@ -166,6 +171,7 @@ impl From<Dying> for Error {
 }
 
 /// Whom a message or a signal goes to.
+#[derive(Clone)]
 pub(crate) enum Target {
     /// One process.
     Process(Pid),
@@ -389,7 +395,8 @@ fn notice_value(notice: Notice) -> Value {
             Value::structure(prelude::DOWN, vec![monitor_value(monitor), ended, Value::str(reason.as_str())])
         }
         Notice::ChildDown { child, reason } => {
-            Value::structure(prelude::CHILD_DOWN, vec![child.to_value(), Value::NULL, Value::str(reason.as_str())])
+            let name = child.name().map_or(Value::NULL, Value::str);
+            Value::structure(prelude::CHILD_DOWN, vec![child.to_value(), name, Value::str(reason.as_str())])
         }
     }
 }

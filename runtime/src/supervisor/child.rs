@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use vega_bytecode::FunctionId;
@@ -14,12 +14,13 @@ use vega_scheduler::{Instant, Priority};
 use vega_trace::{SpanId, TraceId};
 
 use super::family::Family;
-use super::{Ending, future};
+use super::watch::Supervisor;
+use super::{Ending, Team, future};
 use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::ledger::Scope;
-use crate::native::{NativeContext, Notice, Resumable, SpawnOptions, SupervisionValues};
-use crate::process::block::{Birth, Extension, Watched};
+use crate::native::{NativeContext, Notice, PortId, Resumable, SpawnOptions, SupervisionValues};
+use crate::process::block::{Birth, Extension, Monitoring, Watched};
 use crate::process::mail::Mail;
 use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
@@ -52,6 +53,8 @@ struct Slot {
     path: ProcessPath,
     span: Option<(TraceId, SpanId)>,
     parent: Pid,
+    /// What a declared supervisor calls it.
+    name: OnceLock<String>,
     state: Mutex<State>,
 }
 
@@ -66,6 +69,10 @@ struct State {
     watchers: Vec<(u64, Pid)>,
     /// Somebody asked for the end.
     stopping: bool,
+    /// The incarnation is being stopped, and another will follow.
+    pausing: bool,
+    /// The next incarnation was to begin before the last was gone, and begins then.
+    overdue: bool,
 }
 
 enum Stage {
@@ -84,6 +91,8 @@ enum Make {
     /// A function, and its arguments as an array.
     Function(FunctionId, Mutex<Message>),
     Native(Box<dyn Fn(u32) -> Box<dyn Resumable> + Send + Sync>),
+    /// A declared supervisor.
+    Team(Team),
 }
 
 /// What whoever made a slot is told about it. Called on a worker; must not block.
@@ -101,6 +110,10 @@ pub(crate) enum Verdict {
     Over,
     /// Start it again, at this moment.
     RestartAt(Instant),
+    /// Stop it and those that the strategy takes along, and start them all at this moment.
+    Rebuild(Strategy, Instant),
+    /// The supervisor itself fails, with this reason.
+    Escalate(ExitReason),
 }
 
 impl Factory {
@@ -114,6 +127,11 @@ impl Factory {
         Self(Make::Native(Box::new(make)))
     }
 
+    /// Incarnations are those of a declared supervisor.
+    pub(super) fn team(team: Team) -> Self {
+        Self(Make::Team(team))
+    }
+
     /// A machine, charged to the account in force.
     fn make(&self, turn: &Turn<'_>, incarnation: u32) -> Machine {
         match &self.0 {
@@ -124,6 +142,7 @@ impl Factory {
                 Machine::new(program, *function, values.iter().cloned())
             }
             Make::Native(make) => Machine::native(make(incarnation)),
+            Make::Team(team) => Machine::native(Box::new(Supervisor::new(Arc::clone(&team.0)))),
         }
     }
 }
@@ -139,7 +158,10 @@ impl Child {
         options: SpawnOptions,
     ) -> Result<Child, Error> {
         let turn = context.turn();
-        let family = Family::of(&turn);
+        let (family, begins) = match options.team {
+            Some(team) => (team.0, false),
+            None => (Family::of(&turn), true),
+        };
         let (kind, owner) = owner.map_or((HandleKind::Process, None), |(kind, owner)| (kind, Some(owner)));
         let child = Child(Arc::new(Slot {
             number: turn.world.new_monitor(),
@@ -155,6 +177,7 @@ impl Child {
             path: context.child_path(options.step),
             span: context.span(),
             parent: context.self_pid(),
+            name: OnceLock::new(),
             state: Mutex::new(State {
                 stage: Stage::Between,
                 incarnation: 0,
@@ -162,10 +185,16 @@ impl Child {
                 waiting: VecDeque::new(),
                 watchers: Vec::new(),
                 stopping: false,
+                pausing: false,
+                overdue: false,
             }),
         }));
-        child.start(&turn)?;
+        // A child of a declared supervisor begins when that does.
         family.add(child.clone());
+        if begins && let Err(error) = child.start(&turn) {
+            family.remove(&child, &turn);
+            return Err(error);
+        }
         if options.linked
             && let Some(process) = child.incarnation()
         {
@@ -179,15 +208,18 @@ impl Child {
         let slot = &*self.0;
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Between) {
+            state.overdue = state.pausing;
             return Ok(());
         }
+        state.overdue = false;
         state.incarnation += 1;
         let incarnation = state.incarnation;
         let outer = heap::enter(Account::with_limit(turn.world.limits.heap_bytes));
         let machine = slot.factory.make(turn, incarnation);
         let account = heap::enter(outer);
         let extension = Extension {
-            native_born: matches!(slot.factory.0, Make::Native(_)),
+            native_born: !matches!(slot.factory.0, Make::Function(..)),
+            traps_exits: matches!(slot.factory.0, Make::Team(_)),
             span: slot.span,
             label: Some(slot.label.clone()),
             ending: Some(Ending::Child(self.clone())),
@@ -201,7 +233,7 @@ impl Child {
                 capabilities: slot.capabilities.clone(),
                 scope: slot.scope.clone(),
                 path,
-                parent: slot.parent,
+                parent: slot.family.upgrade().and_then(|family| family.supervisor()).unwrap_or(slot.parent),
                 priority: slot.priority,
                 extension: Some(Box::new(extension)),
             },
@@ -212,7 +244,15 @@ impl Child {
             let _ = turn.world.send(process, message, turn.worker);
         }
         state.stage = Stage::Living(process);
-        Ok(())
+        state.pausing = false;
+        drop(state);
+        match &slot.factory.0 {
+            Make::Team(team) => team.0.begin(process, turn).inspect_err(|_| {
+                self.lock().stopping = true;
+                turn.world.kill(process, turn.worker);
+            }),
+            Make::Function(..) | Make::Native(_) => Ok(()),
+        }
     }
 
     /// The process that lives in the slot now.
@@ -281,10 +321,41 @@ impl Child {
         }
     }
 
+    /// Asks the incarnation to end; another may follow. Gives the one that lives.
+    pub(super) fn pause(&self, turn: &Turn<'_>) -> Option<Pid> {
+        let mut state = self.lock();
+        let Stage::Living(process) = state.stage else { return None };
+        state.pausing = true;
+        drop(state);
+        let signal = Signal::Exit { from: self.0.parent, reason: ExitReason::Shutdown, linked: false };
+        turn.world.deliver(process, Mail::Signal(signal), SIGNAL, turn.worker);
+        Some(process)
+    }
+
     /// Its process ended.
     pub(crate) fn ended(&self, process: Pid, reason: &ExitReason, turn: &Turn<'_>) {
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Living(present) if present == process) {
+            return;
+        }
+        if let Make::Team(team) = &self.0.factory.0 {
+            drop(state);
+            team.0.abandon(turn);
+            state = self.lock();
+        }
+        if state.pausing && !state.stopping {
+            state.stage = Stage::Between;
+            let is_overdue = state.overdue;
+            drop(state);
+            if let Some(owner) = &self.0.owner {
+                owner.crashed(reason, &turn.world.handle());
+            }
+            if is_overdue && let Err(error) = self.start(turn) {
+                self.give_up(ExitReason::Crash(error.message().as_str().into()), turn);
+            }
+            if let Some(family) = self.0.family.upgrade() {
+                family.nudge(turn);
+            }
             return;
         }
         if state.stopping || reason.is_orderly() {
@@ -307,7 +378,6 @@ impl Child {
     /// What the supervisor does about a crash.
     pub(crate) fn judge(&self, reason: &ExitReason, turn: &Turn<'_>) -> Verdict {
         let supervision = &self.0.supervision;
-        let now = vega_scheduler::now();
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Between) {
             return Verdict::Over;
@@ -316,28 +386,39 @@ impl Child {
             self.set_stopped(state, ExitReason::Shutdown, turn);
             return Verdict::Over;
         }
-        let window = Duration::from_nanos(supervision.window_ns);
-        state.crashes.push_back(now);
-        while state.crashes.front().is_some_and(|&crash| now.since(crash) > window) {
-            state.crashes.pop_front();
-        }
-        let crashes = state.crashes.len();
-        let down = match supervision.strategy {
-            Strategy::Restart if crashes <= supervision.max_restarts as usize => None,
-            Strategy::Restart => {
-                let text = format!("restart_intensity: {} crashes in {window:?}, the last: {reason}", crashes);
-                Some(ExitReason::Text(text.into()))
+        let crashes = intensity(&mut state.crashes, supervision);
+        let is_too_often = crashes > supervision.max_restarts as usize;
+        let moment = vega_scheduler::now() + backoff(supervision, crashes);
+        match supervision.strategy {
+            Strategy::Restart if !is_too_often => Verdict::RestartAt(moment),
+            Strategy::RestartAll | Strategy::RestartRest if !is_too_often => Verdict::Rebuild(supervision.strategy, moment),
+            Strategy::Escalate => {
+                self.set_stopped(state, reason.clone(), turn);
+                Verdict::Escalate(reason.clone())
             }
-            // What stays down by its strategy does so with its own reason.
-            Strategy::Stop | Strategy::Escalate | Strategy::RestartAll | Strategy::RestartRest => Some(reason.clone()),
-        };
-        match down {
-            None => Verdict::RestartAt(now + backoff(supervision, crashes)),
-            Some(reason) => {
+            strategy => {
+                // What stays down by its strategy does so with its own reason.
+                let reason = match strategy {
+                    Strategy::Stop => reason.clone(),
+                    _ => too_often(crashes, supervision, reason),
+                };
                 self.set_stopped(state, reason.clone(), turn);
                 self.tell_down(reason, turn);
                 Verdict::Over
             }
+        }
+    }
+
+    /// Whether no incarnation lives and one may follow; what was to stop stops now.
+    pub(super) fn is_between(&self, turn: &Turn<'_>) -> bool {
+        let state = self.lock();
+        match (&state.stage, state.stopping) {
+            (Stage::Between, false) => true,
+            (Stage::Between, true) => {
+                self.set_stopped(state, ExitReason::Shutdown, turn);
+                false
+            }
+            (Stage::Living(_) | Stage::Stopped(_), _) => false,
         }
     }
 
@@ -353,6 +434,9 @@ impl Child {
         }
         if let Some(owner) = &self.0.owner {
             owner.stopped(&reason, &turn.world.handle());
+        }
+        if let Make::Team(team) = &self.0.factory.0 {
+            team.0.dissolve(turn);
         }
         if let Some(family) = self.0.family.upgrade() {
             family.remove(self, turn);
@@ -384,6 +468,29 @@ impl Child {
         &self.0.label
     }
 
+    /// What a declared supervisor calls it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.name.get().map(String::as_str)
+    }
+
+    pub(super) fn set_name(&self, name: &str) {
+        // A name is given once, before the supervisor begins.
+        let _ = self.0.name.set(name.to_string());
+    }
+
+    /// What happens when it crashes.
+    pub(super) fn strategy(&self) -> Strategy {
+        self.0.supervision.strategy
+    }
+
+    /// The children of a declared supervisor.
+    pub(super) fn family_below(&self) -> Option<Arc<Family>> {
+        match &self.0.factory.0 {
+            Make::Team(team) => Some(Arc::clone(&team.0)),
+            Make::Function(..) | Make::Native(_) => None,
+        }
+    }
+
     /// Where it stands, independently of timing.
     pub(crate) fn path(&self) -> &ProcessPath {
         &self.0.path
@@ -404,8 +511,25 @@ impl std::fmt::Debug for Child {
     }
 }
 
+/// Counts a crash, and says how many there were within the window.
+pub(super) fn intensity(crashes: &mut VecDeque<Instant>, supervision: &SupervisionValues) -> usize {
+    let now = vega_scheduler::now();
+    let window = Duration::from_nanos(supervision.window_ns);
+    crashes.push_back(now);
+    while crashes.front().is_some_and(|&crash| now.since(crash) > window) {
+        crashes.pop_front();
+    }
+    crashes.len()
+}
+
+/// Why a child, or a supervisor, stays down that crashed more often than it may.
+pub(super) fn too_often(crashes: usize, supervision: &SupervisionValues, last: &ExitReason) -> ExitReason {
+    let window = Duration::from_nanos(supervision.window_ns);
+    ExitReason::Text(format!("restart_intensity: {crashes} crashes in {window:?}, the last: {last}").into())
+}
+
 /// The pause before the restart after so many crashes in the window.
-fn backoff(supervision: &SupervisionValues, crashes: usize) -> Duration {
+pub(super) fn backoff(supervision: &SupervisionValues, crashes: usize) -> Duration {
     let Some((base, factor, longest)) = supervision.backoff else { return Duration::ZERO };
     let exponent = i32::try_from(crashes.saturating_sub(1)).unwrap_or(i32::MAX);
     let pause = base as f64 * factor.powi(exponent);
@@ -441,9 +565,9 @@ impl ChildHandle {
     }
 
     /// Watches the slot: its end for good is news.
-    pub(crate) fn watch(&self, turn: &Turn<'_>) -> u64 {
+    pub(crate) fn watch(&self, turn: &Turn<'_>, port: Option<PortId>) -> u64 {
         let monitor = turn.world.new_monitor();
-        turn.life().extend().monitors.push((monitor, Watched::Child(self.0.clone())));
+        turn.life().extend().monitors.push(Monitoring { number: monitor, watched: Watched::Child(self.0.clone()), port });
         let mut state = self.0.lock();
         match &state.stage {
             Stage::Living(_) | Stage::Between => state.watchers.push((monitor, turn.pid())),

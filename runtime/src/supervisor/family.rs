@@ -1,31 +1,32 @@
-//! The supervised children of one spawner, and the process that looks after them.
+//! The children that one supervisor looks after: those of a spawner, or those that a declared supervisor names.
 //!
-//! Invariants: a family without trouble has no supervisor process. The supervisor restarts, and stops children in reverse order when
-//! the spawner has ended; it never waits for the spawner's code. It ends when the spawner has ended and no child is left.
+//! Invariants: a spawner's family without trouble has no supervisor process; it begins at the first crash, or when the spawner ends and
+//! children are left. A declared supervisor is a process from the start and lives in a slot of its own, so it may be restarted, and its
+//! children's slots outlive it. Nobody ever waits for the spawner's code.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use vega_bytecode::module::Strategy;
 use vega_scheduler::{Instant, Priority};
-use vega_trace::{Kind, Record, SpanId, TraceId};
+use vega_trace::{SpanId, TraceId};
 
 use super::Ending;
-use super::child::{Child, Verdict};
-use crate::native::{Input, NativeContext, PortId, Resumable, Step};
+use super::child::Child;
+use super::watch::Supervisor;
+use crate::error::Error;
+use crate::native::{PortId, SupervisionValues};
 use crate::process::block::{Birth, Extension};
 use crate::process::mail::Mail;
 use crate::process::state::MAIL;
 use crate::process::turn::Turn;
 use crate::process::{ExitReason, Pid, ProcessPath};
-use crate::value::Value;
 use crate::value::heap::Account;
 use crate::vm::Machine;
 
-/// The children of one spawner.
+/// See the module's text.
 pub(crate) struct Family {
-    owner: Pid,
-    /// Whether the owner is the program's first process.
-    is_main: bool,
+    pub(super) kind: FamilyKind,
     /// Where the owner stands, and so its supervisor.
     path: ProcessPath,
     /// The span around the owner when the family began.
@@ -33,16 +34,28 @@ pub(crate) struct Family {
     state: Mutex<State>,
 }
 
+/// Whose children they are.
+pub(super) enum FamilyKind {
+    /// Those of a process.
+    Spawned {
+        owner: Pid,
+        /// Whether the owner is the program's first process.
+        is_main: bool,
+    },
+    /// Those of a declared supervisor, with one strategy and one window for all.
+    Declared { name: String, supervision: SupervisionValues },
+}
+
 #[derive(Default)]
 struct State {
-    /// Alive or to be restarted, in the order of their spawns.
+    /// In the order of their spawns. A spawner's family forgets those that stay down; a declared one keeps them.
     children: Vec<Child>,
     supervisor: Option<Pid>,
     owner_ended: bool,
 }
 
 /// What a supervisor is told.
-enum Order {
+pub(super) enum Order {
     /// A child crashed.
     Crashed(Child, ExitReason),
     /// The spawner ended: all children stop.
@@ -57,10 +70,21 @@ impl Family {
         let owner = turn.pid();
         let path = turn.life().path.clone();
         let extension = turn.life().extend();
+        if let Some(family) = &extension.family {
+            return Arc::clone(family);
+        }
         let is_main = matches!(extension.ending, Some(Ending::Main));
-        let span = extension.span;
-        let family = || Arc::new(Family { owner, is_main, path, span, state: Mutex::default() });
-        Arc::clone(extension.family.get_or_insert_with(family))
+        let kind = FamilyKind::Spawned { owner, is_main };
+        let family = Arc::new(Family { kind, path, span: extension.span, state: Mutex::default() });
+        extension.family = Some(Arc::clone(&family));
+        turn.world.families.lock().unwrap_or_else(PoisonError::into_inner).insert(owner.to_bits(), Arc::downgrade(&family));
+        family
+    }
+
+    /// The family of a declared supervisor that the running process spawns.
+    pub(super) fn declared(name: String, supervision: SupervisionValues, turn: &Turn<'_>) -> Arc<Family> {
+        let (path, span) = (turn.life().path.clone(), turn.life().extension().and_then(|extension| extension.span));
+        Arc::new(Family { kind: FamilyKind::Declared { name, supervision }, path, span, state: Mutex::default() })
     }
 
     pub(crate) fn add(&self, child: Child) {
@@ -71,14 +95,41 @@ impl Family {
         }
     }
 
-    /// A child stays down. A supervisor that waits for the last one is told.
+    /// The children, in the order of their spawns.
+    pub(super) fn children(&self) -> Vec<Child> {
+        self.lock().children.clone()
+    }
+
+    /// The process that begins a child's next incarnation; none where that is the spawner.
+    pub(super) fn supervisor(&self) -> Option<Pid> {
+        self.lock().supervisor
+    }
+
+    pub(super) fn is_declared(&self) -> bool {
+        matches!(self.kind, FamilyKind::Declared { .. })
+    }
+
+    /// Whether nothing is left to look after.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.owner_ended && state.children.is_empty()
+    }
+
+    /// A child stays down.
     pub(crate) fn remove(&self, child: &Child, turn: &Turn<'_>) {
-        let waiting = {
+        if !self.is_declared() {
             let mut state = self.lock();
-            state.children.retain(|other| !other.is(child));
-            state.supervisor.filter(|_| state.owner_ended && state.children.is_empty())
-        };
-        if let Some(supervisor) = waiting {
+            // The one that ends is often among the last: families stop in reverse.
+            if let Some(index) = state.children.iter().rposition(|other| other.is(child)) {
+                state.children.remove(index);
+            }
+        }
+        self.nudge(turn);
+    }
+
+    /// Lets the supervisor look again, if there is one.
+    pub(super) fn nudge(&self, turn: &Turn<'_>) {
+        if let Some(supervisor) = self.supervisor() {
             turn.world.deliver(supervisor, Mail::Port(PortId::ROOT, None, Box::new(())), MAIL, turn.worker);
         }
     }
@@ -97,6 +148,9 @@ impl Family {
 
     /// The spawner has ended: so do its children.
     pub(crate) fn owner_ended(self: Arc<Self>, turn: &Turn<'_>) {
+        if let FamilyKind::Spawned { owner, .. } = self.kind {
+            turn.world.families.lock().unwrap_or_else(PoisonError::into_inner).remove(&owner.to_bits());
+        }
         let needed = {
             let mut state = self.lock();
             state.owner_ended = true;
@@ -110,27 +164,64 @@ impl Family {
     }
 
     /// No child is left, and none will come.
-    fn ended(&self, turn: &Turn<'_>) {
-        if self.is_main {
+    pub(super) fn ended(&self, turn: &Turn<'_>) {
+        if let FamilyKind::Spawned { is_main: true, .. } = self.kind {
             turn.world.main_family_ended();
+        }
+    }
+
+    /// A declared supervisor lives in this process: its children begin, in order. Where one cannot, those before it end again.
+    pub(super) fn begin(&self, supervisor: Pid, turn: &Turn<'_>) -> Result<(), Error> {
+        let children = {
+            let mut state = self.lock();
+            state.supervisor = Some(supervisor);
+            state.children.clone()
+        };
+        for child in &children {
+            if let Err(error) = child.start(turn) {
+                self.abandon(turn);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// A declared supervisor ended without having stopped its children: they end with it, and may begin again with it.
+    pub(super) fn abandon(&self, turn: &Turn<'_>) {
+        let children = {
+            let mut state = self.lock();
+            state.supervisor = None;
+            state.children.clone()
+        };
+        for child in children.iter().rev() {
+            if let Some(process) = child.pause(turn) {
+                turn.world.kill(process, turn.worker);
+            }
+        }
+    }
+
+    /// A declared supervisor stays down, and so do its children.
+    pub(super) fn dissolve(&self, turn: &Turn<'_>) {
+        for child in self.children().iter().rev() {
+            child.stop_with(turn);
         }
     }
 
     /// Gives the supervisor something to do, and begins it where there is none yet.
     fn order(self: Arc<Self>, order: Order, turn: &Turn<'_>) {
         let mut state = self.lock();
-        let supervisor = match state.supervisor.filter(|&supervisor| turn.world.is_alive(supervisor)) {
-            Some(supervisor) => supervisor,
-            None => {
-                let machine =
-                    Machine::native(Box::new(Supervisor { family: Arc::clone(&self), restarts: Vec::new(), kills: Vec::new() }));
+        let supervisor = match (state.supervisor.filter(|&supervisor| turn.world.is_alive(supervisor)), &self.kind) {
+            (Some(supervisor), _) => supervisor,
+            // Whoever begins it again begins the children too.
+            (None, FamilyKind::Declared { .. }) => return,
+            (None, FamilyKind::Spawned { owner, .. }) => {
                 let birth = Birth {
-                    machine,
+                    machine: Machine::native(Box::new(Supervisor::new(Arc::clone(&self)))),
                     account: Account::UNLIMITED,
                     capabilities: turn.world.grants.clone(),
                     scope: turn.world.scope.clone(),
                     path: self.path.clone(),
-                    parent: self.owner,
+                    parent: *owner,
                     priority: Priority::High,
                     extension: Some(Box::new(Extension {
                         native_born: true,
@@ -156,92 +247,14 @@ impl Family {
     }
 }
 
-/// The process that looks after a family.
-struct Supervisor {
-    family: Arc<Family>,
-    /// Children that are started again later.
-    restarts: Vec<(Instant, Child)>,
-    /// Children that are killed if they still live then.
-    kills: Vec<(Instant, Child)>,
-}
-
-impl Supervisor {
-    fn take(&mut self, order: Order, context: &NativeContext<'_>) {
-        let turn = context.turn();
-        match order {
-            Order::Crashed(child, reason) => match child.judge(&reason, &turn) {
-                Verdict::Over => {}
-                Verdict::RestartAt(moment) => self.restarts.push((moment, child)),
-            },
-            Order::Shutdown => {
-                let children: Vec<Child> = self.family.lock().children.iter().rev().cloned().collect();
-                let moment = context.now() + Duration::from_millis(context.limits().shutdown_ms);
-                for child in children {
-                    child.stop_with(&turn);
-                    self.kills.push((moment, child));
-                }
-            }
-            Order::KillAt(child, moment) => self.kills.push((moment, child)),
-        }
-    }
-
-    /// Does what is due. Returns when the next thing is.
-    fn do_due(&mut self, context: &NativeContext<'_>) -> Option<Instant> {
-        let now = context.now();
-        let turn = context.turn();
-        let due = |list: &mut Vec<(Instant, Child)>| -> Vec<Child> {
-            list.extract_if(.., |(moment, _)| *moment <= now).map(|(_, child)| child).collect()
-        };
-        for child in due(&mut self.restarts) {
-            match child.start(&turn) {
-                Ok(()) => record_restart(&child, context),
-                Err(error) => child.give_up(ExitReason::Crash(error.message().as_str().into()), &turn),
-            }
-        }
-        self.kills.retain(|(_, child)| child.stopped().is_none());
-        for child in due(&mut self.kills) {
-            if let Some(process) = child.incarnation() {
-                context.kill(process);
-            }
-        }
-        self.restarts.iter().chain(&self.kills).map(|(moment, _)| *moment).min()
-    }
-}
-
-/// A restart is part of the trace.
-fn record_restart(child: &Child, context: &NativeContext<'_>) {
-    let Some(sink) = context.trace().filter(|sink| sink.is_enabled()) else { return };
-    let (trace, parent) = match context.span() {
-        Some((trace, span)) => (trace, Some(span)),
-        None => (TraceId::from_random(fastrand::u128(..)), None),
+/// The children that a crash takes along under a strategy, in the order of their spawns.
+pub(super) fn members(family: &Family, crashed: &Child, strategy: Strategy) -> Vec<Child> {
+    let children = family.children();
+    let from = match strategy {
+        Strategy::RestartAll => 0,
+        _ => children.iter().position(|child| child.is(crashed)).unwrap_or(0),
     };
-    let mut record = Record::new(Kind::Restart, trace, SpanId::from_random(fastrand::u64(..)), SystemTime::now());
-    record.parent_span = parent;
-    record.name = child.label().to_string();
-    record.coordinate = child.path().incarnation(child.incarnations()).text(context.module());
-    sink.record(record);
-}
-
-impl Resumable for Supervisor {
-    fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
-        if let Input::Message(payload) = input
-            && let Ok(order) = payload.downcast::<Order>()
-        {
-            self.take(*order, context);
-        }
-        let next = self.do_due(context);
-        let finished = {
-            let state = self.family.lock();
-            state.owner_ended && state.children.is_empty()
-        };
-        if finished {
-            self.family.ended(&context.turn());
-            return Step::Return(Value::NULL);
-        }
-        Step::Receive { port: PortId::ROOT, deadline: next }
-    }
-
-    fn name(&self) -> &str {
-        "supervisor"
-    }
+    let is_declared = family.is_declared();
+    let belongs = |child: &Child| child.stopped().is_none() && (is_declared || child.strategy() == strategy);
+    children.into_iter().skip(from).filter(belongs).collect()
 }

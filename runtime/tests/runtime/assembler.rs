@@ -70,7 +70,7 @@ impl Program {
     }
 
     fn describe(&mut self, target: SpawnTarget, arguments: u16, supervision: Option<Supervision>, asynchronous: bool) -> u16 {
-        self.0.spawns.push(SpawnDescription { target, arguments, supervision, asynchronous, linked: false });
+        self.0.spawns.push(SpawnDescription { target, arguments, supervision, asynchronous, linked: false, member: false });
         self.0.spawns.len() as u16 - 1
     }
 

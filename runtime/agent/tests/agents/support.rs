@@ -592,6 +592,7 @@ impl Driver {
             supervision: Some(supervision),
             asynchronous: false,
             linked: false,
+            team: None,
         };
         let result = setup.agents.spawn(context, spawn);
         self.take(result, true, false, context)

@@ -194,6 +194,7 @@ fn spawn(random: &mut Rng, functions: u32) -> SpawnDescription {
         }),
         asynchronous: random.bool(),
         linked: random.bool(),
+        member: random.bool(),
     }
 }
 
