@@ -15,15 +15,24 @@ use std::sync::Mutex;
 
 use crate::support::{root, stderr, stdout, vega};
 
-struct Expected {
-    output: Vec<String>,
+/// What a program says about itself.
+pub(crate) struct Expected {
+    pub(crate) output: Vec<String>,
     errors: Vec<(usize, String)>,
     raises: Vec<String>,
     status: Option<i32>,
-    flags: Vec<String>,
+    pub(crate) flags: Vec<String>,
 }
 
-fn expected(text: &str) -> Expected {
+impl Expected {
+    /// Whether it says nothing at all.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.output.is_empty() && self.errors.is_empty() && self.raises.is_empty() && self.status.is_none()
+    }
+}
+
+/// What the comments of a program say.
+pub(crate) fn expected(text: &str) -> Expected {
     let mut expected = Expected { output: Vec::new(), errors: Vec::new(), raises: Vec::new(), status: None, flags: Vec::new() };
     for (number, line) in text.lines().enumerate() {
         for part in line.split("// ").skip(1) {
@@ -47,13 +56,18 @@ fn expected(text: &str) -> Expected {
 fn check(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let expected = expected(&text);
-    if expected.output.is_empty() && expected.errors.is_empty() && expected.raises.is_empty() && expected.status.is_none() {
+    if expected.is_nothing() {
         return Err("states nothing: no expect, error, raises or status".into());
     }
     let mut command = vega();
     command.arg("run").arg(path).args(["--quiet", "--offline"]).args(&expected.flags);
     let output = crate::support::output(&mut command);
-    let (out, err) = (stdout(&output), stderr(&output));
+    judge(&output, &expected, &path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Compares what a run of the file `name` did with what was expected.
+pub(crate) fn judge(output: &std::process::Output, expected: &Expected, name: &str) -> Result<(), String> {
+    let (out, err) = (stdout(output), stderr(output));
     let status = expected.status.unwrap_or(match (expected.errors.is_empty(), expected.raises.is_empty()) {
         (false, _) => 2,
         (true, false) => 1,
@@ -66,7 +80,6 @@ fn check(path: &Path) -> Result<(), String> {
     if expected.errors.is_empty() && lines != expected.output {
         return Err(format!("printed\n{out}instead of\n{}\n--- stderr\n{err}", expected.output.join("\n")));
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     for (line, code) in &expected.errors {
         let points_there = err.split("\nerror[").any(|part| {
             let part = part.strip_prefix("error[").unwrap_or(part);

@@ -2,6 +2,7 @@
 
 mod support; // running the command as a user would
 mod language; // golden programs, one fact each
+mod reference; // the language reference, program by program
 mod examples; // what a newcomer runs first
 mod faults; // what a user sees when a call goes wrong
 mod mutations; // damaged sources and bytecode
