@@ -69,3 +69,69 @@ fn a_trace_holds_a_record_for_every_call_with_its_cost() {
     }
     assert!(!text.contains("largest"), "prompts are not in a trace unless asked for");
 }
+
+/// What a larger example prints; it stands beside the tests.
+fn transcript(name: &str) -> String {
+    let path = root().join("tests/transcripts").join(name).with_extension("txt");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_larger_examples_print_what_they_shall() {
+    for name in ["adventure", "arithmetic", "bank", "statistics", "transform"] {
+        assert_eq!(offline(name), transcript(name), "{name}");
+        let text =
+            std::fs::read_to_string(root().join("examples").join(name).with_extension("vega")).expect("the example is there");
+        assert!(text.lines().count() >= 200, "{name} is a larger example");
+    }
+}
+
+#[test]
+fn the_larger_examples_are_free_of_warnings() {
+    for name in ["adventure", "arithmetic", "bank", "statistics", "transform"] {
+        let check = output(vega().args(["check", &format!("examples/{name}.vega")]));
+        assert_eq!(stderr(&check), format!("examples/{name}.vega: no mistakes\n"));
+    }
+}
+
+#[test]
+fn the_calculator_takes_what_it_is_given() {
+    let run = output(vega().args(["run", "examples/arithmetic.vega", "--", "2 * (3 + 4)", "x = 7 / 2", "x / 0"]));
+    assert_eq!(stdout(&run), "(2 * (3 + 4)) -> 14\nx = (7 / 2) -> 3.5\ndivision by zero\nvariables: x = 3.5\n");
+}
+
+#[test]
+fn the_adventure_is_played_from_the_keyboard() {
+    let mut command = vega();
+    command.args(["run", "examples/adventure.vega", "--", "--interactive"]);
+    let run = with_input(&mut command, "take lamp\nfly\nquit\n");
+    assert!(run.contains("You take the lamp.\n") && run.contains("You do not know how to do \"fly\"."), "{run}");
+    assert!(run.ends_with("2 moves, ending: Over(GaveUp)\n"), "{run}");
+}
+
+#[test]
+fn the_transformer_reads_a_file() {
+    let folder = Folder::new("transform");
+    let orders = folder.write(
+        "orders.json",
+        r#"[{"id": 1, "customer": 2, "state": "Paid", "lines": [{"article": "ink", "quantity": 3, "price": "$1.10"}]}]"#,
+    );
+    let mut command = vega();
+    command.args(["run", "examples/transform.vega", "--quiet"]).arg(format!("--allow-read={}", orders.display()));
+    let run = output(command.arg("--").arg(&orders));
+    assert!(
+        stdout(&run).starts_with("1 of 1 records are orders\nGrace     1 orders   3 articles    $3.30  -\n"),
+        "{}",
+        stdout(&run)
+    );
+}
+
+/// Runs a command that reads a text, and gives what it prints.
+fn with_input(command: &mut std::process::Command, input: &str) -> String {
+    use std::io::Write;
+    let mut child =
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("the command starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("the program reads it");
+    let output = child.wait_with_output().expect("the command ends");
+    stdout(&output)
+}

@@ -224,6 +224,11 @@ impl<'a> Checker<'a> {
             Type::Any => self.types.any,
             _ => return self.does_not_fit(written, "a map with these keys", subject),
         };
+        if matches!(self.types.of(subject), Type::Json | Type::Any) {
+            // The program has to know the type that the test asks for: only an object has entries.
+            let (text, json) = (self.types.str, self.types.json);
+            self.types.map(text, json);
+        }
         let mut entries = Vec::with_capacity(map.entries.len());
         for entry in &map.entries {
             let ast::ExprKind::Literal(Literal::Str(key)) = &entry.key.peel().kind else {
