@@ -63,6 +63,9 @@ pub(crate) struct RunArguments {
     /// End the program after so many reductions over all processes, as 500k or 10M
     #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) max_reductions: Option<u64>,
+    /// Draw the tree of supervised processes on standard error when `main` ends, before they stop
+    #[arg(long)]
+    pub(crate) tree: bool,
     /// How long running model calls may go on after the first interrupt
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub(crate) drain: Duration,

@@ -4,6 +4,7 @@ mod support; // running the command as a user would
 mod language; // golden programs, one fact each
 mod reference; // the language reference, program by program
 mod examples; // what a newcomer runs first
+mod ends; // how programs end: by themselves and by signals
 mod faults; // what a user sees when a call goes wrong
 mod mutations; // damaged sources and bytecode
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

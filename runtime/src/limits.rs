@@ -42,7 +42,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            processes: 16 << 20,
+            processes: 4_000_000,
             heap_bytes: 1 << 30,
             call_depth: 10_000,
             mailbox_messages: 100_000,

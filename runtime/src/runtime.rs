@@ -30,6 +30,9 @@ mod handle; // the runtime as other threads see it
 
 pub use handle::RuntimeHandle;
 
+/// Children that may use up their whole time to stop before the end of a run waits no longer for the others.
+const STOPS_IN_A_ROW: u64 = 12;
+
 /// Runs one program. Made by [`Runtime::builder`].
 pub struct Runtime {
     world: Arc<World>,
@@ -53,6 +56,7 @@ pub struct Builder {
     agents: Option<Arc<dyn AgentHost>>,
     trace: Option<vega_trace::Sink>,
     drain: Duration,
+    draws_tree: bool,
 }
 
 /// How a run ended.
@@ -212,6 +216,12 @@ impl Builder {
         self
     }
 
+    /// Draws the tree of supervised processes on the error output when the first process ends, before they stop.
+    pub fn draws_tree(mut self, draws: bool) -> Self {
+        self.draws_tree = draws;
+        self
+    }
+
     /// Starts the threads.
     pub fn build(self) -> io::Result<Runtime> {
         let mut config = self.config;
@@ -229,6 +239,7 @@ impl Builder {
             agents: self.agents,
             trace: self.trace,
             natives: self.natives,
+            draws_tree: self.draws_tree,
         };
         let world = Arc::new_cyclic(|itself| World::new(parts, RuntimeHandle(itself.clone())));
         let scheduler = Scheduler::start(config, Arc::clone(&world))?;
@@ -254,6 +265,7 @@ impl Runtime {
             agents: None,
             trace: None,
             drain: Duration::from_secs(10),
+            draws_tree: false,
         }
     }
 
@@ -284,6 +296,8 @@ impl Runtime {
     pub fn run_function(&self, entry: FunctionId) -> RunReport {
         let world = &self.world;
         world.run.reset();
+        world.failures.reset();
+        world.set_draining(world.run.wait(None, |end| Some(end.interrupts > 0)).unwrap_or(false));
         let program = &world.program().loaded;
         let outer = heap::enter(Account::with_limit(world.limits.heap_bytes));
         let machine = match program.module().functions[entry.0 as usize].parameters {
@@ -334,15 +348,36 @@ impl Runtime {
             // Calls to models may finish: until there are none, the time is over, or somebody asks again.
             let until = std::time::Instant::now() + self.drain;
             run.wait(Some(until), |end| (end.main.is_some() || end.interrupts > 1 || self.world.calls() == 0).then_some(()));
+            self.stop_tree();
             return Outcome::Interrupted;
         }
         // Then its children stop in order, which is bounded by their shutdown time.
-        let until = std::time::Instant::now() + Duration::from_millis(2 * self.world.limits.shutdown_ms);
+        let until = std::time::Instant::now() + self.patience();
         run.wait(Some(until), |end| (end.family_ended || end.interrupts > 0).then_some(()));
         run.wait(None, |end| end.main.take().map(outcome_of)).expect("the first process has ended")
     }
 
+    /// How long the end of the tree may take: children stop one after the other, and each has its time.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(STOPS_IN_A_ROW * self.world.limits.shutdown_ms)
+    }
+
+    /// After an interrupt: the first process is told to end, killed if it does not, and its children stop after it. Another interrupt
+    /// cuts that short.
+    fn stop_tree(&self) {
+        let run = &self.world.run;
+        let is_over = |end: &mut crate::world::RunEnd| (end.family_ended || end.interrupts > 1).then_some(());
+        let Some(process) = run.wait(None, |end| Some(end.process)).flatten() else { return };
+        self.scheduler().remote().post(0, Post::StopMain(process));
+        let time = Duration::from_millis(self.world.limits.shutdown_ms);
+        let until = std::time::Instant::now() + time;
+        run.wait(Some(until), |end| is_over(end).or(end.main.is_some().then_some(())));
+        self.scheduler().remote().post(0, Post::Kill(process));
+        run.wait(Some(std::time::Instant::now() + self.patience()), is_over);
+    }
+
     fn report(&self, outcome: Outcome) -> RunReport {
+        self.world.stderr.write(self.world.failures.summary().as_bytes());
         self.world.stdout.flush();
         self.world.stderr.flush();
         let interrupts = self.world.run.wait(None, |end| Some(end.interrupts)).unwrap_or(0);

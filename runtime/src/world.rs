@@ -30,10 +30,12 @@ use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::vm::LoadedProgram;
 
+mod failures; // uncaught errors, reported and counted
 mod host; // what the scheduler asks
 mod run; // how a run stands, for the thread that waits for it
 
-pub(crate) use run::{MainEnd, RunState};
+pub(crate) use failures::{FailureCounts, Report};
+pub(crate) use run::{MainEnd, RunEnd, RunState};
 
 /// What all processes of one runtime share.
 pub(crate) struct World {
@@ -66,6 +68,9 @@ pub(crate) struct World {
     /// Gone when the scheduler is: it refers back to this world.
     remote: RwLock<Option<Remote<World>>>,
     handle: RuntimeHandle,
+    pub(crate) failures: FailureCounts,
+    /// Whether the tree is drawn when the first process ends.
+    pub(crate) draws_tree: bool,
     pub(crate) run: RunState,
 }
 
@@ -85,6 +90,8 @@ pub(crate) enum Post {
     SignalInNative(Pid),
     /// The first process is to begin.
     BeginMain(Box<Birth>),
+    /// The first process is to end by itself.
+    StopMain(Pid),
     /// A line for the error output.
     Report(String),
 }
@@ -117,6 +124,7 @@ pub(crate) struct WorldParts {
     pub(crate) agents: Option<Arc<dyn AgentHost>>,
     pub(crate) trace: Option<vega_trace::Sink>,
     pub(crate) natives: NativeTable,
+    pub(crate) draws_tree: bool,
 }
 
 impl World {
@@ -144,6 +152,8 @@ impl World {
             program: OnceLock::new(),
             remote: RwLock::new(None),
             handle,
+            failures: FailureCounts::default(),
+            draws_tree: parts.draws_tree,
             run: RunState::default(),
         }
     }
@@ -342,12 +352,17 @@ impl World {
             }
             Post::Kill(pid) => self.kill(pid, worker),
             Post::SignalInNative(pid) => self.signal_in_native(pid, worker),
-            Post::BeginMain(birth) => {
-                if let Err(error) = self.begin(*birth, worker) {
+            Post::BeginMain(birth) => match self.begin(*birth, worker) {
+                Ok(process) => self.run.change(|end| end.process = Some(process)),
+                Err(error) => {
                     let reason = ExitReason::Crash(error.message().as_str().into());
                     self.run.finish(MainEnd { reason, result: None, trace: Vec::new() });
                     self.main_family_ended();
                 }
+            },
+            Post::StopMain(process) => {
+                let signal = Signal::Exit { from: Pid::from_bits(0), reason: ExitReason::Shutdown, linked: false };
+                self.deliver(process, Mail::Signal(signal), SIGNAL, worker);
             }
             Post::Report(line) => self.stderr.write(line.as_bytes()),
         }
@@ -362,6 +377,11 @@ impl World {
     /// Whether no new call to a model may begin.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether new calls to models may begin: not once the first process has ended, nor after an interrupt.
+    pub(crate) fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Release);
     }
 
     /// Counts a call to a model that begins; false where none may any more.

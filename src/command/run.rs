@@ -64,7 +64,8 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
         .stdout(Arc::new(ProgramOutput(screen.clone())))
         .stderr(Arc::new(ProgramErrors(screen.clone())))
         .arguments(arguments.arguments.clone())
-        .drain(arguments.drain);
+        .drain(arguments.drain)
+        .draws_tree(arguments.tree);
     if arguments.virtual_time {
         builder = builder.workers(1).clock(Clock::Virtual { seed: arguments.seed.unwrap_or(0) });
     } else if let Some(workers) = arguments.workers {

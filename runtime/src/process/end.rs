@@ -13,7 +13,7 @@ use crate::supervisor::Ending;
 use crate::value::Value;
 use crate::value::copy::Message;
 use crate::value::heap;
-use crate::world::MainEnd;
+use crate::world::{MainEnd, Report};
 
 /// What a process came to.
 pub(crate) enum End<'a> {
@@ -78,6 +78,11 @@ impl Turn<'_> {
         };
         match extension.as_mut().and_then(|extension| extension.ending.take()) {
             Some(Ending::Main) => {
+                // Nothing new begins while what the program left is stopped.
+                self.world.set_draining(true);
+                if self.world.draws_tree {
+                    self.world.stderr.write(crate::supervisor::draw(self).as_bytes());
+                }
                 let result = match end {
                     End::Returned(value) => Message::copy_of(value).ok(),
                     End::Failed(_) | End::Stopped => None,
@@ -100,7 +105,15 @@ impl Turn<'_> {
             }
             None => {}
         }
-        if let End::Failed(_) = end {
+        if let End::Failed(error) = end {
+            match self.world.failures.count(error, module) {
+                Report::Full => {}
+                Report::Count(count) => {
+                    self.world.stderr.write(format!("{count} processes by now: {reason}\n").as_bytes());
+                    return;
+                }
+                Report::None => return,
+            }
             let label = extension.and_then(|extension| extension.label.as_deref());
             let name = label.unwrap_or("process");
             let mut text = format!("{name} {pid} ended: {reason}\n");

@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::process::{ExitReason, TraceLine};
+use crate::process::{ExitReason, Pid, TraceLine};
 use crate::value::copy::Message;
 
 /// How the run stands, for the thread that waits for it.
@@ -15,6 +15,8 @@ pub(crate) struct RunState {
 /// What the waiting thread sees.
 #[derive(Default)]
 pub(crate) struct RunEnd {
+    /// The first process.
+    pub(crate) process: Option<Pid>,
     /// How the first process ended.
     pub(crate) main: Option<MainEnd>,
     /// Its children have ended too.

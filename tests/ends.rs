@@ -1,0 +1,221 @@
+//! How programs end: by themselves, by signals, and with what is under way.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Folder, MockServer, output, stderr, stdout, vega};
+
+/// Children that say when they stop, in a declared supervisor and beside it.
+const CHILDREN: &str = r#"
+fn child(main: process, name: str) {
+    process::trap_exit(true);
+    send(main, "ready");
+    receive { e: Exit => print(name + " stops: " + e.reason) }
+}
+supervisor Team(main: process) {
+    child inner_first = child(main, "inner first")
+    child inner_last = child(main, "inner last")
+}
+fn begin() {
+    let me = process::self();
+    spawn child(me, "first") supervised by { strategy restart };
+    spawn Team(me);
+    spawn child(me, "last") supervised by { strategy restart };
+    for i in 0..4 { receive { s: str => null } }
+}
+"#;
+
+const STOPS: [&str; 4] =
+    ["last stops: shutdown", "inner last stops: shutdown", "inner first stops: shutdown", "first stops: shutdown"];
+
+/// A running `vega`, with its standard output line by line.
+struct Running {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Running { child, lines }
+    }
+
+    fn next_line(&mut self) -> String {
+        self.lines.next().expect("there is another line").expect("it is text")
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("`kill` can be run");
+        assert!(sent.success(), "the process is there");
+    }
+
+    /// Waits for a line on standard error that contains the text.
+    fn wait_for_error(&mut self, text: &str) {
+        let mut errors = BufReader::new(self.child.stderr.as_mut().expect("piped"));
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(errors.read_line(&mut line).expect("it is text") > 0, "standard error ends without {text:?}");
+        }
+    }
+
+    /// The lines that are left, and how it ended.
+    fn end(mut self) -> (Vec<String>, ExitStatus) {
+        let lines = self.lines.map(|line| line.expect("it is text")).collect();
+        let mut errors = String::new();
+        if let Some(mut stream) = self.child.stderr.take() {
+            let _unread = stream.read_to_string(&mut errors);
+        }
+        (lines, self.child.wait().expect("it ends"))
+    }
+}
+
+fn run(folder: &Folder, program: &str) -> Command {
+    let path = folder.write("a.vega", program);
+    let mut command = vega();
+    command.arg("run").arg(path).args(["--quiet", "--offline"]);
+    command
+}
+
+#[test]
+fn at_the_end_of_main_the_tree_stops_in_reverse_and_the_status_is_mains() {
+    let folder = Folder::new("end");
+    let program = format!(
+        "{CHILDREN}fn loops() {{ loop {{ process::yield(); }} }}\nfn main() -> int {{ begin(); spawn loops(); return 7; }}"
+    );
+    let run = output(&mut run(&folder, &program));
+    assert_eq!(stdout(&run).lines().collect::<Vec<_>>(), STOPS);
+    assert_eq!(run.status.code(), Some(7), "{}", stderr(&run));
+}
+
+#[test]
+fn the_tree_is_drawn_where_that_is_asked_for() {
+    let folder = Folder::new("tree");
+    let program = format!("{CHILDREN}fn main() {{ begin(); }}");
+    let run = output(run(&folder, &program).arg("--tree"));
+    let error = stderr(&run);
+    let lines: Vec<&str> = error.lines().collect();
+    assert!(matches!(lines[..], [_, _, _, _, _, _, _]), "{error}");
+    for (line, part) in lines.iter().zip([
+        "root",
+        "└─ main ",
+        "   ├─ child ",
+        "   ├─ Team ",
+        "   │  ├─ inner_first: child ",
+        "   │  └─ inner_last: child ",
+        "   └─ child ",
+    ]) {
+        assert!(line.starts_with(part), "{error}");
+    }
+}
+
+#[test]
+fn the_first_signal_stops_the_tree_in_reverse() {
+    for (name, status) in [("TERM", 143), ("INT", 130)] {
+        let folder = Folder::new(&format!("first-{name}"));
+        let program = format!("{CHILDREN}fn main() {{ begin(); print(\"waits\"); process::sleep(1h); }}");
+        let mut running = Running::start(&mut run(&folder, &program));
+        assert_eq!(running.next_line(), "waits");
+        running.signal(name);
+        let (lines, ended) = running.end();
+        assert_eq!((lines, ended.code()), (STOPS.map(str::to_owned).to_vec(), Some(status)), "after {name}");
+    }
+}
+
+const ASKS: &str = r#"
+agent A { model "claude-haiku-5-5"  timeout 10m }
+fn main() {
+    let a = spawn A;
+    print("asks");
+    print(a <- "slow");
+    try { print(a <- "slow"); } catch e { print("no new call: " + e.kind); }
+}
+"#;
+
+#[test]
+fn after_the_first_signal_a_call_under_way_may_finish_and_none_begins() {
+    let folder = Folder::new("drain");
+    let replies = folder.write("replies.toml", "[[reply]]\ncontains = \"slow\"\ntext = \"done\"\nlatency = \"3s\"\n");
+    let server = MockServer::start(&replies, &[]);
+    let program = folder.write("a.vega", ASKS);
+    let mut running = Running::start(server.run(&program).args(["--quiet", "--drain", "60s"]));
+    assert_eq!(running.next_line(), "asks");
+    // Nothing outside of it tells when a call is under way: the server has a second to take it, and answers two seconds later.
+    std::thread::sleep(Duration::from_secs(1));
+    running.signal("INT");
+    let (lines, ended) = running.end();
+    assert_eq!(ended.code(), Some(130), "{lines:?}");
+    assert_eq!(lines.first().map(String::as_str), Some("done"), "{lines:?}");
+}
+
+#[test]
+fn the_second_signal_cancels_calls_at_once() {
+    let folder = Folder::new("second");
+    let replies = folder.write("replies.toml", "[[reply]]\ncontains = \"slow\"\ntext = \"done\"\nlatency = \"5m\"\n");
+    let server = MockServer::start(&replies, &[]);
+    let program = folder.write("a.vega", ASKS);
+    let mut running = Running::start(server.run(&program).args(["--drain", "5m"]));
+    assert_eq!(running.next_line(), "asks");
+    std::thread::sleep(Duration::from_millis(300));
+    let before = Instant::now();
+    running.signal("TERM");
+    running.wait_for_error("interrupted");
+    running.signal("TERM");
+    let (lines, ended) = running.end();
+    assert_eq!((lines, ended.code()), (Vec::new(), Some(143)));
+    assert!(before.elapsed() < Duration::from_secs(60), "nobody waited for the answer");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_child_that_does_not_stop() {
+    let folder = Folder::new("stubborn");
+    let program = "fn stubborn(main: process) { process::trap_exit(true); send(main, \"ready\"); loop { receive { e: Exit => print(e.reason) } } }\n\
+         fn main() { spawn stubborn(process::self()) supervised by { strategy restart }; receive { s: str => print(s) } process::sleep(1h); }";
+    let mut running = Running::start(&mut run(&folder, program));
+    assert_eq!(running.next_line(), "ready");
+    running.signal("TERM");
+    assert_eq!(running.next_line(), "shutdown");
+    let before = Instant::now();
+    running.signal("TERM");
+    let (_, ended) = running.end();
+    assert_eq!(ended.code(), Some(143));
+    assert!(before.elapsed() < Duration::from_secs(4), "it was not given its five seconds");
+}
+
+#[test]
+fn the_third_signal_ends_at_once() {
+    let folder = Folder::new("third");
+    let program = "fn main() { print(\"reads\"); print(io::read_line()); }";
+    let mut command = run(&folder, program);
+    // Reading from a terminal that says nothing keeps a thread of the system busy that nobody can stop.
+    let mut running = Running::start(command.stdin(Stdio::piped()));
+    assert_eq!(running.next_line(), "reads");
+    for _ in 0..3 {
+        let id = running.child.id().to_string();
+        // The process may be gone after any of them.
+        let _sent = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let before = Instant::now();
+    let (_, ended) = running.end();
+    assert_eq!(ended.code(), Some(143));
+    assert!(before.elapsed() < Duration::from_secs(20), "it ended");
+}
+
+#[test]
+fn makers_of_processes_without_end_fail_and_the_others_live() {
+    let folder = Folder::new("bomb");
+    folder.write("vega.toml", "[limits]\nprocesses = 2000\n");
+    let program = "fn bomb() { loop { spawn bomb(); } }\n\
+         fn echo() { loop { receive { c: Call => reply(c.from, c.value) } } }\n\
+         fn main() {\n    let e = spawn echo();\n    spawn bomb();\n    process::sleep(300ms);\n\
+             for i in 0..20 { assert_eq(process::call(e, i, timeout 60s), i); }\n    print(\"alive\");\n}";
+    let run = output(&mut run(&folder, program));
+    let error = stderr(&run);
+    assert_eq!((stdout(&run).as_str(), run.status.code()), ("alive\n", Some(0)), "{error}");
+    assert_eq!(error.matches(" ended: LimitReached: processes").count(), 10, "{error}");
+    assert_eq!(error.matches("processes ended like this: LimitReached: processes").count(), 1, "{error}");
+}
