@@ -4,6 +4,7 @@
 //! compile, 130 and 143 interrupted and terminated.
 
 mod agents; // the agents of a run
+mod allocator; // memory
 mod arguments; // the command line as data
 mod command; // one file a command
 mod config; // `vega.toml`
@@ -18,9 +19,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-// Blocks are often freed by another thread than the one that allocated them, which is what this allocator is good at.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// How the names of the runtime's threads begin, whose panics the runtime reports.
 const RUNTIME_THREADS: &str = "vega-";

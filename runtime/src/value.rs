@@ -79,10 +79,10 @@ pub enum Tag {
     Enum = 21,
     /// Tuple
     Tuple = 22,
-    /// Range of ints
-    Range = 23,
     /// Function with captures
-    Closure = 24,
+    Closure = 23,
+    /// Range of ints
+    Range = 24,
     /// Error
     Error = 25,
     /// Handle of something that the runtime owns
@@ -288,8 +288,8 @@ impl Value {
         if !self.is_heap() {
             return None;
         }
-        // SAFETY: all payload bytes are initialised; with a heap tag they are the pointer that `from_object` stored.
-        NonNull::new(unsafe { self.payload.object })
+        // SAFETY: all payload bytes are initialised; with a heap tag they are the pointer that `from_object` stored, which is not null.
+        Some(unsafe { NonNull::new_unchecked(self.payload.object) })
     }
 
     /// The address of the object, where more than one value refers to it.
@@ -344,6 +344,16 @@ impl Value {
         unsafe { &mut *(&raw mut self.payload).cast::<T>() }
     }
 
+    /// Puts another value here and releases this one. For places that hardly ever hold a heap value: releasing one is a call.
+    #[inline]
+    pub(crate) fn replace_scalar(&mut self, value: Value) {
+        if self.is_heap() {
+            release_rarely(self);
+        }
+        // SAFETY: the reference is valid for writes; what is overwritten unseen is a scalar, which owns nothing.
+        unsafe { (&raw mut *self).write(value) }
+    }
+
     /// Moves the value out, leaving `null`.
     #[inline]
     pub fn take(&mut self) -> Value {
@@ -376,6 +386,12 @@ impl Value {
         self.flags &= !JSON_FLAG;
         self
     }
+}
+
+#[cold]
+#[inline(never)]
+fn release_rarely(value: &mut Value) {
+    drop(value.take());
 }
 
 impl Clone for Value {

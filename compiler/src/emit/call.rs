@@ -32,6 +32,14 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.close_window(base, into, expr.ty);
             }
             ExprKind::CallValue(callee, arguments) => self.call_value(expr, callee, arguments, into),
+            ExprKind::CallNative(native, arguments)
+                if let ([of], Into::Register(destination)) = (&arguments[..], into)
+                    && self.is_square_root(*native, of) =>
+            {
+                let operand = self.operand_in(of, destination);
+                self.asm.abc(Opcode::SqrtFloat, destination.register, operand.register, 0);
+                self.release(operand);
+            }
             ExprKind::CallNative(native, arguments) => {
                 let base = self.open_window(into);
                 self.run_of(arguments);
@@ -52,6 +60,13 @@ impl<'p> FunctionEmitter<'_, 'p> {
             _ => return false,
         }
         true
+    }
+
+    /// Whether the native is the square root, which is an instruction where the argument is a double.
+    fn is_square_root(&self, native: u32, of: &Expr) -> bool {
+        let is_float = matches!(self.tables.program.types.get(of.ty), Some(Type::Float));
+        let import = self.tables.program.natives.get(native as usize);
+        is_float && import.is_some_and(|import| matches!(import.name.as_str(), "math::sqrt" | "float::sqrt"))
     }
 
     fn make_struct(&mut self, expr: &'p Expr, fields: &'p [Expr], into: Into) {

@@ -1,6 +1,7 @@
 //! Expressions: each computes straight into the register where its value is wanted.
 
 use vega_bytecode::module::Constant;
+use vega_bytecode::opcode::NO_FIELD;
 use vega_bytecode::{Instruction, Opcode, Type};
 
 use super::function::{Destination, FunctionEmitter, Into, Scratch};
@@ -12,6 +13,24 @@ const LITERAL_RUN_MAX: usize = 64;
 /// The number as a signed immediate, if it fits.
 pub(super) fn immediate(value: i64) -> Option<u16> {
     i16::try_from(value).ok().map(|value| value as u16)
+}
+
+/// A field's number as a nested part names it, if it is small enough.
+pub(super) fn part_number(field: u16) -> Option<u8> {
+    u8::try_from(field).ok().filter(|&number| number < NO_FIELD)
+}
+
+/// The operand that names the fields before and after the index of a nested part.
+pub(super) fn part_fields(before: Option<u8>, after: Option<u8>) -> u8 {
+    before.unwrap_or(NO_FIELD) << 4 | after.unwrap_or(NO_FIELD)
+}
+
+/// `root.p[index].q`
+#[derive(Clone, Copy)]
+struct Nested<'p> {
+    root: &'p Expr,
+    index: &'p Expr,
+    fields: u8,
 }
 
 impl<'p> FunctionEmitter<'_, 'p> {
@@ -108,6 +127,9 @@ impl<'p> FunctionEmitter<'_, 'p> {
             ExprKind::Coalesce(first, second) => self.coalesce(expr, first, second, destination),
             ExprKind::TryOptional(inner) => self.try_optional(expr, inner, destination),
             ExprKind::TryResult(inner) => self.try_result(inner, destination),
+            ExprKind::Index(_, _) | ExprKind::Field(_, _) if let Some(nested) = self.nested(expr) => {
+                self.read_nested(nested, destination);
+            }
             ExprKind::Index(base, index) => self.read_part(Opcode::Index, base, index, destination),
             ExprKind::Slice(base, range) => self.read_part(Opcode::Slice, base, range, destination),
             ExprKind::Field(base, field) => {
@@ -253,6 +275,43 @@ impl<'p> FunctionEmitter<'_, 'p> {
         self.asm.abc(op, destination.register, base.register, part.register);
         self.release(part);
         self.release(base);
+    }
+
+    /// The expression as `root.p[index].q`, if it is that with at least one of the fields, and one instruction can name them.
+    fn nested(&self, expr: &'p Expr) -> Option<Nested<'p>> {
+        let (element, after) = match &self.unwrapped(expr).kind {
+            ExprKind::Field(inner, field) => (self.unwrapped(inner), Some(part_number(*field)?)),
+            _ => (expr, None),
+        };
+        let ExprKind::Index(container, index) = &element.kind else { return None };
+        let (root, before) = match &self.unwrapped(container).kind {
+            ExprKind::Field(root, field) if part_number(*field).is_some() => (&**root, part_number(*field)),
+            _ => (&**container, None),
+        };
+        if before.is_none() && after.is_none() {
+            return None;
+        }
+        Some(Nested { root, index, fields: part_fields(before, after) })
+    }
+
+    /// The expression without changes of its type that change nothing in a register.
+    fn unwrapped<'e>(&self, expr: &'e Expr) -> &'e Expr {
+        match &expr.kind {
+            ExprKind::Retype(inner) if !self.is_scalar(inner.ty) && !self.is_scalar(expr.ty) => self.unwrapped(inner),
+            _ => expr,
+        }
+    }
+
+    fn read_nested(&mut self, nested: Nested<'p>, destination: Destination) {
+        let Nested { root, index, fields } = nested;
+        let root = match super::function::variable_of(root) {
+            Some(_) => self.operand_before(root, index),
+            None => self.operand_in(root, destination),
+        };
+        let index = self.operand(index);
+        self.asm.push(Instruction::xabc(Opcode::PartGet, fields, destination.register, root.register, index.register));
+        self.release(index);
+        self.release(root);
     }
 
     fn retype(&mut self, expr: &'p Expr, inner: &'p Expr, destination: Destination) {

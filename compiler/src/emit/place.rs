@@ -6,6 +6,7 @@
 use vega_bytecode::module::{Path, PathStep};
 use vega_bytecode::{FunctionId, Instruction, Opcode, Type};
 
+use super::expression::{part_fields, part_number};
 use super::function::{Destination, FunctionEmitter, Into, Operand, Scratch, variable_of};
 use super::walk;
 use crate::ir::{BinaryOp, Expr, ExprKind, LocalId, Place, PlaceStep};
@@ -45,7 +46,15 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.pop_slot();
                 self.release(index);
             }
-            _ => {
+            steps => {
+                if let Some((index, fields)) = nested_part(steps) {
+                    let index = self.operand_before(index, value);
+                    let value = self.on_top(value);
+                    self.asm.push(Instruction::xabc(Opcode::PartSet, fields, self.home(place.local), index.register, value));
+                    self.pop_slot();
+                    self.release(index);
+                    return;
+                }
                 let height = self.slots.len();
                 let open = self.open_place(place);
                 self.evaluate(value, Self::fresh(open.value));
@@ -96,7 +105,17 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.pop_slot();
                 self.release(index);
             }
-            _ => {
+            steps => {
+                if let Some((index, fields)) = nested_part(steps) {
+                    let index = self.operand_before(index, value);
+                    let old = self.push_slot();
+                    self.asm.push(Instruction::xabc(Opcode::PartGet, fields, old, home, index.register));
+                    self.change(op, old, value);
+                    self.asm.push(Instruction::xabc(Opcode::PartSet, fields, home, index.register, old));
+                    self.pop_slot();
+                    self.release(index);
+                    return;
+                }
                 let height = self.slots.len();
                 let open = self.open_place(place);
                 self.asm.wide(Opcode::PathGet, open.home, open.path);
@@ -320,6 +339,18 @@ impl<'p> FunctionEmitter<'_, 'p> {
             self.rescue(start, error, back);
         }
     }
+}
+
+/// The index, and the fields around it, of a place that one instruction can name: `.p[i]`, `[i].q` or `.p[i].q`.
+fn nested_part(steps: &[PlaceStep]) -> Option<(&Expr, u8)> {
+    let (before, index, after) = match steps {
+        [PlaceStep::Field(before), PlaceStep::Index(index)] => (Some(*before), index, None),
+        [PlaceStep::Index(index), PlaceStep::Field(after)] => (None, index, Some(*after)),
+        [PlaceStep::Field(before), PlaceStep::Index(index), PlaceStep::Field(after)] => (Some(*before), index, Some(*after)),
+        _ => return None,
+    };
+    let number = |field: Option<u16>| field.map_or(Some(None), |field| part_number(field).map(Some));
+    Some((index, part_fields(number(before)?, number(after)?)))
 }
 
 /// What is added to a place.

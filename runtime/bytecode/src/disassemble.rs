@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::instruction::Instruction;
 use crate::module::*;
-use crate::opcode::{Arith, Opcode, Operand};
+use crate::opcode::{Arith, NO_FIELD, Opcode, Operand};
 use crate::types::{Type, TypeId};
 
 /// Longest constant text that is shown in place.
@@ -78,8 +78,11 @@ pub fn instruction(module: &Module, function: &Function, pc: usize) -> String {
         operand(module, word, layout.c, c, pc, &mut text, &mut notes);
         operand(module, word, layout.x, word.x().into(), pc, &mut text, &mut notes);
     }
-    if op == Opcode::Arith {
-        notes.push(Arith::from_byte(word.x()).map_or("?".to_owned(), |arith| format!("{arith:?}")));
+    match op {
+        Opcode::Arith => notes.push(Arith::from_byte(word.x()).map_or("?".to_owned(), |arith| format!("{arith:?}"))),
+        Opcode::PartGet => notes.push(nested(word.b(), word.c(), word.x())),
+        Opcode::PartSet => notes.push(nested(word.a(), word.b(), word.x())),
+        _ => {}
     }
     let mut line = text.trim_end().to_owned();
     if !notes.is_empty() {
@@ -248,6 +251,12 @@ fn path(path: &Path) -> String {
     }
     let _ = write!(text, " with r{register}");
     text
+}
+
+/// A part as the instructions on nested parts name it.
+fn nested(root: u16, index: u16, x: u8) -> String {
+    let field = |half: u8| if half == NO_FIELD { String::new() } else { format!(".{half}") };
+    format!("r{root}{}[r{index}]{}", field(x >> 4), field(x & 0xf))
 }
 
 fn fields(module: &Module, fields: &[FieldDefinition]) -> String {

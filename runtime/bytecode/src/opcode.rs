@@ -115,6 +115,9 @@ macro_rules! opcodes {
     };
 }
 
+/// Half of the operand `x` of [`Opcode::PartGet`] and [`Opcode::PartSet`] that stands for no step.
+pub const NO_FIELD: u8 = 15;
+
 impl Opcode {
     /// Whether `x:c` is a jump.
     pub fn has_jump(self) -> bool {
@@ -188,6 +191,8 @@ opcodes! {
     FloatToInt = 0x27, "f2i", [_ ScalarOut In _];
     /// `a = !b`.
     Not = 0x28, "not", [_ ScalarOut In _];
+    /// `a` = square root of `b`, NaN for a negative one.
+    SqrtFloat = 0x2A, "sqrt.f", [_ ScalarOut In _];
     /// Arithmetic on durations and money: operation `x` (see [`Arith`]) on `b` and `c`.
     Arith = 0x29, "arith", [Immediate ScalarOut In In];
 
@@ -302,6 +307,10 @@ opcodes! {
     IsType = 0x6B, "is", [_ ScalarOut In Type];
     /// `a = b`, checked to be of type `c`; else raises an error that names both types.
     Narrow = 0x6C, "narrow", [_ ValueOut In Type];
+    /// `a = b.p[c].q`, where the high half of `x` is field `p` and the low half field `q`; 15 stands for no such step.
+    PartGet = 0x6D, "part.get", [Immediate ValueOut In In];
+    /// `a.p[b].q = c`, in place, with `p` and `q` in `x` as for `PartGet`; `c` is moved in.
+    PartSet = 0x6E, "part.set", [Immediate Change In Take];
 
     // Calls and errors: 0x80–0x8F. A call costs one reduction and is a safe point.
     /// Calls a function with the window at `a`.

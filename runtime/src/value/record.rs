@@ -22,11 +22,24 @@ pub(crate) struct RecordObject {
     length: u16,
 }
 
+#[inline]
 fn layout(length: u16) -> Layout {
-    Layout::new::<RecordObject>()
-        .extend(Layout::array::<Value>(length as usize).expect("65,535 values fit an address space"))
-        .expect("head and values fit an address space")
-        .0
+    const { assert!(align_of::<Value>() <= align_of::<RecordObject>()) };
+    let bytes = size_of::<RecordObject>() + length as usize * size_of::<Value>();
+    Layout::from_size_align(bytes, align_of::<RecordObject>()).expect("head and 65,535 values fit an address space")
+}
+
+/// Makes an object whose values are still to be written.
+#[inline]
+fn allocate_empty(definition: u32, variant: u16, length: u16) -> NonNull<RecordObject> {
+    let layout = layout(length);
+    // SAFETY: the layout is not empty, it has the head.
+    let object = unsafe { alloc(layout) }.cast::<RecordObject>();
+    let Some(object) = NonNull::new(object) else { handle_alloc_error(layout) };
+    heap::charge(layout.size());
+    // SAFETY: the memory was just allocated for a head and `length` values, of which the head is written here.
+    unsafe { object.write(RecordObject { header: Header { count: Cell::new(1) }, definition, variant, length }) };
+    object
 }
 
 /// Makes an object and moves `values` into it.
@@ -34,15 +47,9 @@ fn layout(length: u16) -> Layout {
 /// # Safety
 /// `values` yields exactly `length` values: fewer would leave some uninitialised.
 unsafe fn allocate(definition: u32, variant: u16, length: u16, values: impl Iterator<Item = Value>) -> NonNull<RecordObject> {
-    let layout = layout(length);
-    // SAFETY: the layout is not empty, it has the head.
-    let object = unsafe { alloc(layout) }.cast::<RecordObject>();
-    let Some(object) = NonNull::new(object) else { handle_alloc_error(layout) };
-    heap::charge(layout.size());
-    // SAFETY: the memory was just allocated for a head and `length` values, of which the head is written here and the values
-    // below; `Value` has no stricter alignment than the head, so they follow it directly.
+    let object = allocate_empty(definition, variant, length);
+    // SAFETY: there is room for `length` values; `Value` has no stricter alignment than the head, so they follow it directly.
     unsafe {
-        object.write(RecordObject { header: Header { count: Cell::new(1) }, definition, variant, length });
         let mut place = first(object);
         for value in values.take(length as usize) {
             place.write(value);
@@ -149,21 +156,31 @@ impl Record {
     }
 
     /// The values, for changing them in place; shared storage is copied first.
+    #[inline]
     pub fn values_mut(&mut self) -> &mut [Value] {
         if !self.is_unique() {
-            let copy = {
-                let head = self.head();
-                let values = self.values();
-                // SAFETY: a slice of `length` values yields `length` values.
-                unsafe { allocate(head.definition, head.variant, head.length, values.iter().cloned()) }
-            };
-            let shared = std::mem::replace(&mut self.0, copy);
-            // SAFETY: the count that this record owned is given up; all four tags of records are freed alike.
-            unsafe { object::release(Tag::Struct, shared.cast()) };
+            self.make_own();
         }
         let length = self.head().length as usize;
         // SAFETY: the count is 1 and this record owns it, so nothing else refers to the values.
         unsafe { std::slice::from_raw_parts_mut(first(self.0).as_ptr(), length) }
+    }
+}
+
+impl Record {
+    /// Copies the storage.
+    #[cold]
+    #[inline(never)]
+    fn make_own(&mut self) {
+        let copy = {
+            let head = self.head();
+            let values = self.values();
+            // SAFETY: a slice of `length` values yields `length` values.
+            unsafe { allocate(head.definition, head.variant, head.length, values.iter().cloned()) }
+        };
+        let shared = std::mem::replace(&mut self.0, copy);
+        // SAFETY: the count that this record owned is given up; all four tags of records are freed alike.
+        unsafe { object::release(Tag::Struct, shared.cast()) };
     }
 }
 
@@ -177,17 +194,23 @@ pub(crate) fn make(kind: RecordKind, values: Vec<Value>) -> Value {
     unsafe { make_from(kind, length, values.into_iter()) }
 }
 
+/// The tag of a record's value, and what its head says.
+#[inline]
+fn head_of(kind: RecordKind) -> (Tag, u32, u16) {
+    match kind {
+        RecordKind::Struct(id) => (Tag::Struct, id.0, 0),
+        RecordKind::Variant(id, variant) => (Tag::Enum, id.0, variant),
+        RecordKind::Tuple => (Tag::Tuple, 0, 0),
+        RecordKind::Closure(id) => (Tag::Closure, id.0, 0),
+    }
+}
+
 /// Makes the value of a record from an iterator.
 ///
 /// # Safety
 /// `values` yields at least `length` values.
 pub(crate) unsafe fn make_from(kind: RecordKind, length: u16, values: impl Iterator<Item = Value>) -> Value {
-    let (tag, definition, variant) = match kind {
-        RecordKind::Struct(id) => (Tag::Struct, id.0, 0),
-        RecordKind::Variant(id, variant) => (Tag::Enum, id.0, variant),
-        RecordKind::Tuple => (Tag::Tuple, 0, 0),
-        RecordKind::Closure(id) => (Tag::Closure, id.0, 0),
-    };
+    let (tag, definition, variant) = head_of(kind);
     // SAFETY: the caller promises enough values; the new object's only count passes to the value.
     unsafe { Value::from_object(tag, allocate(definition, variant, length, values).cast()) }
 }
@@ -197,6 +220,17 @@ pub(crate) unsafe fn make_from(kind: RecordKind, length: u16, values: impl Itera
 /// # Safety
 /// `from` points to `length` initialised values that the caller owns and nobody else refers to.
 pub unsafe fn take_from_slots(kind: RecordKind, from: *mut Value, length: u16) -> Value {
-    // SAFETY: the caller promises the slots; each is read once and left null, and the iterator yields exactly `length` values.
-    unsafe { make_from(kind, length, (0..length as usize).map(|index| from.add(index).replace(Value::NULL))) }
+    let (tag, definition, variant) = head_of(kind);
+    let object = allocate_empty(definition, variant, length);
+    // SAFETY: the caller promises the slots, each of which is read once and left null; there is room for `length` values behind the
+    // head; the new object's only count passes to the value.
+    unsafe {
+        let to = first(object).as_ptr();
+        for index in 0..length as usize {
+            let slot = from.add(index);
+            to.add(index).write(slot.read());
+            slot.write(Value::NULL);
+        }
+        Value::from_object(tag, object.cast())
+    }
 }

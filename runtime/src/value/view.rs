@@ -193,7 +193,10 @@ impl Value {
 
     #[inline]
     fn is_record(&self) -> bool {
-        matches!(self.tag, Tag::Struct | Tag::Enum | Tag::Tuple | Tag::Closure)
+        // Their tags stand side by side, so that this is one comparison.
+        const FIRST: u8 = Tag::Struct as u8;
+        const _: () = assert!(Tag::Closure as u8 - FIRST == 3);
+        (self.tag as u8).wrapping_sub(FIRST) <= 3
     }
 }
 

@@ -9,13 +9,15 @@
 //! sure that the stack has room for the frame they begin. So `ip` points at an instruction of the running function and every register
 //! that an instruction names is a slot of the stack, which always holds a value.
 
+use std::mem::MaybeUninit;
+
 use vega_bytecode::{Instruction, Opcode, kinds};
 
 use super::host::{Host, Wake};
 use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NO_RESULT, callable, header, return_address};
 use super::operate;
 use super::place;
-use super::program::{LoadedFunction, LoadedProgram};
+use super::program::{LoadedFunction, LoadedProgram, jump_a, jump_b, jump_offset};
 use super::unwind::Flow;
 use crate::error::Error;
 use crate::native::{Input, NativeResult};
@@ -121,8 +123,16 @@ impl Machine {
                 read!($number).float_bits()
             };
         }
-        /// Writes a register and releases its old content. For scalars the release is one comparison that never holds; measured, it costs
-        /// nothing, and so no program can lose memory.
+        /// Writes a register and releases its old content, for results that are scalars: the release is one comparison that never holds
+        /// in a compiled program, and so no program can lose memory.
+        macro_rules! assign_scalar {
+            ($number:expr, $value:expr) => {{
+                let value: Value = $value;
+                // SAFETY: see the module's text: the slot holds a value; the reference ends with the call.
+                unsafe { (*register!($number)).replace_scalar(value) }
+            }};
+        }
+        /// Writes a register and releases its old content.
         macro_rules! assign {
             ($number:expr, $value:expr) => {{
                 let value: Value = $value;
@@ -161,9 +171,9 @@ impl Machine {
         /// Goes where the instruction says. A backward jump costs a reduction.
         macro_rules! jump {
             ($at:expr) => {{
-                let offset = $at.offset();
+                let offset = jump_offset($at);
                 // SAFETY: the target lies in the code.
-                ip = unsafe { ip.offset(offset as isize) };
+                ip = unsafe { ip.offset(offset) };
                 if offset < 0 {
                     if left == 0 {
                         stop!(Stop::Preempt);
@@ -185,7 +195,7 @@ impl Machine {
                 if overflowed {
                     raise!(operate::overflow(concat!("int ", $what)));
                 }
-                assign!($at.a(), Value::int(result));
+                assign_scalar!($at.a(), Value::int(result));
             }};
         }
         /// Goes on after a step that may have moved the stack or changed the position.
@@ -197,7 +207,19 @@ impl Machine {
                 }
             };
         }
-        /// Executes an instruction on values by its general form.
+        /// Executes an instruction on values by its general form, where it costs no more than the ordinary.
+        macro_rules! simple {
+            ($op:expr, $at:expr) => {{
+                // SAFETY: verify has checked the registers, runs and windows of the instruction.
+                if let Err(error) = unsafe { operate::execute($op, $at, base, program) } {
+                    raise!(error);
+                }
+                if heap::over_limit() {
+                    stop!(Stop::Flow(Flow::Continue));
+                }
+            }};
+        }
+        /// Executes an instruction on values by its general form, and charges what it copies or looks through.
         macro_rules! general {
             ($op:expr, $at:expr) => {{
                 // SAFETY: verify has checked the registers, runs and windows of the instruction.
@@ -245,12 +267,12 @@ impl Machine {
             };
             match op {
                 Opcode::LoadNull => assign!(at.a(), Value::NULL),
-                Opcode::LoadBool => assign!(at.a(), Value::bool(at.b() != 0)),
-                Opcode::LoadInt => assign!(at.a(), Value::int(at.bc_signed().into())),
+                Opcode::LoadBool => assign_scalar!(at.a(), Value::bool(at.b() != 0)),
+                Opcode::LoadInt => assign_scalar!(at.a(), Value::int(at.bc_signed().into())),
                 Opcode::LoadScalar => assign!(at.a(), program.constant(at.bc())),
                 Opcode::LoadConstant => assign!(at.a(), program.constant(at.bc())),
                 // A heap value cannot be copied as bits: where a hostile program asks for it, it is counted.
-                Opcode::MoveScalar => assign!(at.a(), read!(at.b()).clone()),
+                Opcode::MoveScalar => assign_scalar!(at.a(), read!(at.b()).clone()),
                 Opcode::Copy => assign!(at.a(), read!(at.b()).clone()),
                 Opcode::Move => {
                     // SAFETY: see the module's text.
@@ -263,7 +285,7 @@ impl Machine {
                 Opcode::SubInt => checked!(at, overflowing_sub, "subtraction"),
                 Opcode::MulInt => checked!(at, overflowing_mul, "multiplication"),
                 Opcode::DivInt | Opcode::RemInt => match operate::divide(op, int!(at.b()), int!(at.c())) {
-                    Ok(result) => assign!(at.a(), Value::int(result)),
+                    Ok(result) => assign_scalar!(at.a(), Value::int(result)),
                     Err(error) => raise!(error),
                 },
                 Opcode::AddIntImmediate => {
@@ -271,72 +293,73 @@ impl Machine {
                     if overflowed {
                         raise!(operate::overflow("int addition"));
                     }
-                    assign!(at.a(), Value::int(result));
+                    assign_scalar!(at.a(), Value::int(result));
                 }
                 Opcode::NegInt => {
                     let (result, overflowed) = int!(at.b()).overflowing_neg();
                     if overflowed {
                         raise!(operate::overflow("int negation"));
                     }
-                    assign!(at.a(), Value::int(result));
+                    assign_scalar!(at.a(), Value::int(result));
                 }
-                Opcode::AndInt => assign!(at.a(), Value::int(int!(at.b()) & int!(at.c()))),
-                Opcode::OrInt => assign!(at.a(), Value::int(int!(at.b()) | int!(at.c()))),
-                Opcode::XorInt => assign!(at.a(), Value::int(int!(at.b()) ^ int!(at.c()))),
+                Opcode::AndInt => assign_scalar!(at.a(), Value::int(int!(at.b()) & int!(at.c()))),
+                Opcode::OrInt => assign_scalar!(at.a(), Value::int(int!(at.b()) | int!(at.c()))),
+                Opcode::XorInt => assign_scalar!(at.a(), Value::int(int!(at.b()) ^ int!(at.c()))),
                 Opcode::ShlInt | Opcode::ShrInt => {
                     let places = int!(at.c());
                     if !(0..64).contains(&places) {
                         raise!(operate::overflow("shift"));
                     }
                     let number = int!(at.b());
-                    assign!(at.a(), Value::int(if op == Opcode::ShlInt { number << places } else { number >> places }));
+                    assign_scalar!(at.a(), Value::int(if op == Opcode::ShlInt { number << places } else { number >> places }));
                 }
 
-                Opcode::AddFloat => assign!(at.a(), Value::float(float!(at.b()) + float!(at.c()))),
-                Opcode::SubFloat => assign!(at.a(), Value::float(float!(at.b()) - float!(at.c()))),
-                Opcode::MulFloat => assign!(at.a(), Value::float(float!(at.b()) * float!(at.c()))),
-                Opcode::DivFloat => assign!(at.a(), Value::float(float!(at.b()) / float!(at.c()))),
-                Opcode::RemFloat => assign!(at.a(), Value::float(float!(at.b()) % float!(at.c()))),
-                Opcode::NegFloat => assign!(at.a(), Value::float(-float!(at.b()))),
-                Opcode::IntToFloat => assign!(at.a(), Value::float(int!(at.b()) as f64)),
+                Opcode::AddFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) + float!(at.c()))),
+                Opcode::SubFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) - float!(at.c()))),
+                Opcode::MulFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) * float!(at.c()))),
+                Opcode::DivFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) / float!(at.c()))),
+                Opcode::RemFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) % float!(at.c()))),
+                Opcode::NegFloat => assign_scalar!(at.a(), Value::float(-float!(at.b()))),
+                Opcode::IntToFloat => assign_scalar!(at.a(), Value::float(int!(at.b()) as f64)),
                 Opcode::FloatToInt => match operate::float_to_int(float!(at.b())) {
-                    Ok(result) => assign!(at.a(), Value::int(result)),
+                    Ok(result) => assign_scalar!(at.a(), Value::int(result)),
                     Err(error) => raise!(error),
                 },
-                Opcode::Not => assign!(at.a(), Value::bool(!read!(at.b()).bool_bits())),
+                Opcode::SqrtFloat => assign_scalar!(at.a(), Value::float(float!(at.b()).sqrt())),
+                Opcode::Not => assign_scalar!(at.a(), Value::bool(!read!(at.b()).bool_bits())),
                 Opcode::Arith => match operate::arith(at.x(), read!(at.b()), read!(at.c())) {
                     Ok(result) => assign!(at.a(), result),
                     Err(error) => raise!(error),
                 },
 
-                Opcode::EqInt => assign!(at.a(), Value::bool(int!(at.b()) == int!(at.c()))),
-                Opcode::LtInt => assign!(at.a(), Value::bool(int!(at.b()) < int!(at.c()))),
-                Opcode::LeInt => assign!(at.a(), Value::bool(int!(at.b()) <= int!(at.c()))),
-                Opcode::EqFloat => assign!(at.a(), Value::bool(float!(at.b()) == float!(at.c()))),
-                Opcode::LtFloat => assign!(at.a(), Value::bool(float!(at.b()) < float!(at.c()))),
-                Opcode::LeFloat => assign!(at.a(), Value::bool(float!(at.b()) <= float!(at.c()))),
+                Opcode::EqInt => assign_scalar!(at.a(), Value::bool(int!(at.b()) == int!(at.c()))),
+                Opcode::LtInt => assign_scalar!(at.a(), Value::bool(int!(at.b()) < int!(at.c()))),
+                Opcode::LeInt => assign_scalar!(at.a(), Value::bool(int!(at.b()) <= int!(at.c()))),
+                Opcode::EqFloat => assign_scalar!(at.a(), Value::bool(float!(at.b()) == float!(at.c()))),
+                Opcode::LtFloat => assign_scalar!(at.a(), Value::bool(float!(at.b()) < float!(at.c()))),
+                Opcode::LeFloat => assign_scalar!(at.a(), Value::bool(float!(at.b()) <= float!(at.c()))),
 
                 Opcode::Jump => jump!(at),
-                Opcode::JumpIf => jump_if!(at, read!(at.a()).bool_bits()),
-                Opcode::JumpIfNot => jump_if!(at, !read!(at.a()).bool_bits()),
-                Opcode::JumpIfNull => jump_if!(at, read!(at.a()).is_null()),
-                Opcode::JumpIfNotNull => jump_if!(at, !read!(at.a()).is_null()),
-                Opcode::JumpIfLtInt => jump_if!(at, int!(at.a()) < int!(at.b())),
-                Opcode::JumpIfLeInt => jump_if!(at, int!(at.a()) <= int!(at.b())),
-                Opcode::JumpIfEqInt => jump_if!(at, int!(at.a()) == int!(at.b())),
-                Opcode::JumpIfNeInt => jump_if!(at, int!(at.a()) != int!(at.b())),
-                Opcode::JumpIfLtImmediate => jump_if!(at, int!(at.a()) < i64::from(at.b() as i16)),
-                Opcode::JumpIfGeImmediate => jump_if!(at, int!(at.a()) >= i64::from(at.b() as i16)),
-                Opcode::JumpIfEqImmediate => jump_if!(at, int!(at.a()) == i64::from(at.b() as i16)),
-                Opcode::JumpIfNeImmediate => jump_if!(at, int!(at.a()) != i64::from(at.b() as i16)),
+                Opcode::JumpIf => jump_if!(at, read!(jump_a(at)).bool_bits()),
+                Opcode::JumpIfNot => jump_if!(at, !read!(jump_a(at)).bool_bits()),
+                Opcode::JumpIfNull => jump_if!(at, read!(jump_a(at)).is_null()),
+                Opcode::JumpIfNotNull => jump_if!(at, !read!(jump_a(at)).is_null()),
+                Opcode::JumpIfLtInt => jump_if!(at, int!(jump_a(at)) < int!(jump_b(at))),
+                Opcode::JumpIfLeInt => jump_if!(at, int!(jump_a(at)) <= int!(jump_b(at))),
+                Opcode::JumpIfEqInt => jump_if!(at, int!(jump_a(at)) == int!(jump_b(at))),
+                Opcode::JumpIfNeInt => jump_if!(at, int!(jump_a(at)) != int!(jump_b(at))),
+                Opcode::JumpIfLtImmediate => jump_if!(at, int!(jump_a(at)) < i64::from(jump_b(at) as i16)),
+                Opcode::JumpIfGeImmediate => jump_if!(at, int!(jump_a(at)) >= i64::from(jump_b(at) as i16)),
+                Opcode::JumpIfEqImmediate => jump_if!(at, int!(jump_a(at)) == i64::from(jump_b(at) as i16)),
+                Opcode::JumpIfNeImmediate => jump_if!(at, int!(jump_a(at)) != i64::from(jump_b(at) as i16)),
                 Opcode::ForInt => {
                     // Below an int, so it cannot overflow in a compiled program; in any other it wraps.
-                    let next = int!(at.a()).wrapping_add(1);
-                    assign!(at.a(), Value::int(next));
-                    jump_if!(at, next < int!(at.b()));
+                    let next = int!(jump_a(at)).wrapping_add(1);
+                    assign_scalar!(jump_a(at), Value::int(next));
+                    jump_if!(at, next < int!(jump_b(at)));
                 }
                 // SAFETY: verify has checked the registers, `b + 1` included, and that none is the element's.
-                Opcode::IterNext => match unsafe { operate::next_element(base, at.a(), at.b(), program) } {
+                Opcode::IterNext => match unsafe { operate::next_element(base, jump_a(at), jump_b(at), program) } {
                     Ok(true) => {}
                     Ok(false) => jump!(at),
                     Err(error) => raise!(error),
@@ -352,6 +375,36 @@ impl Machine {
                     Some(part) => assign!(at.a(), part.clone()),
                     None => general!(op, at),
                 },
+                Opcode::PartGet => match operate::nested(read!(at.b()), read!(at.c()), at.x()) {
+                    Some(part) => assign!(at.a(), part.clone()),
+                    None => general!(op, at),
+                },
+                Opcode::PartSet => {
+                    let index = read!(at.b()).as_int();
+                    match index {
+                        Some(index) if at.c() != at.a() => {
+                            // SAFETY: see the module's text; root and value are two different slots.
+                            let (root, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.c())) };
+                            match operate::own_nested(root, index, at.x()) {
+                                Some(part) => *part = value.take(),
+                                None => general!(op, at),
+                            }
+                        }
+                        _ => general!(op, at),
+                    }
+                }
+                Opcode::SetField => {
+                    if at.c() == at.a() {
+                        general!(op, at)
+                    } else {
+                        // SAFETY: see the module's text; record and value are two different slots.
+                        let (record, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.c())) };
+                        match operate::own_part(record, at.b()) {
+                            Some(part) => *part = value.take(),
+                            None => general!(op, at),
+                        }
+                    }
+                }
                 Opcode::SetIndex => {
                     let index = read!(at.b()).as_int();
                     match index {
@@ -378,32 +431,48 @@ impl Machine {
                     }
                 }
 
+                Opcode::MakeStruct => {
+                    // SAFETY: verify has checked that the type is a struct and that the window with its fields lies in the frame.
+                    let made = unsafe { operate::make_struct(register!(at.a() + 1), at.bc(), program) };
+                    assign!(at.a(), made);
+                    if heap::over_limit() {
+                        stop!(Stop::Flow(Flow::Continue));
+                    }
+                }
+                Opcode::MakeEnum => {
+                    // SAFETY: verify has checked that the type is an enum and that the window with the payload lies in the frame.
+                    let made = unsafe { operate::make_enum(register!(at.a() + 1), at, program) };
+                    assign!(at.a(), made);
+                    if heap::over_limit() {
+                        stop!(Stop::Flow(Flow::Continue));
+                    }
+                }
+                Opcode::Variant => {
+                    let number = read!(at.b()).variant_number();
+                    assign_scalar!(at.a(), Value::int(number));
+                }
                 Opcode::Eq
-                | Opcode::Lt
-                | Opcode::Le
                 | Opcode::Contains
                 | Opcode::Concat
                 | Opcode::Append
                 | Opcode::ToText
                 | Opcode::Format
+                | Opcode::Slice => general!(op, at),
+                Opcode::Lt
+                | Opcode::Le
                 | Opcode::JoinText
                 | Opcode::MakeArray
                 | Opcode::MakeMap
                 | Opcode::MakeTuple
-                | Opcode::MakeStruct
-                | Opcode::MakeEnum
                 | Opcode::MakeRange
                 | Opcode::MakeClosure
-                | Opcode::SetField
-                | Opcode::Slice
                 | Opcode::Len
-                | Opcode::Variant
                 | Opcode::IsType
                 | Opcode::Narrow
                 | Opcode::MakeError
                 | Opcode::ErrorIs
                 | Opcode::ErrorPayload
-                | Opcode::ErrorAttach => general!(op, at),
+                | Opcode::ErrorAttach => simple!(op, at),
                 Opcode::PathGet | Opcode::PathSet | Opcode::PathTake | Opcode::PathPush => {
                     // SAFETY: verify has checked the path's registers, and that the place's root is none of them.
                     if let Err(error) = unsafe { place::execute(op, at, base, program) } {
@@ -447,11 +516,35 @@ impl Machine {
                         stop!(Stop::Preempt);
                     }
                     left -= 1;
-                    write_back!();
-                    if let Err(error) = self.call_closure(program, at) {
-                        return Stop::Raise(error);
+                    let window = register!(at.a());
+                    let room = self.stack.end() as usize - window as usize;
+                    let closure = read!(at.b());
+                    // Below the window nothing that happens here touches the closure.
+                    let fits = at.b() < at.a() && self.depth < self.depth_max;
+                    match operate::callable_in(program, closure, at.c().into(), room).filter(|_| fits) {
+                        Some((number, target, captures)) => {
+                            // SAFETY: the stack has room for the target's registers, which hold the arguments already and take the
+                            // captures after them; all slots hold values, and none of them is the closure's.
+                            unsafe {
+                                let mut place = window.add(1 + at.c() as usize);
+                                for capture in captures {
+                                    *place = capture.clone();
+                                    place = place.add(1);
+                                }
+                                *window = header(number, ip);
+                                base = window.add(1);
+                            }
+                            ip = target.code();
+                            self.depth += 1;
+                        }
+                        None => {
+                            write_back!();
+                            if let Err(error) = self.call_closure(program, at) {
+                                return Stop::Raise(error);
+                            }
+                            take_back!();
+                        }
                     }
-                    take_back!();
                 }
                 Opcode::CallNative => {
                     left = left.saturating_sub(1);
@@ -527,7 +620,7 @@ impl Machine {
                 Opcode::SelfProcess => assign!(at.a(), host.self_process()),
                 Opcode::ReceivePeek => match host.receive_peek() {
                     Some(message) => {
-                        assign!(at.a(), message);
+                        assign!(jump_a(at), message);
                         if heap::over_limit() {
                             stop!(Stop::Flow(Flow::Continue));
                         }
@@ -540,7 +633,7 @@ impl Machine {
                     jump!(at);
                 }
                 Opcode::ReceiveWait => {
-                    let timeout = (at.b() != 0).then(|| int!(at.a()));
+                    let timeout = (jump_b(at) != 0).then(|| int!(jump_a(at)));
                     match host.receive_wait(timeout) {
                         Wake::Mail => jump!(at),
                         Wake::TimedOut => {}
@@ -625,15 +718,37 @@ impl Machine {
         // SAFETY: verify has checked that the window lies in the frame.
         let take = |index: usize| unsafe { (*first.add(index)).take() };
         if count <= ARGUMENTS_INLINE {
-            let mut values = [const { Value::NULL }; ARGUMENTS_INLINE];
-            for (index, value) in values[..count].iter_mut().enumerate() {
-                *value = take(index);
+            let mut values = Moved { values: [const { MaybeUninit::uninit() }; ARGUMENTS_INLINE], count };
+            for (index, value) in values.values[..count].iter_mut().enumerate() {
+                value.write(take(index));
             }
-            work(self, &mut values[..count])
+            work(self, values.as_mut_slice())
         } else {
             let mut values: Vec<Value> = (0..count).map(take).collect();
             work(self, &mut values)
         }
+    }
+}
+
+/// A few values on the native stack. Invariant: the first `count` of them are initialised.
+struct Moved {
+    values: [MaybeUninit<Value>; ARGUMENTS_INLINE],
+    count: usize,
+}
+
+impl Moved {
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [Value] {
+        // SAFETY: the first `count` values are initialised.
+        unsafe { std::slice::from_raw_parts_mut(self.values.as_mut_ptr().cast(), self.count) }
+    }
+}
+
+impl Drop for Moved {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the first `count` values are initialised, and are dropped once.
+        unsafe { std::ptr::drop_in_place(self.as_mut_slice()) }
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::cmp::Ordering;
 
-use vega_bytecode::{FunctionId, Instruction, KindId, Opcode, StructId, Type, TypeId, kinds};
+use vega_bytecode::opcode::NO_FIELD;
+use vega_bytecode::{FunctionId, Instruction, KindId, Opcode, Type, TypeId, kinds};
 
 pub(crate) use super::arithmetic::{arith, divide, float_to_int, overflow};
 use super::format;
-use super::program::LoadedProgram;
+use super::program::{LoadedFunction, LoadedProgram};
 use crate::error::Error;
 use crate::value::record::take_from_slots;
-use crate::value::{RESULT, RecordKind, Str, Value, View, equal, heap, is_type, print};
+use crate::value::{RESULT, RecordKind, Str, Tag, Value, View, equal, heap, is_type, print};
 
 /// The error of a value that is not what the instruction works on. Compiled programs meet it only where `any` or `json` is involved.
 #[cold]
@@ -57,6 +58,77 @@ pub(crate) fn own_element(container: &mut Value, index: i64) -> Option<&mut Valu
     if array.is_unique() { array.get_mut(index) } else { None }
 }
 
+/// Part `number` of a struct, tuple or variant that nobody shares, for changing it in place.
+#[inline]
+pub(crate) fn own_part(value: &mut Value, number: u16) -> Option<&mut Value> {
+    let record = value.as_record_mut()?;
+    if record.is_unique() { record.values_mut().get_mut(number as usize) } else { None }
+}
+
+/// The two fields of an instruction on a nested part, the first before the index and the second after it.
+#[inline]
+fn fields(x: u8) -> (Option<u16>, Option<u16>) {
+    let field = |half: u8| (half != NO_FIELD).then_some(u16::from(half));
+    (field(x >> 4), field(x & 0xf))
+}
+
+/// `root.p[index].q` where the index is an int and the container an array; `x` names the fields.
+#[inline]
+pub(crate) fn nested<'v>(root: &'v Value, index: &Value, x: u8) -> Option<&'v Value> {
+    let (before, after) = fields(x);
+    let container = match before {
+        Some(field) => part(root, field)?,
+        None => root,
+    };
+    let element = element(container, index)?;
+    match after {
+        Some(field) => part(element, field),
+        None => Some(element),
+    }
+}
+
+/// The same where nobody shares any of the storage on the way, for changing it in place.
+#[inline]
+pub(crate) fn own_nested(root: &mut Value, index: i64, x: u8) -> Option<&mut Value> {
+    let (before, after) = fields(x);
+    let container = match before {
+        Some(field) => own_part(root, field)?,
+        None => root,
+    };
+    let element = own_element(container, index)?;
+    match after {
+        Some(field) => own_part(element, field),
+        None => Some(element),
+    }
+}
+
+/// The same of anything that has parts, by copy.
+fn nested_copy(root: &Value, key: &Value, x: u8, program: &LoadedProgram) -> Result<Value, Error> {
+    let (before, after) = fields(x);
+    let element = match before {
+        Some(number) => index(&field(root, number, program)?, key, program)?,
+        None => index(root, key, program)?,
+    };
+    match after {
+        Some(number) => field(&element, number, program),
+        None => Ok(element),
+    }
+}
+
+/// The same for writing; storage on the way that is shared is copied.
+fn set_nested(root: &mut Value, key: &Value, x: u8, value: Value, program: &LoadedProgram) -> Result<(), Error> {
+    let (before, after) = fields(x);
+    let container = match before {
+        Some(number) => field_mut(root, number, program)?,
+        None => root,
+    };
+    match after {
+        Some(number) => *field_mut(element_mut(container, key, program)?, number, program)? = value,
+        None => set_index(container, key, value, program)?,
+    }
+    Ok(())
+}
+
 /// Moves a value to the end of an array that nobody shares and that has room; false where there is no such array.
 #[inline]
 pub(crate) fn push_in_place(array: &mut Value, value: &mut Value) -> bool {
@@ -97,6 +169,57 @@ pub(crate) unsafe fn cost(op: Opcode, at: Instruction, base: *mut Value) -> u32 
         _ => 0,
     };
     u32::try_from(work / WORK_PER_REDUCTION).unwrap_or(u32::MAX)
+}
+
+/// Makes a struct of the values from `fields` on, which are moved out; `ty` is its type.
+///
+/// # Safety
+/// The type is a struct, and `fields` points to as many values as it has fields, to which nothing else refers.
+#[inline]
+pub(crate) unsafe fn make_struct(fields: *mut Value, ty: u32, program: &LoadedProgram) -> Value {
+    let module = program.module();
+    let Type::Struct(id, _) = &module.types[TypeId(ty)] else { unreachable!("verify has checked that the type is a struct") };
+    let count = module.structs[id.0 as usize].fields.len() as u16;
+    // SAFETY: as the caller promises.
+    unsafe { take_from_slots(RecordKind::Struct(*id), fields, count) }
+}
+
+/// Makes the variant that the instruction `at` says of the values from `payload` on, which are moved out.
+///
+/// # Safety
+/// `payload` points to as many values as the instruction says, to which nothing else refers.
+#[inline]
+pub(crate) unsafe fn make_enum(payload: *mut Value, at: Instruction, program: &LoadedProgram) -> Value {
+    let id = match &program.module().types[TypeId(at.b().into())] {
+        Type::Enum(id, _) => *id,
+        _ => RESULT,
+    };
+    match at.c() {
+        0 => Value::unit_variant(id, at.x().into()),
+        // SAFETY: as the caller promises.
+        count => unsafe { take_from_slots(RecordKind::Variant(id, at.x().into()), payload, count) },
+    }
+}
+
+/// The number, the function and the captures of a function value that takes so many arguments, if `room` bytes suffice for its frame.
+#[inline]
+pub(crate) fn callable_in<'v>(
+    program: &'v LoadedProgram,
+    value: &'v Value,
+    arguments: usize,
+    room: usize,
+) -> Option<(u32, &'v LoadedFunction, &'v [Value])> {
+    let (number, captures): (u32, &[Value]) = match value.tag() {
+        Tag::Function => (value.int_bits() as u32, &[]),
+        Tag::Closure => {
+            let record = value.as_record()?;
+            (record.definition(), record.values())
+        }
+        _ => return None,
+    };
+    let target = program.functions().get(number as usize)?;
+    let fits = target.arguments as usize == arguments + captures.len() && room >= target.frame_bytes;
+    fits.then_some((number, target, captures))
 }
 
 /// Executes one instruction that works on values alone.
@@ -160,22 +283,6 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
         }
         // SAFETY: verify has checked that the run lies in the frame.
         Opcode::MakeTuple => unsafe { take_from_slots(RecordKind::Tuple, register(at.b()), at.c()) },
-        Opcode::MakeStruct => {
-            let Type::Struct(StructId(id), _) = &module.types[TypeId(at.bc())] else {
-                unreachable!("verify has checked that the type is a struct")
-            };
-            take_window(RecordKind::Struct(StructId(*id)), module.structs[*id as usize].fields.len() as u16)
-        }
-        Opcode::MakeEnum => {
-            let id = match &module.types[TypeId(at.b().into())] {
-                Type::Enum(id, _) => *id,
-                _ => RESULT,
-            };
-            match at.c() {
-                0 => Value::unit_variant(id, at.x().into()),
-                count => take_window(RecordKind::Variant(id, at.x().into()), count),
-            }
-        }
         Opcode::MakeRange => crate::value::Range::new(read(at.b()).int_bits(), read(at.c()).int_bits(), at.x() == 1).into(),
         Opcode::MakeClosure => match at.c() {
             0 => Value::function(FunctionId(at.b().into())),
@@ -200,9 +307,14 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
             *field_mut(unsafe { &mut *register(at.a()) }, at.b(), program)? = value;
             return Ok(());
         }
+        Opcode::PartGet => nested_copy(read(at.b()), read(at.c()), at.x(), program)?,
+        Opcode::PartSet => {
+            let (key, value) = (read(at.b()).clone(), take(at.c()));
+            // SAFETY: as above; key and value are copies of their own.
+            return set_nested(unsafe { &mut *register(at.a()) }, &key, at.x(), value, program);
+        }
         Opcode::Slice => slice(read(at.b()), read(at.c()), program)?,
         Opcode::Len => Value::int(length(read(at.b()), program)?),
-        Opcode::Variant => Value::int(read(at.b()).variant_number()),
         Opcode::IsType => Value::bool(is_type::is_type(read(at.b()), TypeId(at.c().into()), module)),
         Opcode::Narrow => is_type::narrow(read(at.b()).clone(), TypeId(at.c().into()), module)?,
         Opcode::MakeError => Error::thrown(KindId(at.b().into()), take_run(at.a() + 1, at.c()), module).into(),

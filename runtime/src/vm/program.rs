@@ -33,7 +33,7 @@ pub struct LoadedProgram {
 
 /// A function as the interpreter needs it at a call.
 pub(crate) struct LoadedFunction {
-    /// Its instructions, marked for speed: see [`marked`].
+    /// Its instructions, in the form in which they are executed: see [`loaded`].
     code: Box<[Instruction]>,
     /// Registers of a frame.
     pub(crate) registers: u32,
@@ -93,7 +93,7 @@ impl LoadedFunction {
         // `self` stays in place for the caller, so it is not released.
         let released = function.value_registers.iter().copied().filter(|&register| !(function.returns_self && register == 0));
         let value_registers: Box<[u16]> = released.collect();
-        let code = function.code.iter().map(|&instruction| marked(instruction, !value_registers.is_empty())).collect();
+        let code = function.code.iter().map(|&instruction| loaded(instruction, !value_registers.is_empty())).collect();
         LoadedFunction {
             code,
             registers: function.registers.into(),
@@ -116,12 +116,36 @@ impl LoadedFunction {
     }
 }
 
+/// An instruction in the form that is quickest to execute.
+///
 /// Returns say in their unused field `x` whether the function has registers to release, so that the many that have none need not look.
-fn marked(instruction: Instruction, releases: bool) -> Instruction {
+/// Jumps have their offset in one piece at the upper end, with `a` and `b` right after the opcode: it is read by one shift.
+fn loaded(instruction: Instruction, releases: bool) -> Instruction {
     match instruction.opcode() {
         Some(op @ (Opcode::Return | Opcode::ReturnScalar | Opcode::ReturnNull)) => {
             Instruction::xabc(op, releases.into(), instruction.a(), 0, 0)
         }
+        Some(op) if op.has_jump() => Instruction(
+            op as u64 | u64::from(instruction.a()) << 8 | u64::from(instruction.b()) << 24 | (instruction.offset() as u64) << 40,
+        ),
         _ => instruction,
     }
+}
+
+/// Field `a` of a loaded jump.
+#[inline]
+pub(crate) fn jump_a(jump: Instruction) -> u16 {
+    (jump.0 >> 8) as u16
+}
+
+/// Field `b` of a loaded jump.
+#[inline]
+pub(crate) fn jump_b(jump: Instruction) -> u16 {
+    (jump.0 >> 24) as u16
+}
+
+/// Where a loaded jump goes, relative to the next instruction.
+#[inline]
+pub(crate) fn jump_offset(jump: Instruction) -> isize {
+    (jump.0 as i64 >> 40) as isize
 }
