@@ -76,14 +76,14 @@ mod tests {
                 // SAFETY: the layout is not empty; the block is written within its size, grown, and freed with its new layout.
                 unsafe {
                     let block = Allocator.alloc(layout);
-                    assert_eq!(block as usize % align, 0, "{size} bytes aligned to {align}");
+                    assert!((block as usize).is_multiple_of(align), "{size} bytes aligned to {align}");
                     block.write_bytes(7, size);
                     let larger = Allocator.realloc(block, layout, size * 3);
-                    assert_eq!(larger as usize % align, 0, "{size} bytes aligned to {align}, grown");
+                    assert!((larger as usize).is_multiple_of(align), "{size} bytes aligned to {align}, grown");
                     assert!((0..size).all(|index| larger.add(index).read() == 7), "{size} bytes keep what was written");
                     Allocator.dealloc(larger, Layout::from_size_align(size * 3, align).expect("small sizes fit any alignment"));
                     let zeroed = Allocator.alloc_zeroed(layout);
-                    assert!(zeroed as usize % align == 0 && (0..size).all(|index| zeroed.add(index).read() == 0));
+                    assert!((zeroed as usize).is_multiple_of(align) && (0..size).all(|index| zeroed.add(index).read() == 0));
                     Allocator.dealloc(zeroed, layout);
                 }
             }

@@ -80,6 +80,39 @@ fn a_place_that_is_not_there_is_an_error() {
     );
 }
 
+#[test]
+fn nested_parts_are_read_and_written_and_their_sharers_keep_theirs() {
+    // r0 is `([(1, 2), (3, 4)],)`; r1 shares it, r2 is the index.
+    let rows = || {
+        let row = |one, two| Value::tuple(vec![Value::int(one), Value::int(two)]);
+        Value::tuple(vec![Value::array(vec![row(1, 2), row(3, 4)])])
+    };
+    let get = |fields: u8, index: i32| {
+        let code = vec![int_to(1, index), Instruction::xabc(Opcode::PartGet, fields, 0, 0, 1)];
+        shown(compute(vec![rows()], code, |_| {}))
+    };
+    assert_eq!(get(0x01, 1), "4");
+    assert_eq!(get(0x0f, 1), "(3, 4)");
+    assert_eq!(get(0x01, 2), "IndexOutOfBounds: index 2, length 2");
+    assert_eq!(get(0x02, 0), "TypeMismatch: expected a value with fields, found a tuple");
+    assert_eq!(get(0xff, 0), "TypeMismatch: expected an array, text, bytes or a map, found a tuple");
+    let set = |fields: u8, index: i32| {
+        let code = vec![
+            Instruction::abc(Opcode::Copy, 1, 0, 0),
+            int_to(2, index),
+            int_to(3, 9),
+            Instruction::xabc(Opcode::PartSet, fields, 0, 2, 3),
+            int_to(3, 8),
+            Instruction::xabc(Opcode::PartSet, fields, 0, 2, 3),
+            Instruction::abc(Opcode::MakeTuple, 0, 0, 2),
+        ];
+        shown(compute(vec![rows()], code, |_| {}))
+    };
+    assert_eq!(set(0x01, 1), "(([(1, 2), (3, 8)]), ([(1, 2), (3, 4)]))");
+    assert_eq!(set(0x0f, 0), "(([8, (3, 4)]), ([(1, 2), (3, 4)]))");
+    assert_eq!(set(0x00, -1), "IndexOutOfBounds: index -1, length 2");
+}
+
 /// Sums or joins what an iteration gives.
 fn iterate(container: Value, start: Value) -> String {
     let code = vec![
