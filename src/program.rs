@@ -98,7 +98,9 @@ pub(crate) fn has_errors(compiled: &Compiled) -> bool {
 /// The last line of a compilation that failed.
 pub(crate) fn failure(path: &Path, compiled: &Compiled) -> String {
     let found = report::counts(&compiled.diagnostics).unwrap_or_default();
-    format!("`{}` does not compile: {found}", path.display())
+    let first = compiled.diagnostics.iter().find(|diagnostic| diagnostic.is_error());
+    let more = first.map_or_else(String::new, |first| format!("; `vega explain {}` says more about the first", first.code));
+    format!("`{}` does not compile: {found}{more}", path.display())
 }
 
 /// What to say about a program whose own file has no text.
