@@ -88,11 +88,13 @@ impl<'a> Checker<'a> {
         if let Some(result) = block.value.take() {
             let span = result.span;
             let mut result = *result;
+            // What leaves the block gives no value that could be made into another.
             if let Want::Hint(hint) = want
+                && ty != self.types.never
                 && !self.is_open(hint)
             {
                 result = self.coerce(result, hint, Why::Plain);
-                ty = if ty == self.types.never { ty } else { hint };
+                ty = hint;
             }
             let kind = if result.ty == self.types.never {
                 StatementKind::Expr(result)
