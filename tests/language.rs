@@ -5,6 +5,8 @@
 //! ```text
 //! // expect: TEXT     the next line of standard output
 //! // error: CODE      a diagnostic with this code that points at this line; the program does not compile
+//! // warning: CODE    a warning with this code that points at this line
+//! // note: CODE       the same for what `vega check` alone says
 //! // raises: TEXT     part of standard error of a program that ends with status 1
 //! // status: N        exit status, where it is none of the above's
 //! // flags: …         further flags of `vega run`
@@ -19,6 +21,8 @@ use crate::support::{root, stderr, stdout, vega};
 pub(crate) struct Expected {
     pub(crate) output: Vec<String>,
     errors: Vec<(usize, String)>,
+    warnings: Vec<(usize, String)>,
+    notes: Vec<(usize, String)>,
     raises: Vec<String>,
     status: Option<i32>,
     pub(crate) flags: Vec<String>,
@@ -27,19 +31,32 @@ pub(crate) struct Expected {
 impl Expected {
     /// Whether it says nothing at all.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.output.is_empty() && self.errors.is_empty() && self.raises.is_empty() && self.status.is_none()
+        let remarks = self.warnings.len() + self.notes.len();
+        self.output.is_empty() && self.errors.is_empty() && remarks == 0 && self.raises.is_empty() && self.status.is_none()
     }
 }
 
 /// What the comments of a program say.
 pub(crate) fn expected(text: &str) -> Expected {
-    let mut expected = Expected { output: Vec::new(), errors: Vec::new(), raises: Vec::new(), status: None, flags: Vec::new() };
+    let mut expected = Expected {
+        output: Vec::new(),
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        notes: Vec::new(),
+        raises: Vec::new(),
+        status: None,
+        flags: Vec::new(),
+    };
     for (number, line) in text.lines().enumerate() {
         for part in line.split("// ").skip(1) {
             if let Some(rest) = part.strip_prefix("expect:") {
                 expected.output.push(rest.strip_prefix(' ').unwrap_or(rest).to_owned());
             } else if let Some(code) = part.strip_prefix("error:") {
                 expected.errors.push((number + 1, code.trim().to_owned()));
+            } else if let Some(code) = part.strip_prefix("warning:") {
+                expected.warnings.push((number + 1, code.trim().to_owned()));
+            } else if let Some(code) = part.strip_prefix("note:") {
+                expected.notes.push((number + 1, code.trim().to_owned()));
             } else if let Some(rest) = part.strip_prefix("raises:") {
                 expected.raises.push(rest.trim().to_owned());
             } else if let Some(rest) = part.strip_prefix("status:") {
@@ -57,7 +74,7 @@ fn check(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let expected = expected(&text);
     if expected.is_nothing() {
-        return Err("states nothing: no expect, error, raises or status".into());
+        return Err("states nothing: no expect, error, warning, note, raises or status".into());
     }
     let mut command = vega();
     command.arg("run").arg(path).args(["--quiet", "--offline"]).args(&expected.flags);
@@ -80,23 +97,43 @@ pub(crate) fn judge(output: &std::process::Output, expected: &Expected, name: &s
     if expected.errors.is_empty() && lines != expected.output {
         return Err(format!("printed\n{out}instead of\n{}\n--- stderr\n{err}", expected.output.join("\n")));
     }
-    for (line, code) in &expected.errors {
-        let points_there = err.split("\nerror[").any(|part| {
-            let part = part.strip_prefix("error[").unwrap_or(part);
-            part.starts_with(&format!("{code}]")) && part.contains(&format!("{name}:{line}:"))
-        });
-        if !points_there {
-            return Err(format!("no error[{code}] at line {line}\n--- stderr\n{err}"));
-        }
-    }
-    let reported = err.matches("error[").count();
-    if !expected.errors.is_empty() && reported != expected.errors.len() {
-        return Err(format!("{reported} errors instead of {}\n--- stderr\n{err}", expected.errors.len()));
+    points(&err, "error", &expected.errors, &name)?;
+    if expected.warnings.len() + expected.notes.len() > 0 {
+        let checked = stderr(&crate::support::output(vega().arg("check").arg(path)));
+        points(&checked, "warning", &expected.warnings, &name)?;
+        points(&checked, "note", &expected.notes, &name)?;
     }
     for text in &expected.raises {
         if !err.contains(text) {
             return Err(format!("standard error lacks {text:?}\n--- stderr\n{err}"));
         }
+    }
+    Ok(())
+}
+
+/// That these diagnostics of one severity were reported where they belong, and no others of it.
+fn points(err: &str, severity: &str, expected: &[(usize, String)], name: &str) -> Result<(), String> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let starts: Vec<usize> = ["error[", "warning[", "note["]
+        .iter()
+        .flat_map(|word| err.match_indices(word).map(|(at, _)| at))
+        .filter(|&at| at == 0 || err.as_bytes()[at - 1] == b'\n')
+        .collect();
+    let parts: Vec<&str> = starts
+        .iter()
+        .map(|&start| &err[start..starts.iter().copied().filter(|&next| next > start).min().unwrap_or(err.len())])
+        .filter(|part| part.starts_with(&format!("{severity}[")))
+        .collect();
+    for (line, code) in expected {
+        let head = format!("{severity}[{code}]");
+        if !parts.iter().any(|part| part.starts_with(&head) && part.contains(&format!("{name}:{line}:"))) {
+            return Err(format!("no {head} at line {line}\n--- stderr\n{err}"));
+        }
+    }
+    if parts.len() != expected.len() {
+        return Err(format!("{} of severity {severity} instead of {}\n--- stderr\n{err}", parts.len(), expected.len()));
     }
     Ok(())
 }

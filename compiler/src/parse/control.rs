@@ -20,6 +20,11 @@ pub(crate) fn is_loop(kind: Kind) -> bool {
     matches!(kind, Kind::Loop | Kind::While | Kind::For)
 }
 
+/// Whether a loop with a label starts here. Any word may be a label, also a reserved one.
+pub(crate) fn starts_labelled_loop(input: Tokens) -> bool {
+    input.kind().is_word() && input.kind_at(1) == Kind::Colon && is_loop(input.kind_at(2))
+}
+
 /// What starts with a reserved word and ends with a block.
 pub(crate) fn control(input: Tokens) -> Parsed<ExprKind> {
     let rule: fn(Tokens) -> Parsed<ExprKind> = match input.kind() {

@@ -61,6 +61,7 @@ pub(crate) fn starts_operand(input: Tokens) -> bool {
 pub(crate) fn primary(input: Tokens) -> Parsed<Expr> {
     let rule: fn(Tokens) -> Parsed<ExprKind> = match input.kind() {
         Kind::Ident => return word_expression(input),
+        _ if control::starts_labelled_loop(input) && !input.state.context().is_head => control::labelled_loop,
         Kind::Int | Kind::Float | Kind::Duration | Kind::Money | Kind::Text | Kind::True | Kind::False | Kind::Null => literal,
         Kind::StringStart => interpolated,
         Kind::ParenOpen => parenthesized,
@@ -111,6 +112,7 @@ fn continue_expression(input: Tokens) -> Parsed<ExprKind> {
     let input = input.skip();
     match input.kind() {
         Kind::Ident => Ok((input.skip(), ExprKind::Continue(Some(ident_of(input))))),
+        _ if is_reserved_label(input) => Ok((input.skip(), ExprKind::Continue(Some(ident_of(input))))),
         _ => Ok((input, ExprKind::Continue(None))),
     }
 }
@@ -136,21 +138,27 @@ fn opt_operand(input: Tokens) -> Parsed<Option<Expr>> {
 fn break_expression(input: Tokens) -> Parsed<ExprKind> {
     let mut input = input.skip();
     let mut label = None;
-    if input.kind() == Kind::Ident {
-        let word = ident_of(input);
-        if input.state.is_label(word.symbol) {
-            label = Some(word);
-            input = input.skip();
-        }
+    let may_be_label = input.kind() == Kind::Ident || is_reserved_label(input);
+    if may_be_label && input.state.is_label(ident_of(input).symbol) {
+        label = Some(ident_of(input));
+        input = input.skip();
     }
     let (input, value) = opt_operand(input)?;
     Ok((input, ExprKind::Break(Box::new(Break { label, value }))))
 }
 
+/// Whether a reserved word here can only be a label: nothing follows that it would need as the start of a value.
+fn is_reserved_label(input: Tokens) -> bool {
+    input.kind().is_keyword()
+        && !matches!(input.kind(), Kind::True | Kind::False | Kind::Null)
+        && matches!(input.kind_at(1), Kind::Semicolon | Kind::BraceClose | Kind::Comma)
+        && input.state.is_label(ident_of(input).symbol)
+}
+
 /// An expression that starts with a word that is not reserved: some start a construct, by what follows them.
 fn word_expression(input: Tokens) -> Parsed<Expr> {
     let rule: fn(Tokens) -> Parsed<ExprKind> =
-        if input.kind_at(1) == Kind::Colon && control::is_loop(input.kind_at(2)) && !input.state.context().is_head {
+        if control::starts_labelled_loop(input) && !input.state.context().is_head {
             control::labelled_loop
         } else if control::starts_construct(input) {
             control::construct

@@ -104,15 +104,16 @@ pub(crate) fn is_statement_only(input: Tokens) -> bool {
         Kind::Ident => {
             control::starts_construct(input)
                 || is_item(input)
-                || (input.kind_at(1) == Kind::Colon && control::is_loop(input.kind_at(2)))
+                || control::starts_labelled_loop(input)
         }
-        _ => is_item(input),
+        _ => is_item(input) || control::starts_labelled_loop(input),
     }
 }
 
 /// One statement, or the value at the end of a block.
 pub(crate) fn piece(input: Tokens) -> Parsed<Piece> {
     let rule: fn(Tokens) -> Parsed<Piece> = match input.kind() {
+        _ if control::starts_labelled_loop(input) => construct_piece,
         Kind::Let => let_piece,
         Kind::Const => const_piece,
         Kind::Defer => defer,
@@ -165,7 +166,7 @@ fn starts_with_block(kind: Kind) -> bool {
 
 /// Whether a word that is not reserved starts what ends with a block: a construct, or a loop behind its label.
 fn starts_block_construct(input: Tokens) -> bool {
-    control::starts_construct(input) || (input.kind_at(1) == Kind::Colon && control::is_loop(input.kind_at(2)))
+    control::starts_construct(input) || control::starts_labelled_loop(input)
 }
 
 fn made(behind: Tokens, kind: StmtKind, start: Span) -> Parsed<Piece> {
@@ -213,6 +214,10 @@ fn defer(input: Tokens) -> Parsed<Piece> {
 /// A declaration where none can stand. It is read, so that its inside is checked too, and left out.
 fn item_in_block(input: Tokens) -> Parsed<Piece> {
     let start = input.span();
+    if input.kind() == Kind::Pub && !is_item(input.skip()) {
+        input.state.tell(grammar_error::misplaced_pub(start, "declarations at the top level of a file can be public"));
+        return piece(input.skip());
+    }
     input.state.tell(grammar_error::item_in_block(start, grammar_error::item_name(input)));
     let (input, _) = item(input)?;
     made(input, StmtKind::Error, start)

@@ -106,11 +106,12 @@ impl<'a> State<'a> {
         self.tell(diagnostic);
     }
 
-    /// Whether the scanner has found fault with what stands before the token at `at`.
+    /// Whether the scanner has found fault with the token at `at` or with what stands before it.
     fn is_behind_broken_text(&self, at: u32) -> bool {
         let index = self.tokens.partition_point(|token| token.start < at);
         let previous = self.tokens.get(index.wrapping_sub(1));
-        previous.is_some_and(|token| token.kind == Kind::Unknown || self.broken_ends.binary_search(&token.end).is_ok())
+        let is_unknown = self.tokens.get(index).is_some_and(|token| token.start == at && token.kind == Kind::Unknown);
+        is_unknown || previous.is_some_and(|token| token.kind == Kind::Unknown || self.broken_ends.binary_search(&token.end).is_ok())
     }
 
     pub(crate) fn is_given_up(&self) -> bool {
