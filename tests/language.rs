@@ -150,8 +150,8 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder of golden programs exists").flatten() {
         let path = entry.path();
         if path.is_dir() {
-            // Folders named `parts` hold modules that programs import.
-            if path.file_name().is_some_and(|name| name != "parts") {
+            // Folders named `parts` hold modules that programs import, and `seed` what `seed.rs` puts together.
+            if path.file_name().is_some_and(|name| name != "parts" && name != "seed") {
                 collect(&path, found);
             }
         } else if path.extension().is_some_and(|ending| ending == "vega") {
@@ -181,4 +181,26 @@ fn golden_programs_do_what_they_say() {
     });
     let failures = failures.into_inner().expect("no check panics");
     assert!(failures.is_empty(), "{} programs fail\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Codes that no small program provokes, each with the reason.
+const NOT_BY_A_SMALL_PROGRAM: &[(&str, &str)] = &[
+    ("V0113", "needs a file of more than 16 MiB"),
+    ("V0116", "needs more than 200 mistakes"),
+    ("V0601", "needs a function with more registers than instructions can name"),
+];
+
+#[test]
+fn every_diagnostic_has_a_program_that_provokes_it() {
+    let texts: Vec<String> = programs().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    let provoked = |code: &str| {
+        let comments = ["error", "warning", "note"].map(|severity| format!("// {severity}: {code}"));
+        let text = format!("error[{code}]");
+        texts.iter().any(|program| program.contains(&text) || comments.iter().any(|comment| program.contains(comment)))
+    };
+    for info in vega_compiler::diagnostic::codes::ALL {
+        let code = info.code.as_str();
+        let is_excused = NOT_BY_A_SMALL_PROGRAM.iter().any(|(excused, _)| *excused == code);
+        assert_ne!(provoked(code), is_excused, "{code} ({}) is provoked by no program, or excused without need", info.title);
+    }
 }

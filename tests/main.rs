@@ -3,6 +3,7 @@
 mod support; // running the command as a user would
 mod language; // golden programs, one fact each
 mod reference; // the language reference, program by program
+mod seed; // the programs that the language was first described with
 mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
 mod faults; // what a user sees when a call goes wrong

@@ -157,18 +157,17 @@ fn is_reserved_label(input: Tokens) -> bool {
 
 /// An expression that starts with a word that is not reserved: some start a construct, by what follows them.
 fn word_expression(input: Tokens) -> Parsed<Expr> {
-    let rule: fn(Tokens) -> Parsed<ExprKind> =
-        if control::starts_labelled_loop(input) && !input.state.context().is_head {
-            control::labelled_loop
-        } else if control::starts_construct(input) {
-            control::construct
-        } else if input.is_word(words::SPAWN_LINK) && input.kind_at(1) == Kind::Ident {
-            spawn
-        } else if input.is_word(words::ASYNC) && starts_async(input.skip()) {
-            asynchronous
-        } else {
-            return path_expression(input);
-        };
+    let rule: fn(Tokens) -> Parsed<ExprKind> = if control::starts_labelled_loop(input) && !input.state.context().is_head {
+        control::labelled_loop
+    } else if control::starts_construct(input) {
+        control::construct
+    } else if input.is_word(words::SPAWN_LINK) && input.kind_at(1) == Kind::Ident {
+        spawn
+    } else if input.is_word(words::ASYNC) && starts_async(input.skip()) {
+        asynchronous
+    } else {
+        return path_expression(input);
+    };
     made(input, rule)
 }
 

@@ -101,11 +101,7 @@ pub(crate) fn is_statement_only(input: Tokens) -> bool {
         | Kind::Continue
         | Kind::BraceOpen
         | Kind::Semicolon => true,
-        Kind::Ident => {
-            control::starts_construct(input)
-                || is_item(input)
-                || control::starts_labelled_loop(input)
-        }
+        Kind::Ident => control::starts_construct(input) || is_item(input) || control::starts_labelled_loop(input),
         _ => is_item(input) || control::starts_labelled_loop(input),
     }
 }

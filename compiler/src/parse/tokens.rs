@@ -111,7 +111,8 @@ impl<'a> State<'a> {
         let index = self.tokens.partition_point(|token| token.start < at);
         let previous = self.tokens.get(index.wrapping_sub(1));
         let is_unknown = self.tokens.get(index).is_some_and(|token| token.start == at && token.kind == Kind::Unknown);
-        is_unknown || previous.is_some_and(|token| token.kind == Kind::Unknown || self.broken_ends.binary_search(&token.end).is_ok())
+        is_unknown
+            || previous.is_some_and(|token| token.kind == Kind::Unknown || self.broken_ends.binary_search(&token.end).is_ok())
     }
 
     pub(crate) fn is_given_up(&self) -> bool {
