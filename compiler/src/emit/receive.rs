@@ -41,7 +41,11 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.truncate(height);
                 self.block(block, into);
             }
-            None => self.asm.jump_with(Opcode::ReceiveWait, peek),
+            None => {
+                // Without a time nothing falls through, but the code must not end here.
+                self.asm.branch(Opcode::ReceiveWait, 0, 0, peek);
+                self.asm.jump(peek);
+            }
         }
         self.truncate(height);
         self.asm.bind(end);
