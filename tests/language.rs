@@ -79,7 +79,14 @@ fn check(path: &Path) -> Result<(), String> {
     let mut command = vega();
     command.arg("run").arg(path).args(["--quiet", "--offline"]).args(&expected.flags);
     let output = crate::support::output(&mut command);
-    judge(&output, &expected, &path.file_name().unwrap_or_default().to_string_lossy())
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    judge(&output, &expected, &name)?;
+    if expected.warnings.len() + expected.notes.len() > 0 {
+        let checked = stderr(&crate::support::output(vega().arg("check").arg(path)));
+        points(&checked, "warning", &expected.warnings, &name)?;
+        points(&checked, "note", &expected.notes, &name)?;
+    }
+    Ok(())
 }
 
 /// Compares what a run of the file `name` did with what was expected.
@@ -97,12 +104,7 @@ pub(crate) fn judge(output: &std::process::Output, expected: &Expected, name: &s
     if expected.errors.is_empty() && lines != expected.output {
         return Err(format!("printed\n{out}instead of\n{}\n--- stderr\n{err}", expected.output.join("\n")));
     }
-    points(&err, "error", &expected.errors, &name)?;
-    if expected.warnings.len() + expected.notes.len() > 0 {
-        let checked = stderr(&crate::support::output(vega().arg("check").arg(path)));
-        points(&checked, "warning", &expected.warnings, &name)?;
-        points(&checked, "note", &expected.notes, &name)?;
-    }
+    points(&err, "error", &expected.errors, name)?;
     for text in &expected.raises {
         if !err.contains(text) {
             return Err(format!("standard error lacks {text:?}\n--- stderr\n{err}"));
