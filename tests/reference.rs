@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::language::{Expected, expected, judge};
-use crate::support::{Folder, output, root, stderr, vega};
+use crate::support::{Folder, output, root, stderr, stdout, vega};
 
 /// One program of a chapter.
 struct Block {
@@ -148,6 +148,53 @@ fn every_chapter_is_named_in_the_contents() {
     for path in chapters() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         assert!(name == "README.md" || contents.contains(&format!("]({name})")), "{name} is not in the contents");
+    }
+}
+
+/// A number as the documents write it: 4,000,000.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[test]
+fn the_limits_are_those_of_the_runtime() {
+    let chapter = std::fs::read_to_string(root().join("docs/language/limits.md")).expect("the chapter exists");
+    let limits = vega_runtime::limits::Limits::default();
+    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+    for (row, limit) in [
+        ("processes alive at once", grouped(limits.processes.into())),
+        ("bytes of values in one process", format!("{} GiB", limits.heap_bytes >> 30)),
+        ("calls under one another", grouped(limits.call_depth.into())),
+        ("registers of all calls of a process", grouped(limits.registers.into())),
+        ("bytes of one text", mebibytes(vega_runtime::limits::STRING_BYTES_MAX as u64)),
+        ("messages in one mailbox", grouped(limits.mailbox_messages.into())),
+        ("bytes in one mailbox", mebibytes(limits.mailbox_bytes)),
+        ("bytes of a file that is read at once", mebibytes(limits.file_bytes)),
+        ("bytes of a file", mebibytes(vega_compiler::parse::SOURCE_BYTES_MAX as u64)),
+    ] {
+        assert!(chapter.contains(&format!("| {row} | {limit} |")), "{row}: {limit}");
+    }
+}
+
+#[test]
+fn every_command_and_flag_is_described() {
+    let chapter = std::fs::read_to_string(root().join("docs/language/command-line.md")).expect("the chapter exists");
+    let help = |arguments: &[&str]| stdout(&output(vega().arg("help").args(arguments)));
+    let overview = help(&[]);
+    let commands = overview.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("commands are listed");
+    for command in commands.lines().filter_map(|line| line.split_whitespace().next()).filter(|word| *word != "help") {
+        assert!(chapter.contains(&format!("| `vega {command}")), "`vega {command}` is not described");
+    }
+    for word in help(&["run"]).split(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+        assert!(!word.starts_with("--") || word == "--help" || chapter.contains(word), "{word} is not described");
     }
 }
 
