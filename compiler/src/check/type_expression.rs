@@ -176,10 +176,14 @@ impl<'a> Checker<'a> {
         };
         if !fits && key != ERROR {
             let shown = self.show(key);
-            self.report(
-                Diagnostic::error(codes::KEY_TYPE, span, format!("`{shown}` cannot be the key of a map"))
-                    .with_help("keys are `str`, `int`, `bool` and enums without payload"),
-            );
+            let help = match self.types.of(key) {
+                Type::Parameter(_) => {
+                    format!("write `{shown}: Key` where `{shown}` is declared, so that only keys may stand for it")
+                }
+                _ => "keys are `str`, `int`, `bool` and enums without payload".to_string(),
+            };
+            let diagnostic = Diagnostic::error(codes::KEY_TYPE, span, format!("`{shown}` cannot be the key of a map"));
+            self.report(diagnostic.with_help(help));
         }
     }
 

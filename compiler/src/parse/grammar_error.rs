@@ -319,8 +319,8 @@ fn parentheses(around: Span) -> Vec<Edit> {
     vec![Edit { span: around.before(), replacement: "(".to_owned() }, Edit { span: around.behind(), replacement: ")".to_owned() }]
 }
 
-pub(crate) fn literal_in_head(span: Span) -> Diagnostic {
-    Diagnostic::error(codes::LITERAL_IN_HEAD, span, "a struct in front of a block needs parentheses")
+pub(crate) fn literal_in_head(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(codes::LITERAL_IN_HEAD, span, format!("{what} in front of a block needs parentheses"))
         .with_edits("add parentheses", parentheses(span))
 }
 

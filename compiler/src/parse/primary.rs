@@ -67,6 +67,7 @@ pub(crate) fn primary(input: Tokens) -> Parsed<Expr> {
         Kind::ParenOpen => parenthesized,
         Kind::BracketOpen => array,
         Kind::BraceOpen if !input.state.context().is_head => block_or_map,
+        Kind::BraceOpen if input.kind_at(1) == Kind::Text && input.kind_at(2) == Kind::Colon => map_in_head,
         Kind::Pipe | Kind::OrOr => closure,
         Kind::If | Kind::While | Kind::Loop | Kind::For | Kind::Match | Kind::Try => control::control,
         Kind::Spawn => spawn,
@@ -252,7 +253,7 @@ fn struct_literal(input: Tokens, path: Path) -> Parsed<Expr> {
     })?;
     let span = input.span_from(path.span);
     if is_head {
-        input.state.tell(grammar_error::literal_in_head(span));
+        input.state.tell(grammar_error::literal_in_head("a struct", span));
     }
     let literal = StructLiteral { path, fields: fields.into_iter().flatten().collect(), base };
     Ok((input, input.state.expr(ExprKind::Struct(Box::new(literal)), span)))
@@ -375,6 +376,14 @@ fn block_or_map(input: Tokens) -> Parsed<ExprKind> {
             }
         }
     })
+}
+
+/// A map where a `{` starts the block of a head: no block starts with a text and a colon.
+fn map_in_head(input: Tokens) -> Parsed<ExprKind> {
+    let start = input.span();
+    let (input, map) = input.within(Context { is_head: false, allows_open_range: false }, block_or_map)?;
+    input.state.tell(grammar_error::literal_in_head("a map", input.span_from(start)));
+    Ok((input, map))
 }
 
 /// The rest of a map behind its first key.

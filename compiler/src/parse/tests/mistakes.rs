@@ -121,6 +121,7 @@ fn heads() {
     assert_snapshot!(all_in_function(&[
         "if x = 1 { }",
         "if p == Point { x: 1 } { }",
+        "for (k, v) in { \"a\": 1 } { }",
         "while { }",
         "for x of xs { }",
         "for (let i = 0; i < 3; i++) { }",
