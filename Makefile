@@ -5,7 +5,7 @@ CARGO ?= cargo
 LOOM_PREEMPTIONS ?= 2
 LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PREEMPTIONS) $(CARGO) test --lib --release --target-dir target/loom
 
-.PHONY: help lint test check loom soak bench bench-peers test-peers
+.PHONY: help lint test check loom soak bench bench-peers oracle test-peers
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ soak: ## What takes longer: many cases of every property, loom with more preempt
 bench: ## Benchmarks of processes and the VM, release profile
 	$(CARGO) build --release
 	benches/run
+
+oracle: ## Plays the cases of processes with Erlang/OTP and writes what happens, for the tests to compare with
+	cd tests/oracle && escript oracle.escript cases.txt > erlang.txt
 
 test-peers: ## Integration tests against programs of others, where they can be installed
 	tests/peers/run

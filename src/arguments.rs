@@ -194,10 +194,24 @@ pub(crate) struct BenchArguments {
 pub(crate) enum BenchCommand {
     /// Start processes that end at once, a thousand at a time
     Spawn(MeasureArguments),
+    /// The same, each linked to whoever started it
+    SpawnLinked(MeasureArguments),
+    /// The same, each watched until its end
+    SpawnMonitored(MeasureArguments),
     /// Keep processes that wait for a message
     Idle(MeasureArguments),
     /// Send a message there and back between two processes
     PingPong(MeasureArguments),
+    /// Send a message around a ring of a thousand processes
+    Ring(MeasureArguments),
+    /// Send from a hundred processes to one
+    FanIn(MeasureArguments),
+    /// Kill a supervised process and wait for its next incarnation
+    Restart(MeasureArguments),
+    /// Sleep a millisecond at a time beside two processes that never wait
+    Preempt(MeasureArguments),
+    /// Ask an agent of the scripted model
+    Calls(MeasureArguments),
 }
 
 /// How much to measure.
@@ -207,11 +221,14 @@ pub(crate) struct MeasureArguments {
     #[arg(long, short = 'n', value_name = "N", value_parser = count)]
     pub(crate) count: Option<u64>,
     /// How often; the median counts
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long = "runs", visible_alias = "rounds", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// Threads that run processes; as many as there are processors unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A number, perhaps with `k`, `M` or `G` behind it.

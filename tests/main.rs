@@ -6,6 +6,8 @@ mod reference; // the language reference, program by program
 mod seed; // the programs that the language was first described with
 mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
+mod oracle; // what processes do, beside those of Erlang
+mod measure; // `vega bench`
 mod faults; // what a user sees when a call goes wrong
 mod mutations; // damaged sources and bytecode
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

@@ -1,11 +1,15 @@
 //! `vega bench`: what processes cost on this machine, measured with programs written in Vega.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
+use vega_agent::Agents;
+use vega_bytecode::module::Capability;
 use vega_compiler::source::{LoadError, Loader};
+use vega_runtime::capability::Grants;
 use vega_runtime::output::Output;
 use vega_runtime::{Outcome, Runtime};
 
@@ -18,17 +22,39 @@ const ENTRY: &str = "bench.vega";
 
 /// One thing to measure.
 struct Question {
+    name: &'static str,
     program: &'static str,
     /// What is counted.
     unit: &'static str,
     count_default: u64,
+    /// What the numbers are that the program prints, in nanoseconds, if it prints any.
+    samples: Option<&'static str>,
 }
 
-const SPAWN: Question =
-    Question { program: include_str!("bench/spawn.vega"), unit: "process started and ended", count_default: 1_000_000 };
-const IDLE: Question = Question { program: include_str!("bench/idle.vega"), unit: "waiting process", count_default: 100_000 };
-const PING_PONG: Question =
-    Question { program: include_str!("bench/ping_pong.vega"), unit: "round trip", count_default: 500_000 };
+macro_rules! question {
+    ($name:literal, $file:literal, $unit:literal, $count:literal, $samples:expr) => {
+        Question {
+            name: $name,
+            program: include_str!(concat!("bench/", $file, ".vega")),
+            unit: $unit,
+            count_default: $count,
+            samples: $samples,
+        }
+    };
+}
+
+const SPAWN: Question = question!("spawn", "spawn", "process started and ended", 1_000_000, None);
+const SPAWN_LINKED: Question = question!("spawn-linked", "spawn_linked", "linked process started and ended", 500_000, None);
+const SPAWN_MONITORED: Question =
+    question!("spawn-monitored", "spawn_monitored", "process started, watched and ended", 500_000, None);
+const IDLE: Question = question!("idle", "idle", "waiting process", 100_000, None);
+const PING_PONG: Question = question!("ping-pong", "ping_pong", "round trip", 500_000, None);
+const RING: Question = question!("ring", "ring", "hop in a ring of 1,000", 1_000_000, None);
+const FAN_IN: Question = question!("fan-in", "fan_in", "message of 100 senders to one", 1_000_000, None);
+const RESTART: Question =
+    question!("restart", "restart", "restart of a killed child", 100_000, Some("from the kill to the next life"));
+const PREEMPT: Question = question!("preempt", "preempt", "sleep of 1 ms beside two loops", 1_000, Some("lateness"));
+const CALLS: Question = question!("calls", "calls", "call of a scripted agent", 10_000, Some("call"));
 
 /// What one round took.
 struct Round {
@@ -36,13 +62,22 @@ struct Round {
     cpu: Duration,
     /// Resident bytes that were added while the program said that it was ready.
     resident_bytes: u64,
+    /// What the program said it measured itself, in nanoseconds.
+    samples: Histogram<u64>,
 }
 
 pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
     let (question, measure) = match &arguments.what {
         BenchCommand::Spawn(measure) => (SPAWN, measure),
+        BenchCommand::SpawnLinked(measure) => (SPAWN_LINKED, measure),
+        BenchCommand::SpawnMonitored(measure) => (SPAWN_MONITORED, measure),
         BenchCommand::Idle(measure) => (IDLE, measure),
         BenchCommand::PingPong(measure) => (PING_PONG, measure),
+        BenchCommand::Ring(measure) => (RING, measure),
+        BenchCommand::FanIn(measure) => (FAN_IN, measure),
+        BenchCommand::Restart(measure) => (RESTART, measure),
+        BenchCommand::Preempt(measure) => (PREEMPT, measure),
+        BenchCommand::Calls(measure) => (CALLS, measure),
     };
     let count = measure.count.unwrap_or(question.count_default);
     if count == 0 {
@@ -55,7 +90,8 @@ pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
             Err(problem) => return refuse(&problem),
         }
     }
-    console::print(&summary(&question, count, &rounds));
+    let figures = Figures::new(&question, count, &rounds);
+    console::print(&if measure.json { figures.json(measure, &rounds) } else { figures.text(&rounds) });
     ExitCode::SUCCESS
 }
 
@@ -65,8 +101,13 @@ fn round(question: &Question, count: u64, measure: &MeasureArguments) -> Result<
         .module
         .ok_or_else(|| crate::report::draw(&compiled.diagnostics, &compiled.sources, |path| format!("<vega bench>/{path}")))?;
     let module = vega_bytecode::verify(module).map_err(|error| error.to_string())?;
-    let ready = Arc::new(Ready { resident: AtomicU64::new(0) });
+    let ready = Arc::new(Ready { resident: AtomicU64::new(0), samples: Mutex::new(no_samples()) });
+    let agents = Agents::builder().offline(true).build()?;
+    let mut grants = Grants::nothing(".");
+    let grants = grants.allow(Capability::Agent).build().map_err(|error| error.to_string())?;
     let mut builder = Runtime::builder()
+        .grants(grants)
+        .agents(agents)
         .natives(vega_stdlib::natives())
         .stdout(ready.clone())
         .stderr(Arc::new(console::ProgramErrors(Arc::new(console::Screen::new(false)))));
@@ -80,25 +121,92 @@ fn round(question: &Question, count: u64, measure: &MeasureArguments) -> Result<
     let report = runtime.run();
     let (wall, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
     match report.outcome {
-        Outcome::Finished(_) => {
-            Ok(Round { wall, cpu, resident_bytes: ready.resident.load(Ordering::Relaxed).saturating_sub(resident) })
-        }
+        Outcome::Finished(_) => Ok(Round {
+            wall,
+            cpu,
+            resident_bytes: ready.resident.load(Ordering::Relaxed).saturating_sub(resident),
+            samples: ready.samples.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }),
         Outcome::Failed { error, .. } => Err(error),
         Outcome::Interrupted => Err("interrupted".to_owned()),
     }
 }
 
-fn summary(question: &Question, count: u64, rounds: &[Round]) -> String {
-    let each = |total: Duration| total.as_nanos() as f64 / count as f64;
-    let wall = median(rounds.iter().map(|round| each(round.wall)));
-    let cpu = median(rounds.iter().map(|round| each(round.cpu)));
-    let resident = median(rounds.iter().map(|round| round.resident_bytes as f64 / count as f64));
-    let mut text = format!("{}: {wall:.0} ns wall, {cpu:.0} ns CPU", question.unit);
-    if resident > 0.0 {
-        text.push_str(&format!(", {resident:.0} bytes resident"));
+/// What the rounds came to, for each of what is counted.
+struct Figures<'q> {
+    question: &'q Question,
+    count: u64,
+    wall_ns: f64,
+    cpu_ns: f64,
+    resident_bytes: f64,
+    samples: Histogram<u64>,
+}
+
+/// The shares of samples that are shown.
+const PERCENTILES: [(&str, f64); 4] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
+
+impl<'q> Figures<'q> {
+    fn new(question: &'q Question, count: u64, rounds: &[Round]) -> Self {
+        let each = |total: Duration| total.as_nanos() as f64 / count as f64;
+        let mut samples = no_samples();
+        for round in rounds {
+            // All have the same bounds, so nothing is refused.
+            let _added = samples.add(&round.samples);
+        }
+        Figures {
+            question,
+            count,
+            wall_ns: median(rounds.iter().map(|round| each(round.wall))),
+            cpu_ns: median(rounds.iter().map(|round| each(round.cpu))),
+            resident_bytes: median(rounds.iter().map(|round| round.resident_bytes as f64 / count as f64)),
+            samples,
+        }
     }
-    text.push_str(&format!("  (median of {} rounds of {count})\n", rounds.len()));
-    text
+
+    fn text(&self, rounds: &[Round]) -> String {
+        let Figures { question, count, wall_ns, cpu_ns, resident_bytes, samples } = self;
+        let mut text = format!("{}: {wall_ns:.0} ns wall, {cpu_ns:.0} ns CPU", question.unit);
+        if question.samples.is_none() && *resident_bytes > 0.0 {
+            text.push_str(&format!(", {resident_bytes:.0} bytes resident"));
+        }
+        text.push_str(&format!(", {:.0} a second", 1e9 / wall_ns));
+        text.push_str(&format!("  (median of {} runs of {count})\n", rounds.len()));
+        if let Some(what) = question.samples {
+            let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
+            text.push_str(&format!("{what}:"));
+            for (name, share) in PERCENTILES {
+                text.push_str(&format!(" {name} {:.1} us,", microseconds(samples.value_at_percentile(share))));
+            }
+            text.push_str(&format!(" longest {:.1} us\n", microseconds(samples.max())));
+        }
+        text
+    }
+
+    fn json(&self, measure: &MeasureArguments, rounds: &[Round]) -> String {
+        let Figures { question, count, wall_ns, cpu_ns, resident_bytes, samples } = self;
+        let workers = measure.workers.map_or("null".to_owned(), |workers| workers.to_string());
+        let mut text = format!(
+            "{{\"what\":\"{}\",\"count\":{count},\"workers\":{workers},\"runs\":{},\"wall_ns\":{wall_ns:.1},\"cpu_ns\":{cpu_ns:.1}",
+            question.name,
+            rounds.len()
+        );
+        match question.samples {
+            Some(_) => {
+                for (name, share) in PERCENTILES {
+                    text.push_str(&format!(",\"{}_ns\":{}", name.replace('.', "_"), samples.value_at_percentile(share)));
+                }
+                text.push_str(&format!(",\"max_ns\":{}", samples.max()));
+            }
+            None => text.push_str(&format!(",\"resident_bytes\":{resident_bytes:.1}")),
+        }
+        text.push_str("}\n");
+        text
+    }
+}
+
+/// An empty histogram that takes up to a minute, with three digits.
+fn no_samples() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are within those of the library")
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -126,14 +234,22 @@ fn resident_bytes() -> u64 {
     kibibytes.map_or(0, |kibibytes| kibibytes * 1024)
 }
 
-/// Measures the memory when the program prints something.
+/// Takes what the program prints: a number is a sample, and anything else says that now the memory counts.
 struct Ready {
     resident: AtomicU64,
+    samples: Mutex<Histogram<u64>>,
 }
 
 impl Output for Ready {
-    fn write(&self, _: &[u8]) {
-        self.resident.store(resident_bytes(), Ordering::Relaxed);
+    fn write(&self, bytes: &[u8]) {
+        let number = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse::<i64>().ok());
+        match number {
+            Some(nanoseconds) => {
+                let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+                samples.saturating_record(u64::try_from(nanoseconds).unwrap_or(0).max(1));
+            }
+            None => self.resident.store(resident_bytes(), Ordering::Relaxed),
+        }
     }
 }
 
