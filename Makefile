@@ -5,7 +5,7 @@ CARGO ?= cargo
 LOOM_PREEMPTIONS ?= 2
 LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PREEMPTIONS) $(CARGO) test --lib --release --target-dir target/loom
 
-.PHONY: help lint test check loom soak bench bench-peers oracle test-peers
+.PHONY: help lint test check loom soak bench bench-vm bench-processes bench-calls oracle test-peers
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,13 +25,24 @@ loom: ## Model checks of the lock-free parts
 	$(LOOM) -p vega-scheduler loom_
 	$(LOOM) -p vega-runtime loom_
 
-soak: ## What takes longer: many cases of every property, loom with more preemptions
-	PROPTEST_CASES=10000 $(CARGO) test --workspace --release
+soak: ## What takes longer: many cases of every property, more damaged programs, loom with more preemptions
+	PROPTEST_CASES=10000 VEGA_MUTATIONS=20000 $(CARGO) test --workspace --release
 	$(MAKE) --no-print-directory loom LOOM_PREEMPTIONS=3
 
-bench: ## Benchmarks of processes and the VM, release profile
+bench: bench-vm bench-processes bench-calls ## Every benchmark, release profile
+
+bench-vm: ## The VM beside Lua, LuaJIT, CPython and Erlang, as far as they are installed
 	$(CARGO) build --release
-	benches/run
+	benches/vm/run
+
+bench-processes: ## What processes cost
+	$(CARGO) build --release
+	target/release/vega bench spawn
+	target/release/vega bench idle --count 1000000 --rounds 1
+	target/release/vega bench ping-pong
+
+bench-calls: ## What agent calls cost in flight, over TLS and in a queue
+	$(CARGO) bench --bench calls
 
 oracle: ## Plays the cases of processes with Erlang/OTP and writes what happens, for the tests to compare with
 	cd tests/oracle && escript oracle.escript cases.txt > erlang.txt
