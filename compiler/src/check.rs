@@ -40,6 +40,7 @@ mod process; // spawn, send, receive
 mod supervisor; // declared supervisors, as structs and functions
 mod ask; // questions to agents, and what can be said in JSON
 mod failure; // try, catch, throw
+mod session; // `session budget`
 mod agent; // agents, their clauses and tools
 mod constant; // values known before the program runs
 mod effect; // what functions touch in the world

@@ -13,6 +13,8 @@ pub struct Scope(Arc<Node>);
 
 struct Node {
     parent: Option<Scope>,
+    /// How many scopes are around it.
+    depth: u32,
     /// The most that this scope admits; none for a scope that only counts.
     limit: Option<i64>,
     /// Settled.
@@ -65,6 +67,7 @@ impl Scope {
     pub fn root(limit: Option<i64>) -> Self {
         Self(Arc::new(Node {
             parent: None,
+            depth: 0,
             limit,
             spent: AtomicI64::new(0),
             discarded: AtomicI64::new(0),
@@ -77,6 +80,7 @@ impl Scope {
     pub fn child(&self, limit: Option<i64>) -> Self {
         Self(Arc::new(Node {
             parent: Some(self.clone()),
+            depth: self.0.depth + 1,
             limit,
             spent: AtomicI64::new(0),
             discarded: AtomicI64::new(0),
@@ -88,6 +92,11 @@ impl Scope {
     /// The scope around this one.
     pub fn parent(&self) -> Option<&Scope> {
         self.0.parent.as_ref()
+    }
+
+    /// How many scopes are around this one.
+    pub fn depth(&self) -> u32 {
+        self.0.depth
     }
 
     /// Takes room for `amount` in this scope and all around it, or in none of them.

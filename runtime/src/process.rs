@@ -28,6 +28,8 @@ mod trace; // stacks of ended processes, as people read them
 #[cfg(not(loom))]
 mod info; // how a process stands, as another one asks
 #[cfg(not(loom))]
+mod session; // the budget scopes that it is in
+#[cfg(not(loom))]
 mod call; // a message that is answered
 #[cfg(not(loom))]
 mod natives; // what programs call about processes

@@ -212,6 +212,20 @@ impl Host for Fake {
         Value::process(7)
     }
 
+    fn budget_enter(&mut self, _depth: u32, _limit: i64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn budget_exit(&mut self, _depth: u32) {}
+
+    fn budget_remaining(&mut self) -> Option<i64> {
+        None
+    }
+
+    fn budget_check(&mut self, _amount: i64) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn receive_peek(&mut self) -> Option<Value> {
         self.random.bool().then(|| self.value(2))
     }

@@ -79,8 +79,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A block of `try`; its value goes into the variable.
-    fn try_block(&mut self, written: &'a ast::Block, value: Option<(LocalId, Want)>) -> (Block, TypeId) {
+    /// A block of `try` or `session`; its value goes into the variable.
+    pub(super) fn try_block(&mut self, written: &'a ast::Block, value: Option<(LocalId, Want)>) -> (Block, TypeId) {
         let Some((local, want)) = value else {
             return self.block(written, Want::Drop);
         };
@@ -92,11 +92,12 @@ impl<'a> Checker<'a> {
             if let Want::Hint(hint) = want
                 && ty != self.types.never
                 && !self.is_open(hint)
+                && ty != self.types.never
             {
                 result = self.coerce(result, hint, Why::Plain);
                 ty = hint;
             }
-            let kind = if result.ty == self.types.never {
+            let kind = if ty == self.types.never {
                 StatementKind::Expr(result)
             } else {
                 StatementKind::Assign(Place { local, steps: Vec::new(), ty: result.ty, span }, result)

@@ -14,6 +14,7 @@ use vega_trace::{SpanId, TraceId};
 
 use super::mail::Mail;
 use super::mailbox::{Inbox, Mailbox};
+use super::session::Session;
 use super::state::StateWord;
 use super::{ExitReason, Pid, ProcessPath};
 use crate::capability::CapabilitySet;
@@ -81,6 +82,8 @@ pub(crate) struct Extension {
     pub(crate) timer: Option<(Instant, TimerHandle)>,
     /// The native that it waits in.
     pub(crate) native: Option<NativeToken>,
+    /// The `session` blocks that it is in, outermost first.
+    pub(crate) sessions: Vec<Session>,
     /// Its supervised children.
     pub(crate) family: Option<std::sync::Arc<Family>>,
     /// Who is told how it ended, with its result.

@@ -11,6 +11,7 @@ use vega_scheduler::{Instant, Worker};
 use super::Pid;
 use super::block::{Life, Monitoring, Process, Watched};
 use super::mail::Mail;
+use super::session;
 use super::signal::Signal;
 use super::state::KILL;
 use super::waiting::{Pause, SendWhenRoom};
@@ -318,6 +319,22 @@ impl Host for Turn<'_> {
 
     fn self_process(&mut self) -> Value {
         Value::process(self.pid().to_bits())
+    }
+
+    fn budget_enter(&mut self, depth: u32, limit: i64) -> Result<(), Error> {
+        session::enter(self.life(), depth, limit)
+    }
+
+    fn budget_exit(&mut self, depth: u32) {
+        session::exit(self.life(), depth);
+    }
+
+    fn budget_remaining(&mut self) -> Option<i64> {
+        self.life().scope.remaining()
+    }
+
+    fn budget_check(&mut self, amount: i64) -> Result<(), Error> {
+        self.life().scope.check(amount).map_err(session::exceeded)
     }
 
     fn receive_peek(&mut self) -> Option<Value> {

@@ -70,6 +70,18 @@ pub trait Host {
     /// The running process.
     fn self_process(&mut self) -> Value;
 
+    /// Enters a budget scope that admits so much, for the frame at a depth.
+    fn budget_enter(&mut self, depth: u32, limit: i64) -> Result<(), Error>;
+
+    /// Leaves the innermost budget scope, if the frame at this depth entered it.
+    fn budget_exit(&mut self, depth: u32);
+
+    /// What the scopes around still admit; none where none is limited.
+    fn budget_remaining(&mut self) -> Option<i64>;
+
+    /// Fails unless an amount fits every scope around.
+    fn budget_check(&mut self, amount: i64) -> Result<(), Error>;
+
     /// A copy of the oldest message that was not refused in this `receive`.
     fn receive_peek(&mut self) -> Option<Value>;
 
@@ -142,6 +154,20 @@ impl Host for NoHost {
 
     fn self_process(&mut self) -> Value {
         Value::NULL
+    }
+
+    fn budget_enter(&mut self, _depth: u32, _limit: i64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn budget_exit(&mut self, _depth: u32) {}
+
+    fn budget_remaining(&mut self) -> Option<i64> {
+        None
+    }
+
+    fn budget_check(&mut self, _amount: i64) -> Result<(), Error> {
+        Ok(())
     }
 
     fn receive_peek(&mut self) -> Option<Value> {

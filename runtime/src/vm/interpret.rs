@@ -646,13 +646,30 @@ impl Machine {
                     }
                 }
 
+                Opcode::BudgetEnter => {
+                    let limit = read!(at.a());
+                    let Some(limit) = limit.as_money() else { raise!(operate::mismatch("money", limit, program)) };
+                    if let Err(error) = host.budget_enter(self.depth, limit) {
+                        raise!(error);
+                    }
+                }
+                Opcode::BudgetExit => host.budget_exit(self.depth),
+                Opcode::BudgetCheck => {
+                    const PICO: f64 = 1e12;
+                    let left = host.budget_remaining().map_or(f64::INFINITY, |pico| pico as f64 / PICO);
+                    assign!(at.a(), Value::float(left));
+                }
+                Opcode::BudgetReserve => {
+                    let amount = read!(at.a());
+                    let Some(amount) = amount.as_money() else { raise!(operate::mismatch("money", amount, program)) };
+                    if let Err(error) = host.budget_check(amount) {
+                        raise!(error);
+                    }
+                }
+
                 Opcode::SendStream
                 | Opcode::StreamNext
                 | Opcode::StreamDone
-                | Opcode::BudgetEnter
-                | Opcode::BudgetExit
-                | Opcode::BudgetCheck
-                | Opcode::BudgetReserve
                 | Opcode::ParBegin
                 | Opcode::ParSpawn
                 | Opcode::ParJoin => unreachable!("verify refuses `{}`", op.mnemonic()),

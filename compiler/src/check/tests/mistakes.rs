@@ -153,7 +153,6 @@ const AGENTS: &[Case] = &[
 ];
 
 const UNSUPPORTED: &[Case] = &[
-    ("V0901", "fn main() { session budget $10.00 { print(1); } }"),
     ("V0901", "fn main() { parallel { let a = 1; let b = 2; } }"),
     ("V0901", "fn f() -> int { 1 }\nfn main() { parallel { let a = f(); let b = f(); } print(a + b); }"),
     ("V0901", "fn main() { deadline 2m { print(1); } }"),
