@@ -59,10 +59,10 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
     project::read_text(path, bytes_max).map_err(|problem| format!("cannot read `{}`: {problem}", path.display()))
 }
 
-/// Says what the run came to, where it called any model, or where it was interrupted.
+/// Says what the run came to, where it called any model, or where it was interrupted while it asked one.
 pub(crate) fn summarize(agents: &Agents, interrupted: bool) {
     let totals = agents.totals();
-    if totals.calls > 0 || interrupted {
+    if totals.calls > 0 || (interrupted && totals.invocations > 0) {
         console::complain(&format!("{totals}\n"));
     }
 }

@@ -51,6 +51,18 @@ struct LimitTable {
     file_bytes: Option<u64>,
 }
 
+impl LimitTable {
+    /// A bound that leaves no program anything.
+    fn zero(&self) -> Option<&'static str> {
+        let zeros = [
+            ("processes", self.processes == Some(0)),
+            ("heap_bytes", self.heap_bytes == Some(0)),
+            ("call_depth", self.call_depth == Some(0)),
+        ];
+        zeros.into_iter().find_map(|(name, is_zero)| is_zero.then_some(name))
+    }
+}
+
 /// What the tools of a program say that they need.
 #[derive(Debug, Default)]
 pub(crate) struct ToolGrants {
@@ -115,6 +127,9 @@ impl Config {
 
     fn parse(text: &str) -> Result<Config, String> {
         let config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        if let Some(name) = config.limits.zero() {
+            return Err(format!("`{name}` under `[limits]` is 0, and no program runs within that"));
+        }
         match config.edition.as_deref() {
             None | Some(EDITION) => Ok(config),
             Some(other) => Err(format!("edition {other:?} is not known; this `vega` knows \"{EDITION}\"")),
@@ -271,6 +286,7 @@ mod tests {
         assert!(Config::parse("[grants]\nreed = []").unwrap_err().contains("reed"));
         assert!(Config::parse("colour = 1").unwrap_err().contains("colour"));
         assert!(Config::parse("edition = '1999'").unwrap_err().contains("1999"));
+        assert!(Config::parse("[limits]\nprocesses = 0").unwrap_err().contains("`processes`"));
         assert_eq!(Config::parse("edition = '2026'\n[limits]\ncall_depth = 7").unwrap().limits().call_depth, 7);
     }
 }

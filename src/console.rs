@@ -40,7 +40,7 @@ fn end_on(error: &io::Error) {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(STATUS_CLOSED_PIPE);
     }
-    complain(&format!("cannot write to standard output: {error}\n"));
+    self::error(&format!("cannot write to standard output: {error}"));
     std::process::exit(1);
 }
 

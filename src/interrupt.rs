@@ -24,8 +24,8 @@ impl Interrupts {
     }
 }
 
-/// Handles signals until the process ends. `notice` is said at the first one.
-pub(crate) fn watch(runtime: RuntimeHandle, notice: String) -> io::Result<Interrupts> {
+/// Handles signals until the process ends. What `notice` gives is said at the first one.
+pub(crate) fn watch(runtime: RuntimeHandle, notice: impl Fn() -> String + Send + 'static) -> io::Result<Interrupts> {
     let interrupts = Interrupts::default();
     let last = interrupts.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -37,7 +37,7 @@ pub(crate) fn watch(runtime: RuntimeHandle, notice: String) -> io::Result<Interr
                 std::process::exit(128 + signal);
             }
             if count == 0 {
-                console::complain(&notice);
+                console::complain(&notice());
             }
             runtime.interrupt();
         }

@@ -3,6 +3,7 @@
 //! The compiler sees paths relative to the project's folder; messages show them as the user wrote the program's path.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(crate) enum FileProblem {
     /// It is no text: where it stops being UTF-8.
     NotText { line: usize, offset: usize },
     /// The system refuses.
-    Refused(std::io::Error),
+    Refused(io::Error),
 }
 
 impl fmt::Display for FileProblem {
@@ -49,15 +50,32 @@ impl fmt::Display for FileProblem {
             FileProblem::NotText { line, offset } => {
                 write!(f, "it is not UTF-8 text: byte {offset}, in line {line}, belongs to no character")
             }
-            FileProblem::Refused(error) => write!(f, "{error}"),
+            FileProblem::Refused(error) => f.write_str(&reason(error)),
         }
+    }
+}
+
+/// Why a file cannot be made or written.
+pub(crate) fn write_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+        _ => reason(error),
+    }
+}
+
+/// What the system says, in the words of this command where it is common.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
+        _ => error.to_string(),
     }
 }
 
 /// Reads a file whole.
 pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileProblem> {
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => FileProblem::Missing,
+        io::ErrorKind::NotFound => FileProblem::Missing,
         _ => FileProblem::Refused(error),
     })?;
     if metadata.is_dir() {

@@ -1,10 +1,11 @@
 //! How programs end: by themselves, by signals, and with what is under way.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, MockServer, output, stderr, stdout, vega};
+use crate::support::{Folder, output, stderr, stdout, vega};
 
 /// Children that say when they stop, in a declared supervisor and beside it.
 const CHILDREN: &str = r#"
@@ -73,6 +74,53 @@ impl Running {
     }
 }
 
+/// A model that answers when the test says so.
+struct Model(TcpListener);
+
+/// A call that a model has taken and not answered.
+struct Call(TcpStream);
+
+impl Model {
+    fn listen() -> Model {
+        Model(TcpListener::bind("127.0.0.1:0").expect("there is a free port"))
+    }
+
+    /// A program that asks this model.
+    fn run(&self, folder: &Folder, program: &str) -> Command {
+        let address = self.0.local_addr().expect("it listens");
+        let mut command = vega();
+        command.arg("run").arg(folder.write("a.vega", program)).arg("--quiet");
+        command.env("ANTHROPIC_API_KEY", "test-key-123").env("ANTHROPIC_BASE_URL", format!("http://{address}"));
+        command
+    }
+
+    /// The next call, once all of it has arrived.
+    fn next_call(&self) -> Call {
+        let (stream, _) = self.0.accept().expect("the program connects");
+        let mut request = BufReader::new(&stream);
+        let (mut line, mut body_bytes) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            assert!(request.read_line(&mut line).expect("the head is text") > 0, "the request ends in its head");
+            if let Some(length) = line.to_lowercase().strip_prefix("content-length:") {
+                body_bytes = length.trim().parse().expect("it is a number");
+            }
+        }
+        request.read_exact(&mut vec![0; body_bytes]).expect("the body arrives");
+        Call(stream)
+    }
+}
+
+impl Call {
+    fn answer(mut self, text: &str) {
+        let body = format!(
+            r#"{{"type":"message","role":"assistant","model":"claude-haiku-5-5","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","usage":{{"input_tokens":5,"output_tokens":1}}}}"#
+        );
+        write!(self.0, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .expect("the program reads");
+    }
+}
+
 fn run(folder: &Folder, program: &str) -> Command {
     let path = folder.write("a.vega", program);
     let mut command = vega();
@@ -138,14 +186,13 @@ fn main() {
 #[test]
 fn after_the_first_signal_a_call_under_way_may_finish_and_none_begins() {
     let folder = Folder::new("drain");
-    let replies = folder.write("replies.toml", "[[reply]]\ncontains = \"slow\"\ntext = \"done\"\nlatency = \"3s\"\n");
-    let server = MockServer::start(&replies, &[]);
-    let program = folder.write("a.vega", ASKS);
-    let mut running = Running::start(server.run(&program).args(["--quiet", "--drain", "60s"]));
+    let model = Model::listen();
+    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "60s"]));
     assert_eq!(running.next_line(), "asks");
-    // Nothing outside of it tells when a call is under way: the server has a second to take it, and answers two seconds later.
-    std::thread::sleep(Duration::from_secs(1));
+    let call = model.next_call();
     running.signal("INT");
+    running.wait_for_error("interrupted");
+    call.answer("done");
     let (lines, ended) = running.end();
     assert_eq!(ended.code(), Some(130), "{lines:?}");
     assert_eq!(lines.first().map(String::as_str), Some("done"), "{lines:?}");
@@ -154,12 +201,10 @@ fn after_the_first_signal_a_call_under_way_may_finish_and_none_begins() {
 #[test]
 fn the_second_signal_cancels_calls_at_once() {
     let folder = Folder::new("second");
-    let replies = folder.write("replies.toml", "[[reply]]\ncontains = \"slow\"\ntext = \"done\"\nlatency = \"5m\"\n");
-    let server = MockServer::start(&replies, &[]);
-    let program = folder.write("a.vega", ASKS);
-    let mut running = Running::start(server.run(&program).args(["--drain", "5m"]));
+    let model = Model::listen();
+    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "5m"]));
     assert_eq!(running.next_line(), "asks");
-    std::thread::sleep(Duration::from_millis(300));
+    let _unanswered = model.next_call();
     let before = Instant::now();
     running.signal("TERM");
     running.wait_for_error("interrupted");

@@ -8,6 +8,7 @@ mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
 mod oracle; // what processes do, beside those of Erlang
 mod measure; // `vega bench`
+mod command; // what a user sees when the command cannot do what it is asked
 mod faults; // what a user sees when a call goes wrong
 mod mutations; // damaged sources and bytecode
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

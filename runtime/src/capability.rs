@@ -14,7 +14,7 @@ pub use vega_bytecode::module::Capability;
 mod path; // granted paths, and the handles through which they are reached
 
 pub use path::FileAccess;
-use path::{Directory, PathRule, is_protected_name, narrow_rules, normalize, protected, split_pattern, subtree};
+use path::{Directory, PathRule, is_protected_name, matches, narrow_rules, normalize, protected, split_pattern, subtree};
 
 /// The flags of all kinds, by number of [`Capability`].
 const ALL_KINDS: [Capability; 6] =
@@ -41,6 +41,19 @@ struct Inner {
     /// Files that are never written.
     protected: Vec<PathBuf>,
     self_write: bool,
+    /// Kinds that were taken away by name, one bit each.
+    denied: u8,
+    /// Why this set is smaller than the program's, if it is.
+    narrowed: Option<Narrowed>,
+}
+
+/// What a tool declared, kept to say what a refusal comes from.
+struct Narrowed {
+    from: CapabilitySet,
+    kinds: u8,
+    paths: Option<Vec<String>>,
+    commands: Option<Vec<String>>,
+    hosts: Option<Vec<String>>,
 }
 
 /// Hosts that one layer of grants allows.
@@ -92,6 +105,7 @@ pub struct Grants {
     variables: Vec<String>,
     protected: Vec<PathBuf>,
     self_write: bool,
+    denied: u8,
 }
 
 impl Grants {
@@ -120,6 +134,7 @@ impl Grants {
             variables: Vec::new(),
             protected: Vec::new(),
             self_write: false,
+            denied: 0,
         }
     }
 
@@ -173,6 +188,7 @@ impl Grants {
     /// Takes a whole kind away.
     pub fn deny(&mut self, kind: Capability) -> &mut Self {
         self.kinds &= !bit(kind);
+        self.denied |= bit(kind);
         self
     }
 
@@ -232,6 +248,8 @@ impl Grants {
             working_directory: base.clone(),
             protected: self.protected.iter().map(|path| base.join(path)).collect(),
             self_write: self.self_write,
+            denied: self.denied,
+            narrowed: None,
         })))
     }
 }
@@ -296,18 +314,25 @@ impl CapabilitySet {
             working_directory: inner.working_directory.clone(),
             protected: inner.protected.clone(),
             self_write: inner.self_write,
+            denied: inner.denied,
+            narrowed: Some(Narrowed {
+                from: self.clone(),
+                kinds: declared.kinds.iter().fold(0, |kinds, &kind| kinds | bit(kind)),
+                paths: declared.paths.map(<[String]>::to_vec),
+                commands: declared.commands.map(<[String]>::to_vec),
+                hosts: declared.hosts.map(<[String]>::to_vec),
+            }),
         })))
     }
 
     /// The file to read at `path`, or why it may not be.
     pub fn file_to_read(&self, path: &str) -> Result<FileAccess, Denied> {
-        self.file(path, "fs::read", Capability::FileRead, &self.0.read, &self.0.deny_read, "--allow-read")
+        self.file(path, Capability::FileRead, &self.0.read, &self.0.deny_read)
     }
 
     /// The file to write at `path`, or why it may not be.
     pub fn file_to_write(&self, path: &str) -> Result<FileAccess, Denied> {
-        let mut access =
-            self.file(path, "fs::write", Capability::FileWrite, &self.0.write, &self.0.deny_write, "--allow-write")?;
+        let mut access = self.file(path, Capability::FileWrite, &self.0.write, &self.0.deny_write)?;
         let full = access.full_path();
         if !self.0.self_write {
             if is_protected_name(&full) || self.0.protected.contains(&full) {
@@ -319,22 +344,26 @@ impl CapabilitySet {
         Ok(access)
     }
 
-    fn file(
-        &self,
-        path: &str,
-        verb: &str,
-        kind: Capability,
-        rules: &[PathRule],
-        denials: &[GlobMatcher],
-        flag: &str,
-    ) -> Result<FileAccess, Denied> {
-        let full = normalize(&self.0.working_directory, path)
-            .ok_or_else(|| Denied { what: format!("{verb} of {path}"), remedy: "paths may not contain `..`".to_string() })?;
+    fn file(&self, path: &str, kind: Capability, rules: &[PathRule], denials: &[GlobMatcher]) -> Result<FileAccess, Denied> {
+        let full = normalize(&self.0.working_directory, path).ok_or_else(|| Denied {
+            what: format!("{} of {path}", name(kind)),
+            remedy: "paths may not contain `..`".to_string(),
+        })?;
+        let is_denied = denials.iter().any(|pattern| pattern.is_match(&full));
         let refused = || {
-            let directory = full.parent().unwrap_or(&full).display().to_string();
-            Denied { what: format!("{verb} of {}", full.display()), remedy: format!("{flag}={directory} would allow it") }
+            let lacks = |tool: &Narrowed| match &tool.paths {
+                Some(patterns) if !patterns.iter().any(|pattern| matches(&self.0.working_directory, pattern, &full)) => {
+                    Some("allowed_paths")
+                }
+                _ => None,
+            };
+            let remedy = match is_denied {
+                true => format!("--deny-{} forbids it", word(kind)),
+                false => self.remedy(kind, lacks, &full.parent().unwrap_or(&full).display().to_string()),
+            };
+            Denied { what: format!("{} of {}", name(kind), full.display()), remedy }
         };
-        if !self.allows(kind) || denials.iter().any(|pattern| pattern.is_match(&full)) {
+        if !self.allows(kind) || is_denied {
             return Err(refused());
         }
         let rule = rules.iter().find(|rule| rule.matches(&full)).ok_or_else(refused)?;
@@ -351,7 +380,13 @@ impl CapabilitySet {
 
     /// How a host may be reached, or why not.
     pub fn host(&self, host: &str) -> Result<HostAccess, Denied> {
-        let refused = || Denied { what: format!("net to {host}"), remedy: format!("--allow-net={host} would allow it") };
+        let refused = || {
+            let lacks = |tool: &Narrowed| {
+                let patterns = tool.hosts.as_ref()?;
+                (!patterns.iter().any(|pattern| host_matches(pattern, host))).then_some("allowed_hosts")
+            };
+            Denied { what: format!("net to {host}"), remedy: self.remedy(Capability::Net, lacks, host) }
+        };
         if !self.allows(Capability::Net) {
             return Err(refused());
         }
@@ -374,11 +409,10 @@ impl CapabilitySet {
         if self.allows(Capability::Exec) && self.0.commands.iter().all(allowed) {
             return Ok(());
         }
+        let lacks = |tool: &Narrowed| tool.commands.as_ref().filter(|layer| !allowed(layer)).map(|_| "allowed_commands");
         let command = words.join(" ");
-        Err(Denied {
-            what: format!("process::exec of `{command}`"),
-            remedy: format!("--allow-exec=\"{command}\" would allow it"),
-        })
+        let remedy = self.remedy(Capability::Exec, lacks, &format!("\"{command}\""));
+        Err(Denied { what: format!("process::exec of `{command}`"), remedy })
     }
 
     /// Whether an environment variable may be read.
@@ -386,7 +420,7 @@ impl CapabilitySet {
         if self.allows(Capability::Env) && self.0.variables.iter().any(|allowed| allowed == name || allowed == "*") {
             return Ok(());
         }
-        Err(Denied { what: format!("env of {name}"), remedy: format!("--allow-env={name} would allow it") })
+        Err(Denied { what: format!("env of {name}"), remedy: self.remedy(Capability::Env, |_| None, name) })
     }
 
     /// Whether agents may be called.
@@ -394,7 +428,28 @@ impl CapabilitySet {
         if self.allows(Capability::Agent) {
             return Ok(());
         }
-        Err(Denied { what: "agent".to_string(), remedy: "the program runs without the capability to call agents".to_string() })
+        Err(Denied { what: "call of an agent".to_string(), remedy: self.remedy(Capability::Agent, |_| None, "") })
+    }
+
+    /// What would allow something that is refused. `lacks` names the list of a tool that leaves it out, if one does; `value` is what
+    /// the flag of the command would be given.
+    fn remedy(&self, kind: Capability, lacks: impl Fn(&Narrowed) -> Option<&'static str>, value: &str) -> String {
+        let mut set = self;
+        // No flag widens what a tool declares, so its declaration is named first.
+        while let Some(tool) = &set.0.narrowed {
+            if tool.kinds & bit(kind) == 0 {
+                return format!("the tool does not declare `{}`", name(kind));
+            }
+            if let Some(list) = lacks(tool) {
+                return format!("the tool's `{list}` leaves it out");
+            }
+            set = &tool.from;
+        }
+        match (kind, set.0.denied & bit(kind) != 0) {
+            (_, true) => format!("--deny-{} forbids it", word(kind)),
+            (Capability::Agent, false) => "the program runs without the capability to call agents".to_string(),
+            (_, false) => format!("--allow-{}={value} would allow it", word(kind)),
+        }
     }
 
     /// Where relative paths start.
@@ -407,6 +462,30 @@ impl fmt::Debug for CapabilitySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = ALL_KINDS.into_iter().filter(|&kind| self.allows(kind));
         f.debug_set().entries(kinds).finish()
+    }
+}
+
+/// A kind as programs write it.
+fn name(kind: Capability) -> &'static str {
+    match kind {
+        Capability::FileRead => "fs::read",
+        Capability::FileWrite => "fs::write",
+        Capability::Net => "net",
+        Capability::Exec => "process::exec",
+        Capability::Env => "env",
+        Capability::Agent => "agent",
+    }
+}
+
+/// A kind as the flags of the command end.
+fn word(kind: Capability) -> &'static str {
+    match kind {
+        Capability::FileRead => "read",
+        Capability::FileWrite => "write",
+        Capability::Net => "net",
+        Capability::Exec => "exec",
+        Capability::Env => "env",
+        Capability::Agent => "agent",
     }
 }
 

@@ -158,7 +158,8 @@ impl<'q> Figures<'q> {
             count,
             wall_ns: median(rounds.iter().map(|round| each(round.wall))),
             cpu_ns: median(rounds.iter().map(|round| each(round.cpu))),
-            resident_bytes: median(rounds.iter().map(|round| round.resident_bytes as f64 / count as f64)),
+            // Later rounds take memory that earlier ones gave back, so only the first sees what it costs.
+            resident_bytes: rounds.first().map_or(0.0, |round| round.resident_bytes as f64 / count as f64),
             samples,
         }
     }
@@ -263,5 +264,25 @@ impl Loader for Embedded {
 
     fn standard(&self, module: &str) -> Option<Arc<str>> {
         vega_stdlib::module_source(module).map(Arc::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_that_of_the_first_round_and_time_the_median() {
+        let round = |nanoseconds, resident_bytes| Round {
+            wall: Duration::from_nanos(nanoseconds),
+            cpu: Duration::from_nanos(nanoseconds),
+            resident_bytes,
+            samples: no_samples(),
+        };
+        let rounds = [round(900, 6_000), round(500, 10), round(400, 0)];
+        let figures = Figures::new(&IDLE, 10, &rounds);
+        assert_eq!((figures.wall_ns, figures.cpu_ns, figures.resident_bytes), (50.0, 50.0, 600.0));
+        let text = figures.text(&rounds);
+        assert!(text.starts_with("waiting process: 50 ns wall, 50 ns CPU, 600 bytes resident"), "{text}");
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::refuse;
 use crate::arguments::BuildArguments;
 use crate::program::{self, Problem};
+use crate::project;
 
 pub(super) fn run(arguments: &BuildArguments) -> ExitCode {
     let module = match program::compile(&arguments.program, true) {
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: &BuildArguments) -> ExitCode {
     }
     match write(&output, &vega_bytecode::format::encode(&module)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&format!("cannot write `{}`: {error}", output.display())),
+        Err(error) => refuse(&format!("cannot write `{}`: {}", output.display(), project::write_reason(&error))),
     }
 }
 

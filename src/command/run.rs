@@ -115,15 +115,19 @@ fn beside(program: &Path) -> Option<PathBuf> {
 }
 
 fn start_trace(path: &Path) -> Result<Collector, String> {
-    let file = File::create(path).map_err(|error| format!("cannot write the trace to `{}`: {error}", path.display()))?;
+    let file = File::create(path)
+        .map_err(|error| format!("cannot write the trace to `{}`: {}", path.display(), project::write_reason(&error)))?;
     Collector::start(JsonLines::new(BufWriter::new(file)), BUFFER_RECORDS_DEFAULT)
         .map_err(|error| format!("the trace cannot start: {error}"))
 }
 
 impl Run {
     fn finish(self, arguments: &RunArguments) -> ExitCode {
-        let notice =
-            format!("interrupted: running model calls may finish within {:?}; interrupt again to cancel them\n", arguments.drain);
+        let (agents, drain) = (Arc::clone(&self.agents), arguments.drain);
+        let notice = move || match agents.in_flight() {
+            0 => "interrupted\n".to_owned(),
+            _ => format!("interrupted: running model calls may finish within {drain:?}; interrupt again to cancel them\n"),
+        };
         let interrupts = match interrupt::watch(self.runtime.handle(), notice) {
             Ok(interrupts) => interrupts,
             Err(error) => return refuse(&format!("signals cannot be handled: {error}")),
@@ -153,6 +157,9 @@ impl Run {
 /// An error that nothing caught, with the stack and the source lines of it.
 fn failure(error: &str, trace: &[TraceLine]) -> String {
     let mut text = format!("error: {error}\n");
+    if let Some(bound) = bound(error) {
+        let _ = writeln!(text, "   = help: {bound} sets this bound");
+    }
     let mut sources = SourceLines::default();
     for line in trace {
         match &line.position {
@@ -168,6 +175,18 @@ fn failure(error: &str, trace: &[TraceLine]) -> String {
         }
     }
     text
+}
+
+/// Where the bound is set that an error names, if it can be set.
+fn bound(error: &str) -> Option<&'static str> {
+    match error.strip_prefix("LimitReached: ")? {
+        "heap" => Some("`heap_bytes` under `[limits]` in vega.toml"),
+        "call_depth" => Some("`call_depth` under `[limits]` in vega.toml"),
+        "reductions of the run" => Some("`--max-reductions`"),
+        processes if processes.starts_with("processes") => Some("`processes` under `[limits]` in vega.toml"),
+        file if file.starts_with("file: ") => Some("`file_bytes` under `[limits]` in vega.toml"),
+        _ => None,
+    }
 }
 
 /// Lines of source files, each file read once. A file that has gone since has no lines.

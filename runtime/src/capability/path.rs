@@ -53,6 +53,7 @@ impl FileAccess {
 
     /// The whole content, up to `bytes_max`.
     pub fn read(&self, bytes_max: u64) -> io::Result<Vec<u8>> {
+        self.check_is_below()?;
         let directory = self.directory.open()?;
         self.check_real_name(directory)?;
         let file = directory.open(&self.relative)?;
@@ -66,6 +67,7 @@ impl FileAccess {
 
     /// Replaces the content, making the file where there is none. A protected file is an error whose source is a [`Denied`].
     pub fn write(&self, content: &[u8]) -> io::Result<()> {
+        self.check_is_below()?;
         let directory = self.directory.open()?;
         self.check_real_name(directory)?;
         let mut options = OpenOptions::new();
@@ -104,6 +106,11 @@ impl FileAccess {
     pub fn exists(&self) -> bool {
         let there = |directory: &Dir| self.relative.as_os_str().is_empty() || directory.exists(&self.relative);
         self.directory.open().is_ok_and(|directory| there(directory) && self.check_real_name(directory).is_ok())
+    }
+
+    /// The granted directory itself is no file.
+    fn check_is_below(&self) -> io::Result<()> {
+        if self.relative.as_os_str().is_empty() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
     }
 
     /// Follows the links in the name: what it really names must be granted as well.
@@ -211,6 +218,15 @@ pub(super) fn split_pattern(base: &Path, pattern: &str) -> Result<(PathBuf, Opti
     }
     let matcher = glob(&format!("{}/{}", escape(&literal).trim_end_matches('/'), rest.display()))?;
     Ok((literal, Some(matcher)))
+}
+
+/// Whether a pattern that was accepted once matches a path.
+pub(super) fn matches(base: &Path, pattern: &str, path: &Path) -> bool {
+    match split_pattern(base, pattern) {
+        Ok((_, Some(matcher))) => matcher.is_match(path),
+        Ok((directory, None)) => path.starts_with(directory),
+        Err(_) => false,
+    }
 }
 
 /// A path itself, and all below it.

@@ -183,3 +183,37 @@ fn a_link_inside_of_a_grant_reaches_only_what_the_grant_covers() {
     assert_eq!(read(&tool, "src/good.rs").as_deref(), Some("a"));
     assert_eq!(read(&tool, "src/link.rs"), None, "a pattern holds by whatever name");
 }
+
+#[test]
+fn a_refusal_names_the_flag_only_where_the_flag_would_help() {
+    let mut grants = Grants::standard("/anywhere");
+    grants.deny_read("secret").deny(Capability::FileWrite).deny(Capability::Agent).allow_command("npm *");
+    let program = grants.build().unwrap();
+    let read = |set: &CapabilitySet, path: &str| set.file_to_read(path).err().unwrap().remedy;
+    assert_eq!(read(&program, "/etc/passwd"), "--allow-read=/etc would allow it");
+    assert_eq!(read(&program, "secret/key"), "--deny-read forbids it");
+    assert_eq!(program.file_to_write("a").err().unwrap().remedy, "--deny-write forbids it");
+    assert_eq!(program.agent().unwrap_err().remedy, "--deny-agent forbids it");
+
+    let (paths, commands) = (["notes/**".to_string()], ["npm test".to_string()]);
+    let kinds = [Capability::FileRead, Capability::Exec];
+    let declared = Declared { kinds: &kinds, paths: Some(&paths), commands: Some(&commands), hosts: None };
+    let tool = program.narrow(declared).unwrap();
+    assert_eq!(read(&tool, "/etc/passwd"), "the tool's `allowed_paths` leaves it out");
+    assert_eq!(tool.variable("HOME").unwrap_err().remedy, "the tool does not declare `env`");
+    assert_eq!(tool.command(&["npm", "install"]).unwrap_err().remedy, "the tool's `allowed_commands` leaves it out");
+
+    let nothing = Grants::nothing("/anywhere").build().unwrap();
+    let tool = nothing.narrow(declared).unwrap();
+    assert_eq!(read(&tool, "notes/a"), "--allow-read=/anywhere/notes would allow it");
+}
+
+#[test]
+fn the_granted_folder_itself_is_no_file() {
+    let scratch = Scratch::new("folder");
+    let set = Grants::standard(&scratch.0).build().unwrap();
+    let read = set.file_to_read(".").unwrap().read(100).unwrap_err();
+    let written = set.file_to_write(".").unwrap().write(b"x").unwrap_err();
+    assert_eq!((read.kind(), written.kind()), (std::io::ErrorKind::IsADirectory, std::io::ErrorKind::IsADirectory));
+    assert!(set.file_to_read(".").unwrap().list().unwrap().is_empty());
+}

@@ -162,7 +162,9 @@ fn io_failure(path: &str, error: &io::Error) -> Failure {
     if let Some(denied) = error.get_ref().and_then(|source| source.downcast_ref::<Denied>()) {
         return Failure { kind: kinds::CAPABILITY_DENIED, message: denied.to_string() };
     }
+    let path = if path.is_empty() { "\"\"" } else { path };
     let message = match error.kind() {
+        io::ErrorKind::IsADirectory => format!("{path}: it is a folder, not a file"),
         io::ErrorKind::NotFound => format!("{path}: no such file or directory"),
         io::ErrorKind::PermissionDenied => format!("{path}: permission denied"),
         _ => format!("{path}: {error}"),
