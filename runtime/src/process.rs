@@ -26,6 +26,8 @@ mod end; // whom its end is told, and what it gives back
 #[cfg(not(loom))]
 mod trace; // stacks of ended processes, as people read them
 #[cfg(not(loom))]
+pub(crate) mod few; // maps that are nearly always small
+#[cfg(not(loom))]
 mod info; // how a process stands, as another one asks
 #[cfg(not(loom))]
 mod session; // the budget scopes that it is in

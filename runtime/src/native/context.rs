@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
 use crate::process::block::{Birth, Extension, Monitoring, Watched};
+use crate::process::few::Few;
 use crate::process::mail::Mail;
 use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
@@ -403,8 +404,8 @@ impl<'a> NativeContext<'a> {
         let monitor = options.monitored.then(|| self.turn.world.new_monitor());
         let extension = needs_extension.then(|| {
             Box::new(Extension {
-                links: if options.linked { vec![self.turn.pid()] } else { Vec::new() },
-                watchers: monitor.map(|monitor| (monitor, self.turn.pid())).into_iter().collect(),
+                links: if options.linked { Few::one(self.turn.pid(), ()) } else { Few::default() },
+                watchers: monitor.map_or_else(Few::default, |monitor| Few::one(monitor, self.turn.pid())),
                 traps_exits: options.traps_exits,
                 native_born,
                 span,
@@ -425,14 +426,10 @@ impl<'a> NativeContext<'a> {
         };
         let process = self.turn.world.begin(birth, self.turn.worker)?;
         if options.linked {
-            self.turn.life().extend().links.push(process);
+            self.turn.life().extend().links.insert(process, ());
         }
         if let Some(monitor) = monitor {
-            self.turn.life().extend().monitors.push(Monitoring {
-                number: monitor,
-                watched: Watched::Process(process),
-                port: None,
-            });
+            self.turn.life().extend().monitors.insert(monitor, Monitoring { watched: Watched::Process(process), port: None });
         }
         Ok(Spawned { process, monitor })
     }

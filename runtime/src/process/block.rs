@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use vega_scheduler::{Instant, NativeToken, Priority, TimerHandle};
 use vega_trace::{SpanId, TraceId};
 
+use super::few::Few;
 use super::mail::Mail;
 use super::mailbox::{Inbox, Mailbox};
 use super::session::Session;
@@ -70,11 +71,11 @@ pub(crate) struct Life {
 pub(crate) struct Extension {
     /// Why the process must end at its next safe point.
     pub(crate) doom: Option<ExitReason>,
-    pub(crate) links: Vec<Pid>,
-    /// Monitors that this process set.
-    pub(crate) monitors: Vec<Monitoring>,
+    pub(crate) links: Few<Pid, ()>,
+    /// Monitors that this process set, by number.
+    pub(crate) monitors: Few<u64, Monitoring>,
     /// Monitors that others set on this process.
-    pub(crate) watchers: Vec<(u64, Pid)>,
+    pub(crate) watchers: Few<u64, Pid>,
     pub(crate) traps_exits: bool,
     /// The last port that was given out.
     pub(crate) last_port: u64,
@@ -98,7 +99,6 @@ pub(crate) struct Extension {
 
 /// One monitor, on the side of whoever set it.
 pub(crate) struct Monitoring {
-    pub(crate) number: u64,
     pub(crate) watched: Watched,
     /// The port at which the news is awaited; none where it is a message.
     pub(crate) port: Option<PortId>,

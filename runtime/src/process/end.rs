@@ -126,13 +126,13 @@ impl Turn<'_> {
 
     /// Tells links, monitors and children.
     fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
-        for link in extension.links {
+        for (link, ()) in extension.links.into_entries() {
             self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
         }
-        for (monitor, watcher) in extension.watchers {
+        for (monitor, watcher) in extension.watchers.into_entries() {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
         }
-        for Monitoring { number, watched, .. } in extension.monitors {
+        for (number, Monitoring { watched, .. }) in extension.monitors.into_entries() {
             match watched {
                 Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor: number }, self.worker),
                 Watched::Child(child) => child.forget_watcher(number),

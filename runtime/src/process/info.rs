@@ -33,7 +33,7 @@ impl Turn<'_> {
         let life = self.life();
         let extension = life.extension();
         Facts {
-            links: extension.map(|extension| extension.links.clone()).unwrap_or_default(),
+            links: extension.map(|extension| extension.links.keys().copied().collect()).unwrap_or_default(),
             traps_exits: extension.is_some_and(|extension| extension.traps_exits),
             heap_bytes: life.account.used.unsigned_abs(),
             reductions: life.reductions,

@@ -31,31 +31,25 @@ pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own
     let extension = slot.get_or_insert_default();
     match signal {
         Signal::Link { from } => {
-            if !extension.links.contains(&from) {
-                extension.links.push(from);
-            }
+            extension.links.insert(from, ());
             None
         }
         Signal::Unlink { from } => {
-            extension.links.retain(|&link| link != from);
+            extension.links.remove(&from);
             None
         }
         Signal::Monitor { from, monitor } => {
-            extension.watchers.push((monitor, from));
+            extension.watchers.insert(monitor, from);
             None
         }
         Signal::Demonitor { monitor } => {
-            extension.watchers.retain(|&(number, _)| number != monitor);
+            extension.watchers.remove(&monitor);
             None
         }
         Signal::Exit { from, reason, linked } => {
-            if linked {
-                let before = extension.links.len();
-                extension.links.retain(|&link| link != from);
-                if extension.links.len() == before {
-                    // Unlinked meanwhile: the end of the other is no news any more.
-                    return None;
-                }
+            if linked && extension.links.remove(&from).is_none() {
+                // Unlinked meanwhile: the end of the other is no news any more.
+                return None;
             }
             if extension.traps_exits {
                 return Some(Mail::Notice(Notice::Exit { process: from, reason }));
@@ -69,8 +63,7 @@ pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own
         // Answered by whoever has the process's other fields too.
         Signal::Describe { .. } => None,
         Signal::Down { monitor, process, reason } => {
-            let index = extension.monitors.iter().position(|other| other.number == monitor)?;
-            let Monitoring { watched, port, .. } = extension.monitors.swap_remove(index);
+            let Monitoring { watched, port } = extension.monitors.remove(&monitor)?;
             if let Some(port) = port {
                 return Some(Mail::Port(port, None, Box::new(reason)));
             }

@@ -82,15 +82,13 @@ impl<'a> Turn<'a> {
             return;
         }
         let extension = self.life().extend();
-        if !extension.links.contains(&other) {
-            extension.links.push(other);
-        }
+        extension.links.insert(other, ());
         self.world.signal(other, Signal::Link { from: self.pid() }, self.worker);
     }
 
     /// Ends a link.
     pub(crate) fn unlink_from(&self, other: Pid) {
-        self.life().extend().links.retain(|&link| link != other);
+        self.life().extend().links.remove(&other);
         self.world.signal(other, Signal::Unlink { from: self.pid() }, self.worker);
     }
 
@@ -102,7 +100,7 @@ impl<'a> Turn<'a> {
     /// The same, where the news may go to a port instead.
     pub(crate) fn watch_at(&self, other: Pid, port: Option<PortId>) -> u64 {
         let monitor = self.world.new_monitor();
-        self.life().extend().monitors.push(Monitoring { number: monitor, watched: Watched::Process(other), port });
+        self.life().extend().monitors.insert(monitor, Monitoring { watched: Watched::Process(other), port });
         self.world.signal(other, Signal::Monitor { from: self.pid(), monitor }, self.worker);
         monitor
     }
@@ -110,8 +108,8 @@ impl<'a> Turn<'a> {
     /// Watches no more, and forgets news that already came.
     pub(crate) fn unwatch(&self, monitor: u64) {
         let extension = self.life().extend();
-        if let Some(index) = extension.monitors.iter().position(|other| other.number == monitor) {
-            match extension.monitors.swap_remove(index).watched {
+        if let Some(monitoring) = extension.monitors.remove(&monitor) {
+            match monitoring.watched {
                 Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor }, self.worker),
                 Watched::Child(child) => child.forget_watcher(monitor),
             }

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::ledger::Scope;
 use crate::native::{NativeContext, Notice, PortId, Resumable, SpawnOptions, SupervisionValues};
 use crate::process::block::{Birth, Extension, Monitoring, Watched};
+use crate::process::few::Few;
 use crate::process::mail::Mail;
 use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
@@ -66,7 +67,7 @@ struct State {
     /// Messages that came while nobody lived.
     waiting: VecDeque<Message>,
     /// Who wants to know when the slot stops, with the monitors' numbers.
-    watchers: Vec<(u64, Pid)>,
+    watchers: Few<u64, Pid>,
     /// Somebody asked for the end.
     stopping: bool,
     /// The incarnation is being stopped, and another will follow.
@@ -183,7 +184,7 @@ impl Child {
                 incarnation: 0,
                 crashes: VecDeque::new(),
                 waiting: VecDeque::new(),
-                watchers: Vec::new(),
+                watchers: Few::default(),
                 stopping: false,
                 pausing: false,
                 overdue: false,
@@ -428,7 +429,7 @@ impl Child {
         state.waiting.clear();
         let watchers = std::mem::take(&mut state.watchers);
         drop(state);
-        for (monitor, watcher) in watchers {
+        for (monitor, watcher) in watchers.into_entries() {
             let signal = Signal::Down { monitor, process: Pid::from_bits(0), reason: reason.clone() };
             turn.world.deliver(watcher, Mail::Signal(signal), SIGNAL, turn.worker);
         }
@@ -445,7 +446,7 @@ impl Child {
 
     /// A monitor of the slot is taken back.
     pub(crate) fn forget_watcher(&self, monitor: u64) {
-        self.lock().watchers.retain(|&(number, _)| number != monitor);
+        self.lock().watchers.remove(&monitor);
     }
 
     /// The next incarnation cannot begin: the child stays down.
@@ -567,10 +568,10 @@ impl ChildHandle {
     /// Watches the slot: its end for good is news.
     pub(crate) fn watch(&self, turn: &Turn<'_>, port: Option<PortId>) -> u64 {
         let monitor = turn.world.new_monitor();
-        turn.life().extend().monitors.push(Monitoring { number: monitor, watched: Watched::Child(self.0.clone()), port });
+        turn.life().extend().monitors.insert(monitor, Monitoring { watched: Watched::Child(self.0.clone()), port });
         let mut state = self.0.lock();
         match &state.stage {
-            Stage::Living(_) | Stage::Between => state.watchers.push((monitor, turn.pid())),
+            Stage::Living(_) | Stage::Between => state.watchers.insert(monitor, turn.pid()),
             Stage::Stopped(_) => {
                 let signal = Signal::Down { monitor, process: Pid::from_bits(0), reason: ExitReason::NoProcess };
                 turn.world.deliver(turn.pid(), Mail::Signal(signal), SIGNAL, turn.worker);

@@ -4,6 +4,7 @@
 //! children are left. A declared supervisor is a process from the start and lives in a slot of its own, so it may be restarted, and its
 //! children's slots outlive it. Nobody ever waits for the spawner's code.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,8 +49,9 @@ pub(super) enum FamilyKind {
 
 #[derive(Default)]
 struct State {
-    /// In the order of their spawns. A spawner's family forgets those that stay down; a declared one keeps them.
-    children: Vec<Child>,
+    /// By their numbers, and so in the order of their spawns. A spawner's family forgets those that stay down; a declared one keeps
+    /// them.
+    children: BTreeMap<u64, Child>,
     supervisor: Option<Pid>,
     owner_ended: bool,
 }
@@ -91,13 +93,13 @@ impl Family {
         let mut state = self.lock();
         // It may have ended for good already, on another worker.
         if child.stopped().is_none() {
-            state.children.push(child);
+            state.children.insert(child.number(), child);
         }
     }
 
     /// The children, in the order of their spawns.
     pub(super) fn children(&self) -> Vec<Child> {
-        self.lock().children.clone()
+        self.lock().children.values().cloned().collect()
     }
 
     /// The process that begins a child's next incarnation; none where that is the spawner.
@@ -118,11 +120,7 @@ impl Family {
     /// A child stays down.
     pub(crate) fn remove(&self, child: &Child, turn: &Turn<'_>) {
         if !self.is_declared() {
-            let mut state = self.lock();
-            // The one that ends is often among the last: families stop in reverse.
-            if let Some(index) = state.children.iter().rposition(|other| other.is(child)) {
-                state.children.remove(index);
-            }
+            self.lock().children.remove(&child.number());
         }
         self.nudge(turn);
     }
@@ -175,7 +173,7 @@ impl Family {
         let children = {
             let mut state = self.lock();
             state.supervisor = Some(supervisor);
-            state.children.clone()
+            state.children.values().cloned().collect::<Vec<_>>()
         };
         for child in &children {
             if let Err(error) = child.start(turn) {
@@ -191,7 +189,7 @@ impl Family {
         let children = {
             let mut state = self.lock();
             state.supervisor = None;
-            state.children.clone()
+            state.children.values().cloned().collect::<Vec<_>>()
         };
         for child in children.iter().rev() {
             if let Some(process) = child.pause(turn) {
