@@ -13,6 +13,7 @@ const FEW: usize = 32;
 pub(crate) struct Few<K, V> {
     few: Vec<(K, V)>,
     /// All entries, once there were more than a few.
+    #[expect(clippy::box_collection, reason = "one word where there are few, which is nearly always")]
     many: Option<Box<BTreeMap<K, V>>>,
 }
 
