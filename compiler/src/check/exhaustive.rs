@@ -40,6 +40,8 @@ enum Constructor {
     /// An array of at least so many elements.
     Longer(usize),
     Literal(Constant),
+    /// An int from the first to the second, both included.
+    Between(i64, i64),
     /// A type test on a value of any type.
     Test(TypeId),
     /// An error kind, range or entries: never the only way.
@@ -118,6 +120,9 @@ impl Search<'_, '_> {
             return None;
         }
         let rows = expand(rows);
+        if rows.iter().any(|row| row.iter().all(|cell| matches!(simplify(*cell), Shape::Any))) {
+            return None;
+        }
         let ty = types[0];
         let mut constructors = match first {
             Shape::Any => Vec::new(),
@@ -125,7 +130,10 @@ impl Search<'_, '_> {
         };
         let written_only = !constructors.is_empty();
         let is_tested = rows.iter().any(|row| matches!(row.first(), Some(Shape::Written(_))));
-        if !written_only && !is_tested {
+        let is_int = *self.checker.types.of(ty) == Type::Int;
+        if let (true, Some(bounds)) = (is_int && (written_only || is_tested), int_bounds(first)) {
+            constructors = stretches(bounds, &rows);
+        } else if !written_only && !is_tested {
             // Nobody looks at this value, so how it is made does not matter. A type that holds itself would have no end.
             constructors = vec![Constructor::Rest];
         } else if !written_only {
@@ -213,7 +221,9 @@ impl Search<'_, '_> {
             Constructor::Length(_) => format!("[{}]", list()),
             Constructor::Longer(_) if parts.is_empty() => "[..]".to_string(),
             Constructor::Longer(_) => format!("[{}, ..]", list()),
-            Constructor::Literal(_) | Constructor::Test(_) | Constructor::Opaque(_) | Constructor::Rest => "_".to_string(),
+            Constructor::Between(from, to) if from == to => from.to_string(),
+            Constructor::Between(from, to) if *from != i64::MIN && *to != i64::MAX => format!("{from}..={to}"),
+            Constructor::Between(..) | Constructor::Literal(_) | Constructor::Test(_) | Constructor::Opaque(_) | Constructor::Rest => "_".to_string(),
         }
     }
 }
@@ -276,6 +286,42 @@ fn constructor_of(pattern: &Pattern) -> Constructor {
     }
 }
 
+/// The ints that a cell fits, of those that say so by their bounds.
+fn int_bounds(shape: Shape<'_>) -> Option<(i64, i64)> {
+    let Shape::Written(pattern) = shape else { return Some((i64::MIN, i64::MAX)) };
+    match &pattern.kind {
+        PatternKind::Literal(Constant::Int(value)) => Some((*value, *value)),
+        PatternKind::Range(start, end, is_inclusive) => {
+            let from = match start {
+                None => i64::MIN,
+                Some(Constant::Int(start)) => *start,
+                Some(_) => return None,
+            };
+            let to = match end {
+                None => i64::MAX,
+                Some(Constant::Int(end)) if *is_inclusive => *end,
+                // What ends before the least int is empty, as is what ends before it begins.
+                Some(Constant::Int(end)) => return Some(end.checked_sub(1).map_or((0, -1), |end| (from, end))),
+                Some(_) => return None,
+            };
+            Some((from, to))
+        }
+        _ => None,
+    }
+}
+
+/// The stretches of ints within bounds in which no row makes a difference.
+fn stretches((from, to): (i64, i64), rows: &[Row<'_>]) -> Vec<Constructor> {
+    let mut starts = vec![from];
+    for (first, last) in rows.iter().filter_map(|row| row.first().and_then(|cell| int_bounds(*cell))) {
+        starts.extend([Some(first), last.checked_add(1)].into_iter().flatten().filter(|start| (from..=to).contains(start)));
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    let ends = starts.iter().skip(1).map(|next| next - 1).chain([to]);
+    starts.iter().zip(ends).filter(|_| from <= to).map(|(start, end)| Constructor::Between(*start, end)).collect()
+}
+
 fn longest_array(rows: &[Row<'_>]) -> usize {
     rows.iter()
         .filter_map(|row| match row.first() {
@@ -316,6 +362,13 @@ fn specialise<'p>(row: &[Shape<'p>], constructor: &Constructor, parts: usize) ->
                 cells.resize(length - back.len(), Shape::Any);
                 cells.extend(back.iter().map(Shape::Written));
                 cells
+            }
+            (_, Constructor::Between(from, to)) => {
+                let (first, last) = int_bounds(Shape::Written(pattern))?;
+                if first > *from || last < *to {
+                    return None;
+                }
+                Vec::new()
             }
             (PatternKind::Or(_), _) => return None,
             _ if constructor_of(pattern) == *constructor => vec![Shape::Any; parts],

@@ -7,7 +7,7 @@ use super::grammar_error;
 use super::list::{BRACES, PARENS, is_item, list, members, recover, separator};
 use super::primary::plain_path;
 use super::problem;
-use super::statement::{Piece, block, piece};
+use super::statement::{Piece, block, misread, piece};
 use super::token::{Kind, Value};
 use super::tokens::{Parsed, Tokens, ident_of, name, word};
 use super::types::{annotation, opt_annotation, opt_generics, opt_result, type_expr};
@@ -41,8 +41,7 @@ pub(crate) fn file(mut input: Tokens) -> (Vec<Item>, Vec<Stmt>) {
             Ok((rest, ())) => rest,
             Err(error) => {
                 let rest = recover(input, problem::unwrap(error));
-                let span = rest.span_from(before.span());
-                statements.push(Stmt { id: rest.state.stmt_id(), kind: StmtKind::Error, span });
+                statements.push(misread(before, rest));
                 rest
             }
         };

@@ -9,9 +9,9 @@ use super::pattern::{Typing, pattern};
 use super::primary::{block_expression, continue_statement, primary, starts_operand};
 use super::problem;
 use super::token::Kind;
-use super::tokens::{Parsed, Tokens};
+use super::tokens::{Parsed, Tokens, ident_of};
 use super::types::opt_annotation;
-use crate::ast::{Block, Expr, ExprKind, LetStatement, Stmt, StmtKind};
+use crate::ast::{Block, Expr, ExprKind, LetStatement, Pattern, PatternKind, Stmt, StmtKind};
 use crate::interner::words;
 use crate::source::Span;
 
@@ -75,12 +75,24 @@ pub(crate) fn block_from<'a>(
             }
             Err(error) => {
                 input = recover(before, problem::unwrap(error));
-                let span = input.span_from(before.span());
-                statements.push(Stmt { id: input.state.stmt_id(), kind: StmtKind::Error, span });
+                statements.push(misread(before, input));
             }
         }
     }
     Ok((input, Block { id, statements, value, span: input.span_from(opener) }))
+}
+
+/// What stands for a statement that could not be read. The name that it meant to introduce is known behind it.
+pub(crate) fn misread<'a>(start: Tokens<'a>, behind: Tokens<'a>) -> Stmt {
+    let (state, span) = (start.state, behind.span_from(start.span()));
+    let kind = if start.kind() == Kind::Let && start.kind_at(1) == Kind::Ident {
+        let name = ident_of(start.skip());
+        let pattern = Pattern { id: state.pattern_id(), kind: PatternKind::Binding(state.binding(name)), span: name.span };
+        StmtKind::Let(Box::new(LetStatement { pattern, ty: None, value: state.expr(ExprKind::Error, name.span) }))
+    } else {
+        StmtKind::Error
+    };
+    Stmt { id: state.stmt_id(), kind, span }
 }
 
 /// Whether what starts here is a statement for certain, and no key of a map.
