@@ -206,3 +206,30 @@ fn every_diagnostic_has_a_program_that_provokes_it() {
         assert_ne!(provoked(code), is_excused, "{code} ({}) is provoked by no program, or excused without need", info.title);
     }
 }
+
+#[test]
+fn modules_are_found_in_the_path_of_the_environment() {
+    let folder = crate::support::Folder::new("path");
+    let program = folder.write("project/main.vega", "import \"greetings\";\nprint(greetings::hello(\"Ada\"));\n");
+    folder.write("modules/greetings.vega", "pub fn hello(name: str) -> str { return \"hello \" + name; }\n");
+    let without = crate::support::output(vega().arg("run").arg(&program));
+    assert!(stderr(&without).contains("error[V0205]"), "{}", stderr(&without));
+    let modules = folder.path().join("modules");
+    let with = crate::support::output(vega().arg("run").arg(&program).arg("--quiet").env("VEGA_PATH", modules));
+    assert_eq!(stdout(&with), "hello Ada\n", "{}", stderr(&with));
+}
+
+#[test]
+fn an_import_does_not_leave_the_project() {
+    let folder = crate::support::Folder::new("outside");
+    folder.write("project/vega.toml", "edition = \"2026\"\n");
+    folder.write("outside.vega", "pub fn f() {}\n");
+    folder.write("project/shared.vega", "pub fn answer() -> int { return 42; }\n");
+    let inside = folder.write("project/src/good.vega", "import \"../shared\";\nprint(answer());\n");
+    let outside = folder.write("project/src/bad.vega", "import \"../../outside\";\nprint(1);\n");
+    let inside = crate::support::output(vega().arg("run").arg(inside).arg("--quiet"));
+    assert_eq!(stdout(&inside), "42\n", "{}", stderr(&inside));
+    let outside = crate::support::output(vega().arg("run").arg(outside).arg("--quiet"));
+    assert_eq!(outside.status.code(), Some(2), "{}{}", stdout(&outside), stderr(&outside));
+    assert!(stderr(&outside).contains("error[V02"), "{}", stderr(&outside));
+}

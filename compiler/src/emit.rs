@@ -187,11 +187,10 @@ impl<'p> Tables<'p> {
         self.program.types.all().iter().position(|known| known == ty).map(|at| TypeId(at as u32))
     }
 
-    /// The type of JSON's objects, if the program names it.
-    fn json_object(&self) -> Option<TypeId> {
+    /// The type of maps from text to values of a type, if the program names it.
+    fn object_of(&self, value: TypeId) -> Option<TypeId> {
         let text = self.type_id(&Type::Str)?;
-        let json = self.type_id(&Type::Json)?;
-        self.type_id(&Type::Map(text, json))
+        self.type_id(&Type::Map(text, value))
     }
 
     /// Source positions of a function's instructions, one entry for each run of the same position.

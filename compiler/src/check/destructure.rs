@@ -226,8 +226,8 @@ impl<'a> Checker<'a> {
         };
         if matches!(self.types.of(subject), Type::Json | Type::Any) {
             // The program has to know the type that the test asks for: only an object has entries.
-            let (text, json) = (self.types.str, self.types.json);
-            self.types.map(text, json);
+            let text = self.types.str;
+            self.types.map(text, value);
         }
         let mut entries = Vec::with_capacity(map.entries.len());
         for entry in &map.entries {

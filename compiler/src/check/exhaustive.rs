@@ -223,7 +223,11 @@ impl Search<'_, '_> {
             Constructor::Longer(_) => format!("[{}, ..]", list()),
             Constructor::Between(from, to) if from == to => from.to_string(),
             Constructor::Between(from, to) if *from != i64::MIN && *to != i64::MAX => format!("{from}..={to}"),
-            Constructor::Between(..) | Constructor::Literal(_) | Constructor::Test(_) | Constructor::Opaque(_) | Constructor::Rest => "_".to_string(),
+            Constructor::Between(..)
+            | Constructor::Literal(_)
+            | Constructor::Test(_)
+            | Constructor::Opaque(_)
+            | Constructor::Rest => "_".to_string(),
         }
     }
 }

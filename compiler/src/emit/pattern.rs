@@ -426,11 +426,11 @@ impl<'p> FunctionEmitter<'_, 'p> {
         matching: Matching,
     ) {
         if matching == Matching::Open {
-            // Of JSON, and of `any`, only an object has entries.
+            // Of JSON, and of `any`, only an object or a map with text as keys has entries.
             if self.is_open(source.ty) {
                 let object = match self.tables.program.types.get(pattern.ty) {
                     Some(Type::Map(_, _)) => Some(pattern.ty),
-                    _ => self.tables.json_object(),
+                    _ => self.tables.object_of(source.ty),
                 };
                 if let Some(object) = object {
                     self.test_type(object, source, fails);
