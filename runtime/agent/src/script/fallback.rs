@@ -98,6 +98,11 @@ fn array(schema: &Value, root: &Value, name: &str, depth: usize) -> Value {
     let most = schema.get("maxItems").and_then(Value::as_u64).unwrap_or(u64::MAX);
     let empty = json!({});
     let item = schema.get("items").unwrap_or(&empty);
+    // What may be of several forms may be a tuple, whose schema names the forms of its parts in order.
+    let forms = item.get("anyOf").and_then(Value::as_array).filter(|forms| depth < DEPTH_FRUGAL && forms.len() as u64 <= most);
+    if let Some(forms) = forms {
+        return forms.iter().map(|form| instance(form, root, name, depth + 1)).collect();
+    }
     (0..least.min(most)).map(|_| instance(item, root, name, depth + 1)).collect()
 }
 
@@ -108,6 +113,13 @@ fn string(schema: &Value, name: &str) -> String {
         Some("uri") => return "https://example.com/".into(),
         Some("email") => return "someone@example.com".into(),
         _ => {}
+    }
+    let described = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    if let Some((_, examples)) = described.split_once("such as ") {
+        return examples.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ';', '.', ':', ')']).to_owned();
+    }
+    if described.starts_with("bytes as base64") {
+        return String::new();
     }
     let length = |word: &str| schema.get(word).and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok());
     let mut text = format!("scripted {name}");
@@ -160,6 +172,8 @@ mod tests {
                 "by": "scripted by", "price": "$0.50"}),
         );
         check(json!({"enum": ["b", "a"]}), json!("b"));
+        check(json!({"type": "string", "description": "an amount of dollars such as $0.50: the price"}), json!("$0.50"));
+        check(json!({"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}), json!([1, "scripted A"]));
         check(json!({"type": "array", "prefixItems": [{"type": "number"}, {"type": "null"}]}), json!([1.0, null]));
         check(json!({"type": "string", "minLength": 12, "maxLength": 12}), json!("scripted A.."));
     }
