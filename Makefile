@@ -3,9 +3,11 @@
 CARGO ?= cargo
 # The model checker explores every interleaving with at most this many preemptions.
 LOOM_PREEMPTIONS ?= 2
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 600
 LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PREEMPTIONS) $(CARGO) test --lib --release --target-dir target/loom
 
-.PHONY: help lint test check loom soak bench bench-vm bench-processes bench-calls oracle test-peers
+.PHONY: help lint test check loom soak fuzz bench bench-vm bench-processes bench-calls oracle test-peers
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +30,9 @@ loom: ## Model checks of the lock-free parts
 soak: ## What takes longer: many cases of every property, more damaged programs, loom with more preemptions
 	PROPTEST_CASES=10000 VEGA_MUTATIONS=20000 $(CARGO) test --workspace --release
 	$(MAKE) --no-print-directory loom LOOM_PREEMPTIONS=3
+
+fuzz: ## Fuzzes each target for FUZZ_SECONDS; needs cargo-fuzz (cargo install cargo-fuzz)
+	fuzz/run $(FUZZ_SECONDS)
 
 bench: bench-vm bench-processes bench-calls ## Every benchmark, release profile
 
