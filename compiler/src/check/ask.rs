@@ -42,6 +42,8 @@ impl<'a> Checker<'a> {
             return self.wrong(diagnostic);
         }
         let output = match want.hint() {
+            // Text fits where text or null is wanted.
+            Some(hint) if matches!(self.types.of(hint), Type::Optional(inner) if *inner == own) => own,
             Some(hint) if self.is_reply_type(hint) => hint,
             _ => own,
         };
@@ -55,7 +57,8 @@ impl<'a> Checker<'a> {
     fn is_reply_type(&self, ty: TypeId) -> bool {
         match self.types.of(ty) {
             Type::Struct(..) | Type::Enum(..) | Type::Int | Type::Float | Type::Bool | Type::Str | Type::Json => true,
-            Type::Array(element) => self.is_reply_type(*element),
+            Type::Duration | Type::Money => true,
+            Type::Array(element) | Type::Optional(element) => self.is_reply_type(*element),
             Type::Map(key, value) => *key == self.types.str && self.is_reply_type(*value),
             Type::Tuple(parts) => parts.iter().all(|part| self.is_reply_type(*part)),
             _ => false,
