@@ -57,6 +57,9 @@ pub(crate) struct RunArguments {
     /// Threads that run processes; as many as there are processors unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
+    /// Write messages of the program's log from this level on: debug, info, warn, error or off
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<vega_stdlib::LogLevel>,
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

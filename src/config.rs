@@ -8,6 +8,7 @@ use serde::Deserialize;
 use vega_bytecode::Module;
 use vega_runtime::capability::{Capability, Grants};
 use vega_runtime::limits::Limits;
+use vega_stdlib::{ConfigTable, LogFormat, LogLevel, LogSettings};
 
 use crate::arguments::GrantArguments;
 use crate::project;
@@ -26,6 +27,11 @@ pub(crate) struct Config {
     grants: Option<GrantTable>,
     #[serde(default)]
     limits: LimitTable,
+    #[serde(default)]
+    log: LogTable,
+    /// What programs read with `config::get`.
+    #[serde(default)]
+    config: toml::Table,
 }
 
 /// `[grants]`
@@ -61,6 +67,14 @@ impl LimitTable {
         ];
         zeros.into_iter().find_map(|(name, is_zero)| is_zero.then_some(name))
     }
+}
+
+/// `[log]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+struct LogTable {
+    level: Option<String>,
+    format: Option<String>,
 }
 
 /// What the tools of a program say that they need.
@@ -149,6 +163,28 @@ impl Config {
         limits
     }
 
+    /// The settings that programs read.
+    pub(crate) fn settings(&self) -> ConfigTable {
+        ConfigTable::new(json(&toml::Value::Table(self.config.clone())))
+    }
+
+    /// What becomes of messages in the log: the flag counts most, then the variable `VEGA_LOG`, then the file.
+    pub(crate) fn log(&self, flag: Option<LogLevel>, variable: Option<&str>) -> Result<LogSettings, String> {
+        let read = |text: &str, place: &str| text.parse::<LogLevel>().map_err(|problem| format!("{place}: {problem}"));
+        let level = match (flag, variable.filter(|text| !text.is_empty()), self.log.level.as_deref()) {
+            (Some(level), _, _) => level,
+            (None, Some(text), _) => read(text, "VEGA_LOG")?,
+            (None, None, Some(text)) => read(text, "`level` in [log] of vega.toml")?,
+            (None, None, None) => LogLevel::default(),
+        };
+        let format = match self.log.format.as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => return Err(format!("`format` in [log] of vega.toml: {other:?} is neither \"text\" nor \"json\"")),
+        };
+        Ok(LogSettings { level, format })
+    }
+
     /// Whether what tools declare is granted to the program.
     pub(crate) fn follows_tools(&self, flags: &GrantArguments) -> bool {
         self.grants.is_none() && !flags.sandbox
@@ -190,6 +226,19 @@ impl Config {
             grants.allow_self_write();
         }
         grants
+    }
+}
+
+/// A value of TOML as JSON; dates become text, and numbers that JSON lacks become null.
+fn json(value: &toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(truth) => (*truth).into(),
+        toml::Value::Datetime(moment) => moment.to_string().into(),
+        toml::Value::Array(values) => values.iter().map(json).collect(),
+        toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
     }
 }
 
@@ -288,5 +337,25 @@ mod tests {
         assert!(Config::parse("edition = '1999'").unwrap_err().contains("1999"));
         assert!(Config::parse("[limits]\nprocesses = 0").unwrap_err().contains("`processes`"));
         assert_eq!(Config::parse("edition = '2026'\n[limits]\ncall_depth = 7").unwrap().limits().call_depth, 7);
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_variable_and_that_over_the_file() {
+        let config = Config::parse("[log]\nlevel = 'warn'\nformat = 'json'").unwrap();
+        let level = |flag, variable| config.log(flag, variable).map(|settings| settings.level);
+        assert_eq!(level(Some(LogLevel::Off), Some("debug")), Ok(LogLevel::Off));
+        assert_eq!(level(None, Some("debug")), Ok(LogLevel::Debug));
+        assert_eq!(level(None, Some("")), Ok(LogLevel::Warn));
+        assert_eq!(config.log(None, None).unwrap().format, LogFormat::Json);
+        assert!(level(None, Some("loud")).unwrap_err().starts_with("VEGA_LOG: \"loud\" is no level"));
+        assert!(Config::parse("[log]\nformat = 'xml'").unwrap().log(None, None).is_err());
+        assert_eq!(Config::default().log(None, None).unwrap().level, LogLevel::Info);
+    }
+
+    #[test]
+    fn settings_keep_what_toml_can_say() {
+        let config = Config::parse("[config]\nname = 'x'\nday = 2026-11-22\n[config.server]\nports = [80, 81]").unwrap();
+        let expected = serde_json::json!({ "name": "x", "day": "2026-11-22", "server": { "ports": [80, 81] } });
+        assert_eq!(json(&toml::Value::Table(config.config)), expected);
     }
 }

@@ -56,10 +56,13 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     let screen = Arc::new(Screen::new(!arguments.quiet));
     let sink = trace.as_ref().map_or_else(Sink::disabled, Collector::sink);
     let agents = agents::make(arguments, beside(&arguments.program).as_deref(), sink, &screen)?;
+    let log = config.log(arguments.log, std::env::var("VEGA_LOG").ok().as_deref())?;
     let mut builder = Runtime::builder()
         .limits(limits)
         .grants(grants(arguments, &config, &program)?)
         .natives(vega_stdlib::natives())
+        .extension(Arc::new(config.settings()))
+        .extension(Arc::new(log))
         .agents(agents.clone())
         .stdout(Arc::new(ProgramOutput(screen.clone())))
         .stderr(Arc::new(ProgramErrors(screen.clone())))

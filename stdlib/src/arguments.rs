@@ -152,7 +152,7 @@ pub(crate) fn invalid(message: impl Into<Str>) -> Error {
 
 /// The index lies outside.
 pub(crate) fn outside(index: i64, len: usize) -> Error {
-    Error::new(kinds::INDEX_OUT_OF_BOUNDS, format!("index {index} of {len}"))
+    Error::new(kinds::INDEX_OUT_OF_BOUNDS, format!("index {index}, length {len}"))
 }
 
 /// The number does not fit.

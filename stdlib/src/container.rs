@@ -22,6 +22,10 @@ computed! {
     "bytes::len" / 1 => |a, _| Ok(Value::int(bytes(a, 0)?.len() as i64));
     "bytes::is_empty" / 1 => |a, _| Ok(Value::bool(bytes(a, 0)?.is_empty()));
     "bytes::has" / 2 => |a, _| { let byte = byte(int(a, 1)?)?; Ok(Value::bool(bytes(a, 0)?.as_slice().contains(&byte))) };
+    "bytes::get" / 2 => |a, _| Ok(byte_at(bytes(a, 0)?.as_slice(), int(a, 1)?));
+    "bytes::ints" / 1 => |a, _| Ok(bytes(a, 0)?.as_slice().iter().map(|&byte| Value::int(i64::from(byte))).collect::<Array>().into());
+    "bytes::find" / 2 => |a, _| find_bytes(bytes(a, 0)?.as_slice(), bytes(a, 1)?.as_slice());
+    "bytes::starts_with" / 2 => |a, _| Ok(Value::bool(bytes(a, 0)?.as_slice().starts_with(bytes(a, 1)?.as_slice())));
     "bytes::push" / 2 => |a, _| { let byte = byte(int(a, 1)?)?; bytes_mut(a, 0)?.push(byte); Ok(Value::NULL) };
     "bytes::text" / 1 => |a, _| Ok(std::str::from_utf8(bytes(a, 0)?.as_slice()).map_or(Value::NULL, Value::str));
     "bytes::hex" / 1 => |a, _| Ok(Value::str(to_hex(bytes(a, 0)?.as_slice())));
@@ -70,6 +74,19 @@ fn numbers(arguments: &mut [Value], step: i64, reversed: bool) -> Computed {
     Ok(numbers.into())
 }
 
+fn byte_at(bytes: &[u8], index: i64) -> Value {
+    let byte = usize::try_from(index).ok().and_then(|index| bytes.get(index));
+    byte.map_or(Value::NULL, |&byte| Value::int(i64::from(byte)))
+}
+
+/// Where a run of bytes first begins, or null.
+fn find_bytes(bytes: &[u8], part: &[u8]) -> Computed {
+    if part.is_empty() {
+        return Ok(Value::int(0));
+    }
+    Ok(bytes.windows(part.len()).position(|window| window == part).map_or(Value::NULL, |place| Value::int(place as i64)))
+}
+
 fn byte(number: i64) -> Result<u8, vega_runtime::error::Error> {
     u8::try_from(number).map_err(|_| invalid(format!("{number} is no byte")))
 }
@@ -81,7 +98,7 @@ fn from_ints(arguments: &mut [Value]) -> Computed {
 }
 
 /// Two digits for each byte.
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -12,6 +12,9 @@ computed! {
     "path::stem" / 1 => |a, _| Ok(Value::str(name_and_extension(text(a, 0)?).0));
     "path::extension" / 1 => |a, _| Ok(Value::str(name_and_extension(text(a, 0)?).1));
     "path::parent" / 1 => |a, _| Ok(Value::str(parent(text(a, 0)?)));
+    "path::with_extension" / 2 => |a, _| Ok(Value::str(with_extension(text(a, 0)?, text(a, 1)?)));
+    "path::parts" / 1 => |a, _| Ok(text(a, 0)?.split('/').filter(|part| !part.is_empty()).map(Value::str).collect::<Array>().into());
+    "path::normalize" / 1 => |a, _| Ok(Value::str(normalize(text(a, 0)?)));
     "path::is_absolute" / 1 => |a, _| Ok(Value::bool(text(a, 0)?.starts_with('/')));
 }
 
@@ -74,6 +77,31 @@ fn parent(path: &str) -> &str {
     }
 }
 
+/// The path with another extension, or none where it is empty.
+fn with_extension(path: &str, extension: &str) -> String {
+    let stem = join(parent(path), name_and_extension(path).0);
+    if extension.is_empty() { stem } else { format!("{stem}.{extension}") }
+}
+
+/// Without `.`, empty parts, and the `..` that can be resolved without looking.
+fn normalize(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    let root = if path.starts_with('/') { "/" } else { "" };
+    for part in path.split('/') {
+        match (part, parts.last()) {
+            ("" | ".", _) => {}
+            ("..", Some(&last)) if last != ".." => drop(parts.pop()),
+            // Above the root is the root.
+            ("..", None) if !root.is_empty() => {}
+            _ => parts.push(part),
+        }
+    }
+    match (root, parts.is_empty()) {
+        ("", true) => ".".to_string(),
+        _ => root.to_string() + &parts.join("/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::shows;
@@ -90,5 +118,11 @@ mod tests {
         shows("path::parent", ("/a",), "\"/\"");
         shows("path::parent", ("a/b/",), "\"a\"");
         shows("path::parent", ("a",), "\"\"");
+        shows("path::with_extension", ("a/b.tar.gz", "zip"), "\"a/b.tar.zip\"");
+        shows("path::with_extension", ("/b.x", ""), "\"/b\"");
+        shows("path::parts", ("/a//b/",), "[\"a\", \"b\"]");
+        shows("path::normalize", ("a/./b/../../../c",), "\"../c\"");
+        shows("path::normalize", ("/../a/",), "\"/a\"");
+        shows("path::normalize", ("a/..",), "\".\"");
     }
 }

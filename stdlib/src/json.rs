@@ -143,7 +143,7 @@ mod tests {
         shows("json::array_len", ("[1, [2, 3]]",), "2");
         shows("json::array_get", ("[\"a\", 2.0, {\"x\": 1}]", 1), "\"2.0\"");
         shows("json::array_get", ("[\"a\", 2.0]", 0), "\"a\"");
-        fails("json::array_get", ("[]", 0), "IndexOutOfBounds: index 0 of 0");
+        fails("json::array_get", ("[]", 0), "IndexOutOfBounds: index 0, length 0");
     }
 
     #[test]

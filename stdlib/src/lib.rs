@@ -13,14 +13,22 @@ mod money; // duration, money
 mod container; // option, result, range, bytes
 mod json; // JSON text and values
 mod file; // files and paths
-mod world; // clocks, chance, environment, standard input
+mod time; // clocks, moments, zones
+mod random; // chance
+mod world; // environment, standard input
+mod regex; // patterns in text
+mod hash; // digests
+mod log; // messages to whoever watches
+mod config; // settings of the project
 mod failure; // caught errors
 mod budget; // budget scopes
 mod library; // the modules written in Vega
 #[cfg(test)]
 mod testing; // calling natives in tests
 
+pub use config::ConfigTable;
 pub use library::{module_names, module_source};
+pub use log::{LogFormat, LogLevel, LogSettings};
 
 use vega_runtime::native::NativeTable;
 
@@ -33,14 +41,20 @@ pub fn natives() -> NativeTable {
     prelude::register(&mut table);
     json::register(&mut table);
     file::register(&mut table);
+    list::register(&mut table);
+    time::register(&mut table);
+    random::register(&mut table);
     world::register(&mut table);
+    regex::register(&mut table);
+    log::register(&mut table);
+    config::register(&mut table);
     budget::register(&mut table);
     table
 }
 
 /// The natives that compute from their arguments alone.
 fn computed() -> impl Iterator<Item = &'static arguments::Native> {
-    let lists: [&'static [arguments::Native]; 11] = [
+    let lists: [&'static [arguments::Native]; 13] = [
         prelude::COMPUTED,
         text::COMPUTED,
         list::COMPUTED,
@@ -50,7 +64,9 @@ fn computed() -> impl Iterator<Item = &'static arguments::Native> {
         container::COMPUTED,
         json::COMPUTED,
         file::COMPUTED,
-        world::COMPUTED,
+        time::COMPUTED,
+        regex::COMPUTED,
+        hash::COMPUTED,
         failure::COMPUTED,
     ];
     lists.into_iter().flatten()

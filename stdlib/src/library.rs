@@ -7,8 +7,8 @@ macro_rules! modules {
 }
 
 modules! {
-    "base64" "budget" "bytes" "duration" "env" "error" "file" "float" "int" "io" "json" "list" "map" "math" "money" "option" "path" "prelude"
-    "process" "random" "range" "result" "str" "time"
+    "base64" "budget" "bytes" "config" "duration" "env" "error" "file" "float" "hash" "int" "io" "json" "list" "log" "map" "math" "money" "option" "path" "prelude"
+    "process" "random" "range" "regex" "result" "str" "time"
 }
 
 /// The text of a module of the standard library.
@@ -51,7 +51,8 @@ mod tests {
 
     /// Name and number of arguments of a function without a body, and whether it stands in an `impl`.
     fn declared(line: &str) -> Option<(&str, u8, bool)> {
-        let rest = line.trim_start().strip_prefix("pub fn ")?.strip_suffix(';')?;
+        let line = line.trim_start();
+        let rest = line.strip_prefix("pub ").unwrap_or(line).strip_prefix("fn ")?.strip_suffix(';')?;
         let name = &rest[..rest.find(['(', '<'])?];
         let start = rest.find('(')?;
         let mut depth = 0;

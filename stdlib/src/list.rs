@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 
-use vega_bytecode::Module;
+use vega_bytecode::{Module, Type};
 use vega_runtime::error::Error;
+use vega_runtime::native::NativeTable;
 use vega_runtime::value::{Array, Map, Str, Value, equal, print};
 
-use crate::arguments::{Computed, any, array, array_mut, computed, count, int, invalid, outside, overflow, take};
+use crate::arguments::{Computed, any, array, array_mut, computed, cost, count, int, invalid, outside, overflow, take};
 
 computed! {
     "list::len" / 1 => |a, _| Ok(Value::int(array(a, 0)?.len() as i64));
@@ -28,13 +29,27 @@ computed! {
     "list::sorted" / 1 => |a, _| sorted(a);
     "list::min" / 1 => |a, _| extreme(a, Ordering::Less);
     "list::max" / 1 => |a, _| extreme(a, Ordering::Greater);
-    "list::sum" / 1 => |a, _| sum(a);
     "list::zip" / 2 => |a, _| zip(a);
     "list::enumerate" / 1 => |a, _| enumerate(a);
     "list::chunks" / 2 => |a, _| chunks(a);
     "list::unique" / 1 => |a, _| unique(a);
     "list::join" / 2 => join;
     "list::by_keys" / 2 => |a, _| by_keys(a);
+}
+
+/// Natives that need more than their arguments.
+pub(crate) fn register(table: &mut NativeTable) {
+    table.add("list::sum", 1, |context, arguments| {
+        context.charge(cost(arguments));
+        // What no elements come to only the wanted type can tell.
+        let zero = match context.result_type().map(|ty| &context.module().types[ty]) {
+            Some(Type::Float) => Value::float(0.0),
+            Some(Type::Duration) => Value::duration(0),
+            Some(Type::Money) => Value::money(0),
+            _ => Value::int(0),
+        };
+        Ok(sum(array(arguments, 0)?.as_slice(), zero)?.into())
+    });
 }
 
 fn position(arguments: &[Value]) -> Result<Option<usize>, Error> {
@@ -97,9 +112,8 @@ fn extreme(arguments: &mut [Value], wanted: Ordering) -> Computed {
     Ok(best.clone())
 }
 
-fn sum(arguments: &mut [Value]) -> Computed {
-    let values = array(arguments, 0)?.as_slice();
-    let Some(first) = values.first() else { return Ok(Value::int(0)) };
+fn sum(values: &[Value], zero: Value) -> Computed {
+    let Some(first) = values.first() else { return Ok(zero) };
     if first.as_float().is_some() {
         return Ok(Value::float(values.iter().map(Value::float_bits).sum()));
     }
@@ -161,7 +175,7 @@ fn join(arguments: &mut [Value], module: &Module) -> Computed {
 
 #[cfg(test)]
 mod tests {
-    use vega_runtime::value::Value;
+    use vega_runtime::value::{Array, Value};
 
     use crate::testing::{changes, fails, shows};
 
@@ -180,8 +194,8 @@ mod tests {
         changes("list::sort", (ints(&[3, 1, 2]),), "[1, 2, 3]", "null");
         changes("list::reverse", (ints(&[3, 1, 2]),), "[2, 1, 3]", "null");
         changes("list::clear", (ints(&[3, 1, 2]),), "[]", "null");
-        fails("list::insert", (ints(&[]), 1, 2), "IndexOutOfBounds: index 1 of 0");
-        fails("list::remove", (ints(&[1]), -1), "IndexOutOfBounds: index -1 of 1");
+        fails("list::insert", (ints(&[]), 1, 2), "IndexOutOfBounds: index 1, length 0");
+        fails("list::remove", (ints(&[1]), -1), "IndexOutOfBounds: index -1, length 1");
     }
 
     #[test]
@@ -201,9 +215,6 @@ mod tests {
         fails("list::chunks", (ints(&[1]), 0), "InvalidArgument: a chunk has at least one element");
         shows("list::unique", (ints(&[1, 2, 1]),), "[1, 2]");
         shows("list::unique", (Value::array(vec![ints(&[1]), ints(&[2]), ints(&[1])]),), "[[1], [2]]");
-        shows("list::sum", (ints(&[1, 2, 3]),), "6");
-        fails("list::sum", (ints(&[i64::MAX, 1]),), "Overflow: the sum does not fit an int");
-        shows("list::sum", (Value::array(vec![Value::money(1), Value::money(2)]),), "$0.000000000003");
         shows("list::min", (ints(&[2, 1]),), "1");
         shows("list::max", (ints(&[]),), "null");
         shows("list::index_of", (ints(&[5, 6]), 6), "1");
@@ -211,5 +222,16 @@ mod tests {
         shows("list::by_keys", (ints(&[1, 2, 3]), ints(&[5, 4, 5])), "[2, 1, 3]");
         fails("list::by_keys", (ints(&[1]), ints(&[])), "InvalidArgument: 0 keys for 1 elements");
         shows("list::join", (Value::array(vec![Value::str("a"), Value::int(1)]), "-"), "\"a-1\"");
+    }
+
+    #[test]
+    fn numbers_are_summed_up() {
+        let total = |values: Value| super::sum(values.as_array().map(Array::as_slice).unwrap_or_default(), Value::float(0.0));
+        let shown =
+            |values| total(values).map(|value| format!("{value:?}")).map_err(|error| error.message().as_str().to_string());
+        assert_eq!(shown(ints(&[1, 2, 3])), Ok("6".to_string()));
+        assert_eq!(shown(ints(&[])), Ok("0.0".to_string()));
+        assert_eq!(shown(ints(&[i64::MAX, 1])), Err("the sum does not fit an int".to_string()));
+        assert_eq!(shown(Value::array(vec![Value::money(1), Value::money(2)])), Ok("$0.000000000003".to_string()));
     }
 }

@@ -8,6 +8,7 @@ use crate::arguments::{Computed, computed, duration, float, int, invalid, money,
 const DOLLAR: i64 = 1_000_000_000_000;
 
 computed! {
+    "duration::ns" / 1 => |a, _| Ok(Value::int(duration(a, 0)?));
     "duration::us" / 1 => |a, _| Ok(Value::int(duration(a, 0)? / 1_000));
     "duration::ms" / 1 => |a, _| Ok(Value::int(duration(a, 0)? / 1_000_000));
     "duration::s" / 1 => |a, _| Ok(Value::int(duration(a, 0)? / 1_000_000_000));

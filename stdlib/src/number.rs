@@ -43,6 +43,10 @@ computed! {
     "math::sin" / 1 => |a, _| Ok(Value::float(float(a, 0)?.sin()));
     "math::cos" / 1 => |a, _| Ok(Value::float(float(a, 0)?.cos()));
     "math::tan" / 1 => |a, _| Ok(Value::float(float(a, 0)?.tan()));
+    "math::asin" / 1 => |a, _| Ok(Value::float(float(a, 0)?.asin()));
+    "math::acos" / 1 => |a, _| Ok(Value::float(float(a, 0)?.acos()));
+    "math::atan" / 1 => |a, _| Ok(Value::float(float(a, 0)?.atan()));
+    "math::hypot" / 2 => |a, _| Ok(Value::float(float(a, 0)?.hypot(float(a, 1)?)));
     "math::atan2" / 2 => |a, _| Ok(Value::float(float(a, 0)?.atan2(float(a, 1)?)));
     "math::checked_add" / 2 => |a, _| Ok(Value::optional(int(a, 0)?.checked_add(int(a, 1)?)));
     "math::checked_sub" / 2 => |a, _| Ok(Value::optional(int(a, 0)?.checked_sub(int(a, 1)?)));

@@ -161,7 +161,7 @@ mod tests {
         shows("str::find", ("abc", "x"), "null");
         shows("str::char_at", ("aäb", 1), "\"ä\"");
         shows("str::char_code", ("a", 0), "97");
-        fails("str::char_at", ("ab", 2), "IndexOutOfBounds: index 2 of 2");
+        fails("str::char_at", ("ab", 2), "IndexOutOfBounds: index 2, length 2");
         shows("str::count", ("aaaa", "aa"), "2");
         shows("str::strip_prefix", ("abc", "ab"), "\"c\"");
         shows("str::strip_suffix", ("abc", "ab"), "null");
