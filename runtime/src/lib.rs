@@ -28,6 +28,7 @@ pub mod supervisor; // children, and what happens when they end
 #[cfg(not(loom))]
 pub mod vm; // runs the instructions of one process
 #[cfg(not(loom))]
+mod chance; // where random bits come from
 mod world; // what all processes share
 #[cfg(not(loom))]
 pub mod runtime; // building a runtime, and running a program

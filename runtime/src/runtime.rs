@@ -13,6 +13,7 @@ use vega_bytecode::{FunctionId, VerifiedModule};
 use vega_scheduler::{Clock, Config, Priority, Scheduler};
 
 use crate::capability::CapabilitySet;
+use crate::chance::Chance;
 use crate::effects::{Effects, Live, Seam};
 use crate::ledger::Scope;
 use crate::limits::Limits;
@@ -227,6 +228,10 @@ impl Builder {
         let mut config = self.config;
         config.stack_bytes = self.limits.stack_bytes;
         config.stacks_max = self.limits.stacks;
+        let chance = match config.clock {
+            Clock::Virtual { seed } => Chance::seeded(seed),
+            _ => Chance::of_the_machine(),
+        };
         let parts = WorldParts {
             limits: self.limits,
             seam: Seam::new(self.effects),
@@ -240,6 +245,7 @@ impl Builder {
             trace: self.trace,
             natives: self.natives,
             draws_tree: self.draws_tree,
+            chance,
         };
         let world = Arc::new_cyclic(|itself| World::new(parts, RuntimeHandle(itself.clone())));
         let scheduler = Scheduler::start(config, Arc::clone(&world))?;

@@ -11,6 +11,7 @@ use vega_bytecode::kinds;
 use vega_scheduler::{Epoch, Remote, Worker};
 
 use crate::capability::CapabilitySet;
+use crate::chance::Chance;
 use crate::effects::Seam;
 use crate::error::Error;
 use crate::ledger::Scope;
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub(crate) agents: Option<Arc<dyn AgentHost>>,
     pub(crate) trace: Option<vega_trace::Sink>,
     pub(crate) natives: NativeTable,
+    pub(crate) chance: Chance,
     pub(crate) names: Mutex<HashMap<String, Pid>>,
     /// Families of processes that live, by owner: for drawings of the tree.
     pub(crate) families: Mutex<HashMap<u64, Weak<Family>>>,
@@ -125,6 +127,7 @@ pub(crate) struct WorldParts {
     pub(crate) trace: Option<vega_trace::Sink>,
     pub(crate) natives: NativeTable,
     pub(crate) draws_tree: bool,
+    pub(crate) chance: Chance,
 }
 
 impl World {
@@ -142,6 +145,7 @@ impl World {
             agents: parts.agents,
             trace: parts.trace,
             natives: parts.natives,
+            chance: parts.chance,
             names: Mutex::default(),
             families: Mutex::default(),
             monitors: AtomicU64::new(1),

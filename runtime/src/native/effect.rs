@@ -11,6 +11,9 @@ use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Perm
 use crate::error::Error;
 use crate::process::Coordinate;
 
+/// The time of day when a run on the virtual clock begins: 2026-01-01T00:00:00Z, in nanoseconds since the beginning of 1970.
+const VIRTUAL_BEGINNING: i64 = 1_767_225_600_000_000_000;
+
 impl NativeContext<'_> {
     /// Does something to the world, through the door: asks whether it may and should happen, does it, and tells what it came to.
     pub fn effect(
@@ -90,9 +93,12 @@ impl NativeContext<'_> {
         }
     }
 
-    /// The time of day: nanoseconds since the beginning of 1970.
+    /// The time of day: nanoseconds since the beginning of 1970. On the virtual clock a run begins at 2026-01-01T00:00:00Z.
     pub fn wall_clock_nanoseconds(&self) -> Result<i64, Error> {
         let read = |_| {
+            if self.turn().world.chance.is_seeded() {
+                return Ok(Payload::Int(VIRTUAL_BEGINNING.saturating_add(self.monotonic_nanoseconds())));
+            }
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             Ok(Payload::Int(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
         };
@@ -107,9 +113,9 @@ impl NativeContext<'_> {
         i64::try_from(self.now().as_nanos()).unwrap_or(i64::MAX)
     }
 
-    /// Random bits.
+    /// Random bits. On the virtual clock its seed decides them.
     pub fn random(&self) -> Result<u64, Error> {
-        match self.effect(&Request::Random, Class::Read, |_| Ok(Payload::Int(fastrand::i64(..))))? {
+        match self.effect(&Request::Random, Class::Read, |_| Ok(Payload::Int(self.turn().world.chance.bits())))? {
             Payload::Int(bits) => Ok(bits.cast_unsigned()),
             other => Err(unexpected(&other)),
         }
