@@ -43,6 +43,17 @@ impl Loader for Texts<'_> {
     fn standard(&self, module: &str) -> Option<Arc<str>> {
         vega_stdlib::module_source(module).map(Arc::from)
     }
+
+    fn elsewhere(&self, module: &str) -> Option<String> {
+        // A name with other parts could reach out of the folders.
+        if !Path::new(module).components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+            return None;
+        }
+        let folders = std::env::var_os("VEGA_PATH")?;
+        let found =
+            std::env::split_paths(&folders).map(|folder| folder.join(format!("{module}.vega"))).find(|path| path.is_file())?;
+        Some(std::path::absolute(found).ok()?.to_string_lossy().into_owned())
+    }
 }
 
 /// Makes a program ready to run. Warnings are shown unless `quiet`.

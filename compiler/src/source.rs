@@ -193,6 +193,13 @@ pub trait Loader {
         let _ = module;
         None
     }
+
+    /// The path of a module that is neither of the project nor of the standard library, by its name; `None` where there is no
+    /// such module. It is loaded like any other.
+    fn elsewhere(&self, module: &str) -> Option<String> {
+        let _ = module;
+        None
+    }
 }
 
 impl<S: BuildHasher> Loader for HashMap<String, Arc<str>, S> {

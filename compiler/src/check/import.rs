@@ -172,6 +172,9 @@ impl<'a> Checker<'a> {
                 self.refuse(&format!("the module `{}`", import.path), import.path_span);
                 return None;
             }
+            if let Some(path) = self.loader.elsewhere(&import.path) {
+                return self.loaded_module(path, import.path_span);
+            }
             self.report(
                 Diagnostic::error(
                     codes::IMPORT_NOT_FOUND,
@@ -189,9 +192,14 @@ impl<'a> Checker<'a> {
             self.error(codes::IMPORT_NOT_FOUND, import.path_span, "this import leaves the project's folder");
             return None;
         };
+        self.loaded_module(path, import.path_span)
+    }
+
+    /// The module at a path, which is loaded when it is first asked for.
+    fn loaded_module(&mut self, path: String, span: Span) -> Option<ModuleId> {
         if let Some(&module) = self.module_ids.get(path.as_str()) {
             if self.loading.contains(&module) {
-                self.report_import_cycle(module, import.path_span);
+                self.report_import_cycle(module, span);
             }
             return Some(module);
         }
@@ -202,13 +210,13 @@ impl<'a> Checker<'a> {
             }
             Err(LoadError::NotFound) => {
                 self.report(
-                    Diagnostic::error(codes::IMPORT_NOT_FOUND, import.path_span, format!("there is no file `{path}`"))
+                    Diagnostic::error(codes::IMPORT_NOT_FOUND, span, format!("there is no file `{path}`"))
                         .with_help("the path of an import is relative to the file that it stands in, and has no `.vega`"),
                 );
                 None
             }
             Err(LoadError::Unreadable(reason)) => {
-                self.error(codes::IMPORT_UNREADABLE, import.path_span, format!("`{path}` cannot be read: {reason}"));
+                self.error(codes::IMPORT_UNREADABLE, span, format!("`{path}` cannot be read: {reason}"));
                 None
             }
         }

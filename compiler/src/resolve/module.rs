@@ -98,13 +98,11 @@ pub(crate) fn find<T: Copy + PartialEq>(
 pub(crate) fn relative_path(importer: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = importer.split('/').collect();
     parts.pop();
-    let is_absolute = importer.starts_with('/');
     for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." => match parts.last() {
-                Some(&"" | &"..") | None if is_absolute => return None,
-                Some(&"..") | None => parts.push(".."),
+                Some(&"") | None => return None,
                 Some(_) => {
                     parts.pop();
                 }
@@ -131,6 +129,7 @@ mod tests {
         assert_eq!(relative_path("src/main.vega", "./a/b").as_deref(), Some("src/a/b.vega"));
         assert_eq!(relative_path("src/a/x.vega", "../b").as_deref(), Some("src/b.vega"));
         assert_eq!(relative_path("/p/x.vega", "../../b"), None);
+        assert_eq!(relative_path("src/x.vega", "../../b"), None);
     }
 
     #[test]
