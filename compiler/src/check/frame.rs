@@ -109,6 +109,8 @@ pub(crate) struct LoopFrame {
     pub(crate) gives_value: bool,
     /// Whether some `break` leaves it.
     pub(crate) has_break: bool,
+    /// Variables of its body that hold what was spawned.
+    pub(crate) spawned: Vec<LocalId>,
 }
 
 impl Frame {
@@ -176,7 +178,8 @@ impl Frame {
     pub(crate) fn enter_loop(&mut self, label: Option<Symbol>, gives_value: bool, value: Option<LocalId>) -> LoopId {
         let id = LoopId(self.next_loop);
         self.next_loop += 1;
-        self.loops.push(LoopFrame { id, label, value: value.map(|local| (local, None)), gives_value, has_break: false });
+        let value = value.map(|local| (local, None));
+        self.loops.push(LoopFrame { id, label, value, gives_value, has_break: false, spawned: Vec::new() });
         id
     }
 

@@ -228,7 +228,17 @@ impl<'a> Checker<'a> {
 
     /// Ends a loop; whether some `break` leaves it.
     fn leave_loop(&mut self) -> bool {
-        self.frame().loops.pop().is_some_and(|frame| frame.has_break)
+        let Some(left) = self.frame().loops.pop() else { return false };
+        for local in left.spawned {
+            if self.frame_ref().uses[local.0 as usize].reads == 0 {
+                let local = self.frame_ref().locals[local.0 as usize].clone();
+                let title = format!("each round drops the handle `{}`, and what it started lives on", local.name);
+                self.report(Diagnostic::note(codes::DROPPED_HANDLE, local.span, title).with_remark("never used").with_help(
+                    "to end it, keep the handle and call `process::stop`; where it shall live on, write `spawn` alone",
+                ));
+            }
+        }
+        left.has_break
     }
 
     /// The loop that a label or, without one, the place names: its index in the frame's loops.

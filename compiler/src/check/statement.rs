@@ -181,6 +181,9 @@ impl<'a> Checker<'a> {
         match &declaration.pattern.kind {
             PatternKind::Binding(binding) => {
                 let local = self.declare_local(binding.name.symbol, ty, binding.name.span, Role::Variable);
+                if let (ExprKind::Spawn(_), Some(around)) = (&value.kind, self.frame().loops.last_mut()) {
+                    around.spawned.push(local);
+                }
                 StatementKind::Let(local, Some(value))
             }
             _ => {

@@ -293,6 +293,8 @@ codes! {
         "What a model answers and what tools take and give is written as JSON.";
     UNSEEN_CALL "V0412" "a call that does not see an earlier one"
         "An answer that is only given a name joins the conversation when the name is used. Calls before that begin from the same conversation, so they are independent of each other.";
+    DROPPED_HANDLE "V0413" "a handle that a loop drops"
+        "Dropping a handle ends nothing: what was spawned lives until it ends or its supervisor does. A loop that spawns and forgets leaves something behind in each round.";
 
     // V06
     FORMAT_LIMIT "V0601" "the program is larger than bytecode can be"
