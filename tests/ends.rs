@@ -187,7 +187,8 @@ fn main() {
 fn after_the_first_signal_a_call_under_way_may_finish_and_none_begins() {
     let folder = Folder::new("drain");
     let model = Model::listen();
-    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "60s"]));
+    let trace = folder.path().join("trace.jsonl");
+    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "60s", "--trace"]).arg(&trace));
     assert_eq!(running.next_line(), "asks");
     let call = model.next_call();
     running.signal("INT");
@@ -195,7 +196,9 @@ fn after_the_first_signal_a_call_under_way_may_finish_and_none_begins() {
     call.answer("done");
     let (lines, ended) = running.end();
     assert_eq!(ended.code(), Some(130), "{lines:?}");
-    assert_eq!(lines.first().map(String::as_str), Some("done"), "{lines:?}");
+    let records = std::fs::read_to_string(&trace).expect("the trace is written");
+    let calls: Vec<&str> = records.lines().filter(|line| line.contains(r#""kind":"model_call""#)).collect();
+    assert!(matches!(calls[..], [call] if call.contains(r#""status":"ok""#)), "{records}");
 }
 
 #[test]

@@ -152,8 +152,8 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder of golden programs exists").flatten() {
         let path = entry.path();
         if path.is_dir() {
-            // Folders named `parts` hold modules that programs import, and `seed` what `seed.rs` puts together.
-            if path.file_name().is_some_and(|name| name != "parts" && name != "seed") {
+            // Folders named `parts` hold modules that programs import, and `first` what `first.rs` puts together.
+            if path.file_name().is_some_and(|name| name != "parts" && name != "first") {
                 collect(&path, found);
             }
         } else if path.extension().is_some_and(|ending| ending == "vega") {

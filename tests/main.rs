@@ -3,8 +3,8 @@
 mod support; // running the command as a user would
 mod language; // golden programs, one fact each
 mod reference; // the language reference, program by program
-mod seed; // the programs that the language was first described with
 mod library; // the examples in the standard library's documentation
+mod first; // the programs that the language was first described with
 mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
 mod oracle; // what processes do, beside those of Erlang

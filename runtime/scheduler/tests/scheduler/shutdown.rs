@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use vega_scheduler::{Instant, Lane, Priority, ShutdownReport, is_killed, offload, sleep_until};
 
@@ -84,10 +83,18 @@ fn a_shutdown_while_a_lane_works_waits_for_it() {
     let scheduler = with_workers(1);
     let (started, has_started) = channel();
     let (done, is_done) = channel();
+    // Ends when the shutdown reaches it.
+    let (waits, is_shut_down) = channel();
+    begin(scheduler.remote(), move |_| {
+        waits.send(false).unwrap();
+        let _killed = sleep_until(Instant::NEVER);
+        waits.send(true).unwrap();
+    });
+    assert!(!receive(&is_shut_down));
     let killed = begin(scheduler.remote(), move |_| {
         offload(Lane::Database, move || {
             started.send(()).unwrap();
-            std::thread::sleep(Duration::from_millis(20));
+            assert!(receive(&is_shut_down), "the call works until the shutdown is under way");
             done.send(()).unwrap();
         })
     });

@@ -1,6 +1,6 @@
 //! The programs that the language was first described with run as they are written.
 //!
-//! `tests/language/seed/NAME.block.vega` is such a program, and is never changed. It may speak of agents and values that it
+//! `tests/language/first/NAME.block.vega` is such a program, and is never changed. It may speak of agents and values that it
 //! does not declare: `NAME.before.vega` declares them, `NAME.after.vega` uses what the block made, `NAME.replies.toml` answers
 //! its questions, and `NAME.expect` is what it prints. Two more files list natives and instruction numbers.
 
@@ -10,14 +10,14 @@ use vega_bytecode::Opcode;
 
 use crate::support::{Folder, output, root, stderr, stdout, vega};
 
-/// Blocks that need a part of the runtime which may be absent. They are understood, and refused only by name.
-const MAY_BE_REFUSED: &[&str] = &["budgets", "capabilities", "errors", "messages", "parallel"];
+/// Blocks that need a part of the language which is absent. They are understood, and refused only by name.
+const REFUSED: &[&str] = &["capabilities", "errors", "messages", "parallel"];
 
 /// Modules of the list that may be absent.
 const MAY_LACK: &[&str] = &["http", "trace"];
 
 fn folder() -> PathBuf {
-    root().join("tests/language/seed")
+    root().join("tests/language/first")
 }
 
 fn read(name: &str) -> String {
@@ -30,7 +30,7 @@ fn read_or_empty(name: &str) -> String {
 
 #[test]
 fn every_block_runs_as_it_is_written() {
-    let scratch = Folder::new("seed");
+    let scratch = Folder::new("first");
     let mut found = 0;
     for entry in std::fs::read_dir(folder()).expect("the folder exists").flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
@@ -42,7 +42,8 @@ fn every_block_runs_as_it_is_written() {
         let result =
             output(vega().arg("run").arg(program).args(["--quiet", "--offline", "--virtual-time", "--replies"]).arg(replies));
         let (out, err) = (stdout(&result), stderr(&result));
-        if result.status.code() == Some(2) && MAY_BE_REFUSED.contains(&name) {
+        if REFUSED.contains(&name) {
+            assert_eq!(result.status.code(), Some(2), "{name} is no longer refused\n{out}{err}");
             let refusals = err.matches("\nerror[").count() + usize::from(err.starts_with("error["));
             assert_eq!(err.matches("error[V09").count(), refusals, "{name} is refused for another reason\n{err}");
             assert_ne!(refusals, 0, "{name} is refused without a reason\n{err}");
