@@ -3,11 +3,15 @@
 //! Values have copy semantics towards the program. Inside a process heap values are counted without atomics, shared, and copied when
 //! somebody changes a shared one. A value never leaves its process except as a [`copy::Message`].
 //!
+//! A value is a pair of words, so that it travels in two machine registers. Between registers of a program it is copied word by word
+//! too: a processor that is asked for sixteen bytes just after they were written as twice eight has to wait for both.
+//!
 //! Invariant: all 16 bytes of a value are initialised whatever its tag is. So the payload may be read as an int or a float without
 //! looking at the tag: a wrong tag gives a wrong number, never an invalid one. Only following a pointer needs the tag.
 
 use std::fmt;
-use std::ptr::NonNull;
+use std::num::NonZeroU64;
+use std::ptr::{self, NonNull};
 
 use vega_bytecode::{EnumId, FunctionId, StructId};
 
@@ -41,30 +45,30 @@ pub use view::View;
 
 use object::Header;
 
-/// What kind of value a cell holds. Tags from [`Tag::Str`] on own an object.
+/// What kind of value a cell holds. Tags from [`Tag::Str`] on own an object; none is zero, so that no value is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Tag {
     /// `null`
-    Null = 0,
+    Null = 1,
     /// `true` or `false`
-    Bool = 1,
+    Bool = 2,
     /// 64-bit integer
-    Int = 2,
+    Int = 3,
     /// IEEE 754 double
-    Float = 3,
+    Float = 4,
     /// Nanoseconds
-    Duration = 4,
+    Duration = 5,
     /// Pico-dollars
-    Money = 5,
+    Money = 6,
     /// Variant of an enum without payload
-    UnitVariant = 6,
+    UnitVariant = 7,
     /// Function without captures
-    Function = 7,
+    Function = 8,
     /// Id of a process of this runtime, one word that only the process table understands
-    Process = 8,
+    Process = 9,
     /// Header of a frame of the interpreter, in the slot below the frame
-    Frame = 9,
+    Frame = 10,
     /// Text
     Str = 16,
     /// Bytes
@@ -102,25 +106,19 @@ pub const OK: u16 = 0;
 pub const ERR: u16 = 1;
 
 /// The cell is seen as `json`: it prints as JSON, and its parts are seen as `json` too.
-const JSON_FLAG: u8 = 1;
+const JSON_FLAG: u64 = 1 << 8;
 
-/// The second word of a value.
-#[derive(Clone, Copy)]
-union Payload {
-    int: i64,
-    float: f64,
-    object: *mut Header,
-}
-
-/// One value. `repr(C)`: tag at 0, flags at 1, a half word at 4, the payload at 8.
+/// One value.
 #[repr(C)]
 pub struct Value {
-    tag: Tag,
-    flags: u8,
-    unused: u16,
-    half: u32,
-    payload: Payload,
+    /// The tag in the lowest byte, flags in the next, and half a word of the payload's in the upper half.
+    head: NonZeroU64,
+    /// A number's bits, without provenance, or the object.
+    payload: *mut Header,
 }
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("values hold 64 bits in a pointer");
 
 const _: () = assert!(size_of::<Value>() == 16 && align_of::<Value>() == 8 && size_of::<Option<Value>>() == 16);
 
@@ -135,6 +133,13 @@ pub struct Frame {
     pub base: u32,
 }
 
+/// The first word of a value.
+#[inline]
+const fn head(tag: Tag, half: u32) -> NonZeroU64 {
+    // SAFETY: no tag is zero.
+    unsafe { NonZeroU64::new_unchecked(tag as u64 | (half as u64) << 32) }
+}
+
 // Making values.
 impl Value {
     /// `null`
@@ -142,7 +147,7 @@ impl Value {
 
     #[inline]
     const fn scalar(tag: Tag, half: u32, int: i64) -> Value {
-        Value { tag, flags: 0, unused: 0, half, payload: Payload { int } }
+        Value { head: head(tag, half), payload: ptr::without_provenance_mut(int as usize) }
     }
 
     /// A truth value.
@@ -160,7 +165,7 @@ impl Value {
     /// A double.
     #[inline]
     pub const fn float(value: f64) -> Value {
-        Value { tag: Tag::Float, flags: 0, unused: 0, half: 0, payload: Payload { float: value } }
+        Value::scalar(Tag::Float, 0, value.to_bits() as i64)
     }
 
     /// A duration of so many nanoseconds.
@@ -252,14 +257,14 @@ impl Value {
     /// The caller owns a count of `object`, which passes to the value, and `tag` belongs to the object's body.
     #[inline]
     pub(crate) unsafe fn from_object(tag: Tag, object: NonNull<Header>) -> Value {
-        Value { tag, flags: 0, unused: 0, half: 0, payload: Payload { object: object.as_ptr() } }
+        Value { head: head(tag, 0), payload: object.as_ptr() }
     }
 
     /// The object of a heap value, with the count that the value owned; nothing for a scalar.
     #[inline]
     pub(crate) fn into_object(self) -> Option<(Tag, NonNull<Header>)> {
         let value = std::mem::ManuallyDrop::new(self);
-        value.object().map(|object| (value.tag, object))
+        value.object().map(|object| (value.tag(), object))
     }
 }
 
@@ -268,19 +273,26 @@ impl Value {
     /// What kind of value this is.
     #[inline]
     pub fn tag(&self) -> Tag {
-        self.tag
+        // SAFETY: the lowest byte of every head is that of a tag, see `head`.
+        unsafe { std::mem::transmute::<u8, Tag>(self.head.get() as u8) }
+    }
+
+    /// The half word beside the tag.
+    #[inline]
+    fn half(&self) -> u32 {
+        (self.head.get() >> 32) as u32
     }
 
     /// Whether the value owns an object.
     #[inline]
     pub fn is_heap(&self) -> bool {
-        self.tag as u8 >= FIRST_HEAP_TAG
+        self.tag() as u8 >= FIRST_HEAP_TAG
     }
 
     /// Whether this is `null`.
     #[inline]
     pub fn is_null(&self) -> bool {
-        self.tag == Tag::Null
+        self.tag() == Tag::Null
     }
 
     #[inline]
@@ -288,8 +300,8 @@ impl Value {
         if !self.is_heap() {
             return None;
         }
-        // SAFETY: all payload bytes are initialised; with a heap tag they are the pointer that `from_object` stored, which is not null.
-        Some(unsafe { NonNull::new_unchecked(self.payload.object) })
+        // SAFETY: with a heap tag the payload is the pointer that `from_object` stored, which is not null.
+        Some(unsafe { NonNull::new_unchecked(self.payload) })
     }
 
     /// The address of the object, where more than one value refers to it.
@@ -303,15 +315,13 @@ impl Value {
     /// The payload as an int, whatever the tag is.
     #[inline]
     pub fn int_bits(&self) -> i64 {
-        // SAFETY: all payload bytes are initialised and every pattern is an int.
-        unsafe { self.payload.int }
+        self.payload.addr() as i64
     }
 
     /// The payload as a double, whatever the tag is.
     #[inline]
     pub fn float_bits(&self) -> f64 {
-        // SAFETY: all payload bytes are initialised and every pattern is a double.
-        unsafe { self.payload.float }
+        f64::from_bits(self.payload.addr() as u64)
     }
 
     /// The payload as a truth value, whatever the tag is.
@@ -324,7 +334,7 @@ impl Value {
     #[inline]
     pub fn frame_bits(&self) -> Frame {
         let word = self.int_bits() as u64;
-        Frame { function: self.half, pc: word as u32, base: (word >> 32) as u32 }
+        Frame { function: self.half(), pc: word as u32, base: (word >> 32) as u32 }
     }
 
     /// # Safety
@@ -372,18 +382,19 @@ impl Value {
     /// Whether the value is seen as `json`.
     #[inline]
     pub fn is_json(&self) -> bool {
-        self.flags & JSON_FLAG != 0
+        self.head.get() & JSON_FLAG != 0
     }
 
     /// The same value seen as `json`. Only for values whose parts are seen as `json` too (see [`json::to_json`]).
     pub(crate) fn seen_as_json(mut self) -> Value {
-        self.flags |= JSON_FLAG;
+        self.head |= JSON_FLAG;
         self
     }
 
     /// The same value seen as what it is. Its parts keep how they are seen.
     pub fn seen_plainly(mut self) -> Value {
-        self.flags &= !JSON_FLAG;
+        // SAFETY: the tag stays, which is not zero.
+        self.head = unsafe { NonZeroU64::new_unchecked(self.head.get() & !JSON_FLAG) };
         self
     }
 }
@@ -401,7 +412,7 @@ impl Clone for Value {
             // SAFETY: this value owns a count, so the object is live, and values do not leave their process's thread.
             unsafe { object::retain(object) };
         }
-        Value { tag: self.tag, flags: self.flags, unused: 0, half: self.half, payload: self.payload }
+        Value { head: self.head, payload: self.payload }
     }
 }
 
@@ -410,7 +421,7 @@ impl Drop for Value {
     fn drop(&mut self) {
         if let Some(object) = self.object() {
             // SAFETY: the value owns one count, and its tag is that of the object.
-            unsafe { object::release(self.tag, object) };
+            unsafe { object::release(self.tag(), object) };
         }
     }
 }

@@ -60,14 +60,14 @@ impl Value {
     /// The value taken apart.
     #[inline]
     pub fn view(&self) -> View<'_> {
-        match self.tag {
+        match self.tag() {
             Tag::Null => View::Null,
             Tag::Bool => View::Bool(self.bool_bits()),
             Tag::Int => View::Int(self.int_bits()),
             Tag::Float => View::Float(self.float_bits()),
             Tag::Duration => View::Duration(self.int_bits()),
             Tag::Money => View::Money(self.int_bits()),
-            Tag::UnitVariant => View::UnitVariant(EnumId(self.half), self.int_bits() as u16),
+            Tag::UnitVariant => View::UnitVariant(EnumId(self.half()), self.int_bits() as u16),
             Tag::Function => View::Function(FunctionId(self.int_bits() as u32)),
             Tag::Process => View::Process(self.int_bits() as u64),
             Tag::Frame => View::Frame(self.frame_bits()),
@@ -110,37 +110,37 @@ impl Value {
     /// The int, if it is one.
     #[inline]
     pub fn as_int(&self) -> Option<i64> {
-        (self.tag == Tag::Int).then(|| self.int_bits())
+        (self.tag() == Tag::Int).then(|| self.int_bits())
     }
 
     /// The double, if it is one.
     #[inline]
     pub fn as_float(&self) -> Option<f64> {
-        (self.tag == Tag::Float).then(|| self.float_bits())
+        (self.tag() == Tag::Float).then(|| self.float_bits())
     }
 
     /// The truth value, if it is one.
     #[inline]
     pub fn as_bool(&self) -> Option<bool> {
-        (self.tag == Tag::Bool).then(|| self.bool_bits())
+        (self.tag() == Tag::Bool).then(|| self.bool_bits())
     }
 
     /// The nanoseconds of a duration.
     #[inline]
     pub fn as_duration(&self) -> Option<i64> {
-        (self.tag == Tag::Duration).then(|| self.int_bits())
+        (self.tag() == Tag::Duration).then(|| self.int_bits())
     }
 
     /// The pico-dollars of an amount.
     #[inline]
     pub fn as_money(&self) -> Option<i64> {
-        (self.tag == Tag::Money).then(|| self.int_bits())
+        (self.tag() == Tag::Money).then(|| self.int_bits())
     }
 
     /// The word of a process id.
     #[inline]
     pub fn as_process(&self) -> Option<u64> {
-        (self.tag == Tag::Process).then(|| self.int_bits() as u64)
+        (self.tag() == Tag::Process).then(|| self.int_bits() as u64)
     }
 
     /// The text, if it is one.
@@ -153,28 +153,28 @@ impl Value {
     #[inline]
     pub fn as_array_mut(&mut self) -> Option<&mut Array> {
         // SAFETY: the tag is checked.
-        (self.tag == Tag::Array).then(|| unsafe { self.handle_unchecked_mut() })
+        (self.tag() == Tag::Array).then(|| unsafe { self.handle_unchecked_mut() })
     }
 
     /// The text's handle, for changing it.
     #[inline]
     pub fn as_str_mut(&mut self) -> Option<&mut Str> {
         // SAFETY: the tag is checked.
-        (self.tag == Tag::Str).then(|| unsafe { self.handle_unchecked_mut() })
+        (self.tag() == Tag::Str).then(|| unsafe { self.handle_unchecked_mut() })
     }
 
     /// The bytes' handle, for changing them.
     #[inline]
     pub fn as_bytes_mut(&mut self) -> Option<&mut Bytes> {
         // SAFETY: the tag is checked.
-        (self.tag == Tag::Bytes).then(|| unsafe { self.handle_unchecked_mut() })
+        (self.tag() == Tag::Bytes).then(|| unsafe { self.handle_unchecked_mut() })
     }
 
     /// The map's handle, for changing it.
     #[inline]
     pub fn as_map_mut(&mut self) -> Option<&mut Map> {
         // SAFETY: the tag is checked.
-        (self.tag == Tag::Map).then(|| unsafe { self.handle_unchecked_mut() })
+        (self.tag() == Tag::Map).then(|| unsafe { self.handle_unchecked_mut() })
     }
 
     /// The record of a struct, variant, tuple or closure.
@@ -196,7 +196,7 @@ impl Value {
         // Their tags stand side by side, so that this is one comparison.
         const FIRST: u8 = Tag::Struct as u8;
         const _: () = assert!(Tag::Closure as u8 - FIRST == 3);
-        (self.tag as u8).wrapping_sub(FIRST) <= 3
+        (self.tag() as u8).wrapping_sub(FIRST) <= 3
     }
 }
 
@@ -207,7 +207,7 @@ macro_rules! as_handle {
             #[inline]
             pub fn $method(&self) -> Option<&$name> {
                 // SAFETY: the tag is checked and is that of the handle type.
-                (self.tag == Tag::$name).then(|| unsafe { self.handle_unchecked() })
+                (self.tag() == Tag::$name).then(|| unsafe { self.handle_unchecked() })
             })+
         }
     };
