@@ -364,6 +364,17 @@ impl Value {
         unsafe { (&raw mut *self).write(value) }
     }
 
+    /// The same with a double, which goes to its place straight from the register that it was computed in.
+    #[inline]
+    pub(crate) fn replace_with_float(&mut self, value: f64) {
+        if self.is_heap() {
+            release_rarely(self);
+        }
+        self.head = head(Tag::Float, 0);
+        // SAFETY: the payload is a word in which any bits may stand; without a heap tag nothing follows it.
+        unsafe { (&raw mut self.payload).cast::<f64>().write(value) }
+    }
+
     /// Moves the value out, leaving `null`.
     #[inline]
     pub fn take(&mut self) -> Value {

@@ -132,6 +132,13 @@ impl Machine {
                 unsafe { (*register!($number)).replace_scalar(value) }
             }};
         }
+        macro_rules! assign_float {
+            ($number:expr, $value:expr) => {{
+                let value: f64 = $value;
+                // SAFETY: as above.
+                unsafe { (*register!($number)).replace_with_float(value) }
+            }};
+        }
         /// Writes a register and releases its old content.
         macro_rules! assign {
             ($number:expr, $value:expr) => {{
@@ -314,18 +321,18 @@ impl Machine {
                     assign_scalar!(at.a(), Value::int(if op == Opcode::ShlInt { number << places } else { number >> places }));
                 }
 
-                Opcode::AddFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) + float!(at.c()))),
-                Opcode::SubFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) - float!(at.c()))),
-                Opcode::MulFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) * float!(at.c()))),
-                Opcode::DivFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) / float!(at.c()))),
-                Opcode::RemFloat => assign_scalar!(at.a(), Value::float(float!(at.b()) % float!(at.c()))),
-                Opcode::NegFloat => assign_scalar!(at.a(), Value::float(-float!(at.b()))),
-                Opcode::IntToFloat => assign_scalar!(at.a(), Value::float(int!(at.b()) as f64)),
+                Opcode::AddFloat => assign_float!(at.a(), float!(at.b()) + float!(at.c())),
+                Opcode::SubFloat => assign_float!(at.a(), float!(at.b()) - float!(at.c())),
+                Opcode::MulFloat => assign_float!(at.a(), float!(at.b()) * float!(at.c())),
+                Opcode::DivFloat => assign_float!(at.a(), float!(at.b()) / float!(at.c())),
+                Opcode::RemFloat => assign_float!(at.a(), float!(at.b()) % float!(at.c())),
+                Opcode::NegFloat => assign_float!(at.a(), -float!(at.b())),
+                Opcode::IntToFloat => assign_float!(at.a(), int!(at.b()) as f64),
                 Opcode::FloatToInt => match operate::float_to_int(float!(at.b())) {
                     Ok(result) => assign_scalar!(at.a(), Value::int(result)),
                     Err(error) => raise!(error),
                 },
-                Opcode::SqrtFloat => assign_scalar!(at.a(), Value::float(float!(at.b()).sqrt())),
+                Opcode::SqrtFloat => assign_float!(at.a(), float!(at.b()).sqrt()),
                 Opcode::Not => assign_scalar!(at.a(), Value::bool(!read!(at.b()).bool_bits())),
                 Opcode::Arith => match operate::arith(at.x(), read!(at.b()), read!(at.c())) {
                     Ok(result) => assign!(at.a(), result),
