@@ -10,7 +10,7 @@ LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PRE
 .PHONY: help lint test check loom soak fuzz bench bench-vm bench-processes bench-calls oracle test-peers
 
 help: ## Lists the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 lint: ## Formatting, clippy with warnings denied, documentation
 	$(CARGO) fmt --all --check
