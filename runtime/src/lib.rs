@@ -29,6 +29,7 @@ pub mod supervisor; // children, and what happens when they end
 pub mod vm; // runs the instructions of one process
 #[cfg(not(loom))]
 mod chance; // where random bits come from
+#[cfg(not(loom))]
 mod world; // what all processes share
 #[cfg(not(loom))]
 pub mod runtime; // building a runtime, and running a program
