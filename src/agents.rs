@@ -1,10 +1,14 @@
 //! The agents of a run: their script, their environment, and what is said about them at the end.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vega_agent::Agents;
+use vega_agent::price::PriceTable;
 use vega_agent::script::Script;
+use vega_runtime::value::print;
 use vega_trace::Sink;
 
 use crate::arguments::RunArguments;
@@ -21,12 +25,14 @@ const CERTIFICATES_BYTES_MAX: u64 = 16 << 20;
 pub(crate) fn make(
     arguments: &RunArguments,
     replies: Option<&Path>,
+    prices: PriceTable,
     sink: Sink,
     screen: &Arc<Screen>,
 ) -> Result<Arc<Agents>, String> {
     // Thousands of calls may wait for their answers at once, each on a connection of its own.
     vega_scheduler::io::raise_descriptor_limit();
-    let mut agents = Agents::builder().offline(arguments.offline).environment(|name| std::env::var(name).ok()).trace(sink);
+    let mut agents =
+        Agents::builder().offline(arguments.offline).environment(|name| std::env::var(name).ok()).trace(sink).prices(prices);
     if !arguments.quiet {
         let of_warnings = Arc::clone(screen);
         agents = agents.warnings(Arc::new(move |text| of_warnings.warning(text)));
@@ -60,9 +66,18 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
 }
 
 /// Says what the run came to, where it called any model, or where it was interrupted while it asked one.
-pub(crate) fn summarize(agents: &Agents, interrupted: bool) {
+pub(crate) fn summarize(agents: &Agents, budget: Option<i64>, wall: Option<Duration>, interrupted: bool) {
     let totals = agents.totals();
-    if totals.calls > 0 || (interrupted && totals.invocations > 0) {
-        console::complain(&format!("{totals}\n"));
+    if totals.calls == 0 && !(interrupted && totals.invocations > 0) {
+        return;
     }
+    let mut text = totals.to_string();
+    if let Some(limit) = budget {
+        text.push_str(" of ");
+        print::write_money(limit, &mut text);
+    }
+    if let Some(wall) = wall {
+        let _ = write!(text, ", {:.1} s", wall.as_secs_f64());
+    }
+    console::complain(&format!("{text}\n"));
 }

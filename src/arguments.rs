@@ -69,6 +69,9 @@ pub(crate) struct RunArguments {
     /// Draw the tree of supervised processes on standard error when `main` ends, before they stop
     #[arg(long)]
     pub(crate) tree: bool,
+    /// The most that all model calls together may cost, in dollars, as 2.50; a call that does not fit raises `BudgetExceeded`
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    pub(crate) budget: Option<i64>,
     /// How long running model calls may go on after the first interrupt
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub(crate) drain: Duration,
@@ -246,6 +249,12 @@ fn count(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "the number is too large".to_owned())
 }
 
+/// An amount in dollars, exactly, as 10^-12 of them.
+fn dollars(text: &str) -> Result<i64, String> {
+    let wrong = "write an amount in dollars, as 2.50 (a shell takes the `$` of \"$2.50\" for itself)";
+    vega_runtime::value::json::parse_money(text).filter(|pico| *pico >= 0).ok_or_else(|| wrong.to_owned())
+}
+
 /// A time as the language writes it: `10s`, `1.5s`, `500ms`, `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time, as 10s, 500ms or 1m30s".to_owned();
@@ -292,6 +301,13 @@ mod tests {
         assert_eq!(count("10M"), Ok(10_000_000));
         assert_eq!(count("5_000"), Ok(5_000));
         assert!(count("ten").is_err() && count("99999999999999G").is_err() && count("").is_err());
+    }
+
+    #[test]
+    fn amounts_are_exact_dollars() {
+        assert_eq!(dollars("2.50"), Ok(2_500_000_000_000));
+        assert_eq!(dollars("$0.000000000001"), Ok(1));
+        assert!(dollars("").is_err() && dollars("-1").is_err() && dollars("2,50").is_err() && dollars("ten").is_err());
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //!
 //! A key that this version does not know is an error and never ignored: whoever wrote it expects something of it.
 
+mod prices; // what models cost
+
 use std::path::Path;
 
 use serde::Deserialize;
+use vega_agent::price::PriceTable;
 use vega_bytecode::Module;
 use vega_runtime::capability::{Capability, Grants};
 use vega_runtime::limits::Limits;
@@ -12,6 +15,7 @@ use vega_stdlib::{ConfigTable, LogFormat, LogLevel, LogSettings};
 
 use crate::arguments::GrantArguments;
 use crate::project;
+use prices::Prices;
 
 /// Longest configuration file that is read, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -29,6 +33,8 @@ pub(crate) struct Config {
     limits: LimitTable,
     #[serde(default)]
     log: LogTable,
+    #[serde(default)]
+    prices: Prices,
     /// What programs read with `config::get`.
     #[serde(default)]
     config: toml::Table,
@@ -144,6 +150,7 @@ impl Config {
         if let Some(name) = config.limits.zero() {
             return Err(format!("`{name}` under `[limits]` is 0, and no program runs within that"));
         }
+        prices::table(&config.prices)?;
         match config.edition.as_deref() {
             None | Some(EDITION) => Ok(config),
             Some(other) => Err(format!("edition {other:?} is not known; this `vega` knows \"{EDITION}\"")),
@@ -161,6 +168,11 @@ impl Config {
         set(&mut limits.mailbox_bytes, table.mailbox_bytes);
         set(&mut limits.file_bytes, table.file_bytes);
         limits
+    }
+
+    /// What models cost beside the built-in prices.
+    pub(crate) fn prices(&self) -> Result<PriceTable, String> {
+        prices::table(&self.prices)
     }
 
     /// The settings that programs read.

@@ -26,6 +26,30 @@ fn a_limit_says_where_it_is_set() {
 }
 
 #[test]
+fn a_run_has_a_budget_and_a_project_has_prices() {
+    let folder = Folder::new("budget");
+    let program = "agent A { model \"gpt-99\" } fn main() { let a = spawn A; print(a <- \"hi\"); }";
+    let unknown = run(&folder, &["--offline", "--budget", "1"], program);
+    let text = stderr(&unknown);
+    assert!(text.contains("the price of `gpt-99` is not known"), "{text}");
+    folder.write("vega.toml", "[prices.\"gpt-99\"]\ninput = 1000\noutput = \"$2000\"\n");
+    let priced = run(&folder, &["--offline", "--budget", "50"], program);
+    let text = stderr(&priced);
+    assert!(priced.status.success() && text.contains("1 model call, ") && text.contains(" of $50.00, "), "{text}");
+    let refused = run(&folder, &["--offline", "--budget", "0.01"], program);
+    let text = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text.starts_with("error: BudgetExceeded: the call needs up to $"), "{text}");
+    let wrong = run(&folder, &["--budget", "much"], program);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("write an amount in dollars, as 2.50"), "{}", stderr(&wrong));
+    folder.write("vega.toml", "[prices.\"gpt-99\"]\ninput = \"free\"\noutput = 1\n");
+    let unreadable = run(&folder, &[], program);
+    assert_eq!(unreadable.status.code(), Some(2));
+    assert!(stderr(&unreadable).contains("vega.toml`: `input` under [prices.\"gpt-99\"]"), "{}", stderr(&unreadable));
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_named_with_the_reason() {
     let folder = Folder::new("command-outputs");
     let program = folder.write("program.vega", "fn main() { }");

@@ -2,10 +2,14 @@
 //!
 //! Invariant: in every scope, spent + reserved ≤ limit at each admission. Only a settlement above its own reservation can exceed a
 //! limit afterwards; it is reported as an overrun, and nothing more is admitted until the scope has room again, which is never.
+//!
+//! Who finds no room because others have reserved it waits in the queue of the scope that lacks it, holds nothing there, and is told when
+//! its turn comes. Reservations last for one exchange each and end by themselves, so a queue always moves.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One budget scope: a limit, or none, and everything charged inside of it. Cloning names the same scope.
 #[derive(Clone)]
@@ -23,9 +27,39 @@ struct Node {
     discarded: AtomicI64,
     /// Settled and reserved together: the number that admission looks at.
     committed: AtomicI64,
-    /// One admission at a time in a whole tree: so nobody is refused for what another takes in one scope and gives back because it
-    /// does not fit the next.
+    /// Who waits for room in this scope, first come first. Changed only under `admission`.
+    waiting: Mutex<VecDeque<Arc<Waiter>>>,
+    /// One change at a time in a whole tree: so nobody is refused for what another takes in one scope and gives back because it
+    /// does not fit the next, and nobody begins to wait for what was just given back.
     admission: Arc<Mutex<()>>,
+}
+
+/// One who waits for room.
+struct Waiter {
+    /// Tells it to try again.
+    wake: Wake,
+    /// It was told, and has not tried since.
+    woken: AtomicBool,
+}
+
+/// What tells somebody that it should try again. It must not block.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// A place in the queue of a scope. Dropped, it is given up, and the next one's turn comes.
+pub struct Turn {
+    scope: Scope,
+    waiter: Arc<Waiter>,
+}
+
+/// What came of asking for room.
+#[derive(Debug)]
+pub enum Admission {
+    /// It was taken.
+    Admitted(Reservation),
+    /// Others have reserved it, or wait for it: there is a place in the queue, and the wake-up comes.
+    Waits,
+    /// It does not fit, and nobody else has reserved anything that could come back.
+    Exceeded(Exceeded),
 }
 
 /// Room that was taken in a scope and all scopes around it. Dropped, it gives the room back.
@@ -65,27 +99,24 @@ pub enum Outcome {
 impl Scope {
     /// The outermost scope of a run, limited or not.
     pub fn root(limit: Option<i64>) -> Self {
-        Self(Arc::new(Node {
-            parent: None,
-            depth: 0,
-            limit,
-            spent: AtomicI64::new(0),
-            discarded: AtomicI64::new(0),
-            committed: AtomicI64::new(0),
-            admission: Arc::new(Mutex::new(())),
-        }))
+        Self::new(None, limit, Arc::new(Mutex::new(())))
     }
 
     /// A scope inside of this one. What is charged to it is charged to this one too.
     pub fn child(&self, limit: Option<i64>) -> Self {
+        Self::new(Some(self.clone()), limit, Arc::clone(&self.0.admission))
+    }
+
+    fn new(parent: Option<Scope>, limit: Option<i64>, admission: Arc<Mutex<()>>) -> Self {
         Self(Arc::new(Node {
-            parent: Some(self.clone()),
-            depth: self.0.depth + 1,
+            depth: parent.as_ref().map_or(0, |parent| parent.depth() + 1),
+            parent,
             limit,
             spent: AtomicI64::new(0),
             discarded: AtomicI64::new(0),
             committed: AtomicI64::new(0),
-            admission: Arc::clone(&self.0.admission),
+            waiting: Mutex::default(),
+            admission,
         }))
     }
 
@@ -99,35 +130,102 @@ impl Scope {
         self.0.depth
     }
 
-    /// Takes room for `amount` in this scope and all around it, or in none of them.
+    /// Takes room for `amount` in this scope and all around it, or in none of them, whoever waits for it.
     pub fn reserve(&self, amount: i64) -> Result<Reservation, Exceeded> {
         let amount = amount.max(0);
-        let _one_at_a_time = self.0.admission.lock().unwrap_or_else(PoisonError::into_inner);
-        // Settlements and releases happen meanwhile, but they only make room (an overrun excepted, which the promise excepts too).
+        let _one_at_a_time = self.one_at_a_time();
         self.check(amount)?;
+        Ok(self.take(amount))
+    }
+
+    /// Takes room as [`Scope::reserve`] does, but only when whoever came before has it, and waits for room that others have reserved.
+    /// `turn` holds the place in a queue from one call to the next; `wake` makes what is called when the next call is worth while.
+    pub fn admit(&self, amount: i64, turn: &mut Option<Turn>, wake: impl FnOnce() -> Wake) -> Admission {
+        let amount = amount.max(0);
+        let one_at_a_time = self.one_at_a_time();
+        let (mut exceeded, mut blocked) = (None, None);
         for scope in self.outwards() {
-            scope.0.committed.fetch_add(amount, Ordering::Relaxed);
+            let is_first = scope.front().is_none_or(|front| turn.as_ref().is_some_and(|turn| Arc::ptr_eq(&turn.waiter, &front)));
+            match scope.room(amount) {
+                Err(full) if scope.is_used_up() || scope.reserved() == 0 => exceeded = exceeded.or(Some(full)),
+                Ok(()) if is_first => {}
+                Ok(()) | Err(_) => blocked = blocked.or(Some(scope)),
+            }
         }
-        Ok(Reservation { scope: self.clone(), amount })
+        if let Some(full) = exceeded.filter(|_| blocked.is_none() || self.outwards().any(Scope::is_used_up)) {
+            return Admission::Exceeded(full);
+        }
+        let left = match blocked {
+            None => {
+                let reservation = self.take(amount);
+                drop(one_at_a_time);
+                // Whoever comes after may fit too.
+                *turn = None;
+                return Admission::Admitted(reservation);
+            }
+            Some(scope) => match turn {
+                Some(turn) if turn.scope.same(scope) => {
+                    turn.waiter.woken.store(false, Ordering::Relaxed);
+                    None
+                }
+                turn => {
+                    let waiter = Arc::new(Waiter { wake: wake(), woken: AtomicBool::new(false) });
+                    scope.queue().push_back(Arc::clone(&waiter));
+                    turn.replace(Turn { scope: scope.clone(), waiter })
+                }
+            },
+        };
+        drop(one_at_a_time);
+        drop(left);
+        Admission::Waits
     }
 
     /// Whether `amount` would be admitted now; refusals name the innermost scope without room.
     pub fn check(&self, amount: i64) -> Result<(), Exceeded> {
-        for scope in self.outwards() {
-            let used = scope.0.committed.load(Ordering::Relaxed);
-            let Some(limit) = scope.0.limit else {
-                // Without a limit the sum must still be a number.
-                used.checked_add(amount).map(drop).ok_or(Exceeded { limit: i64::MAX, used, needed: amount })?;
-                continue;
-            };
-            // A scope that is used up admits nothing, not even what costs nothing.
-            if used.checked_add(amount).is_none_or(|sum| sum > limit)
-                || scope.0.spent.load(Ordering::Relaxed) >= limit && used > 0
-            {
-                return Err(Exceeded { limit, used, needed: amount });
-            }
+        self.outwards().try_for_each(|scope| scope.room(amount))
+    }
+
+    /// Whether `amount` fits this scope alone.
+    fn room(&self, amount: i64) -> Result<(), Exceeded> {
+        let used = self.0.committed.load(Ordering::Relaxed);
+        // Without a limit the sum must still be a number.
+        let limit = self.0.limit.unwrap_or(i64::MAX);
+        if used.checked_add(amount).is_none_or(|sum| sum > limit) || self.is_used_up() {
+            return Err(Exceeded { limit, used, needed: amount });
         }
         Ok(())
+    }
+
+    /// A scope that is used up admits nothing, not even what costs nothing.
+    fn is_used_up(&self) -> bool {
+        let spent = self.spent();
+        self.0.limit.is_some_and(|limit| spent >= limit && spent > 0)
+    }
+
+    /// Books room. The caller has checked it, under the lock.
+    fn take(&self, amount: i64) -> Reservation {
+        for scope in self.outwards() {
+            let committed = scope.0.committed.fetch_add(amount, Ordering::Relaxed) + amount;
+            debug_assert!(committed <= scope.limit().unwrap_or(i64::MAX), "{scope:?} admitted more than its limit");
+        }
+        Reservation { scope: self.clone(), amount }
+    }
+
+    fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.0.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn front(&self) -> Option<Arc<Waiter>> {
+        self.queue().front().cloned()
+    }
+
+    /// Those whose turn has come in this scope and those around it. They are told when no lock is held.
+    fn awakened(&self) -> Vec<Arc<Waiter>> {
+        self.outwards().filter_map(Scope::front).filter(|waiter| !waiter.woken.swap(true, Ordering::Relaxed)).collect()
     }
 
     /// What this scope admits; none where nothing limits it itself.
@@ -188,6 +286,7 @@ impl Reservation {
     pub fn settle(mut self, actual: i64, outcome: Outcome) -> Settlement {
         let actual = actual.max(0);
         let reserved = std::mem::take(&mut self.amount);
+        let one_at_a_time = self.scope.one_at_a_time();
         for scope in self.scope.outwards() {
             // Room shrinks before the spend shows, so that nobody ever reads spent + reserved lower than it is.
             if actual > reserved {
@@ -201,6 +300,9 @@ impl Reservation {
                 scope.0.committed.fetch_sub(reserved - actual, Ordering::Relaxed);
             }
         }
+        let awakened = self.scope.awakened();
+        drop(one_at_a_time);
+        awakened.iter().for_each(|waiter| (waiter.wake)());
         Settlement { overrun: (actual - reserved).max(0) }
     }
 
@@ -213,10 +315,30 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.amount != 0 {
+            let one_at_a_time = self.scope.one_at_a_time();
             for scope in self.scope.outwards() {
                 scope.0.committed.fetch_sub(self.amount, Ordering::Relaxed);
             }
+            let awakened = self.scope.awakened();
+            drop(one_at_a_time);
+            awakened.iter().for_each(|waiter| (waiter.wake)());
         }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let one_at_a_time = self.scope.one_at_a_time();
+        self.scope.queue().retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+        let awakened = self.scope.awakened();
+        drop(one_at_a_time);
+        awakened.iter().for_each(|waiter| (waiter.wake)());
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Turn in {:?}", self.scope)
     }
 }
 
@@ -250,6 +372,74 @@ mod tests {
         assert_eq!(reservation.settle(12, Outcome::Discarded).overrun, 7);
         assert_eq!((root.spent(), root.discarded(), root.remaining()), (12, 12, Some(0)));
         assert!(root.reserve(0).is_err(), "nothing more is admitted once the limit is used up");
+    }
+
+    /// A counter of wake-ups, and what makes one that counts there.
+    fn bell() -> (Arc<AtomicI64>, impl Fn() -> Wake) {
+        let rung = Arc::new(AtomicI64::new(0));
+        let counter = Arc::clone(&rung);
+        let make = move || -> Wake {
+            let counter = Arc::clone(&counter);
+            Box::new(move || {
+                counter.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        (rung, make)
+    }
+
+    fn admitted(admission: Admission) -> Reservation {
+        match admission {
+            Admission::Admitted(reservation) => reservation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_others_have_reserved_is_waited_for_in_the_order_of_asking() {
+        let root = Scope::root(Some(100));
+        let (rung, bell) = bell();
+        let (mut first, mut second, mut third) = (None, None, None);
+        let holder = admitted(root.admit(80, &mut None, &bell));
+        assert!(matches!(root.admit(50, &mut first, &bell), Admission::Waits));
+        // This one would fit, but somebody came before.
+        assert!(matches!(root.child(None).admit(10, &mut second, &bell), Admission::Waits));
+        assert!(matches!(root.admit(10, &mut third, &bell), Admission::Waits));
+        assert_eq!(rung.load(Ordering::Relaxed), 0);
+        holder.settle(20, Outcome::Used);
+        assert_eq!(rung.load(Ordering::Relaxed), 1, "only the first one's turn has come");
+        let held = admitted(root.admit(50, &mut first, &bell));
+        assert_eq!(rung.load(Ordering::Relaxed), 2, "then the second one's");
+        // It gives up, and the third one's turn comes.
+        drop(second);
+        assert_eq!(rung.load(Ordering::Relaxed), 3);
+        admitted(root.admit(10, &mut third, &bell)).release();
+        held.release();
+        assert_eq!((root.reserved(), root.remaining()), (0, Some(80)));
+    }
+
+    #[test]
+    fn nobody_waits_for_room_that_cannot_come_back() {
+        let root = Scope::root(Some(100));
+        let session = root.child(Some(30));
+        let (_, bell) = bell();
+        let elsewhere = admitted(root.admit(60, &mut None, &bell));
+        let mut turn = None;
+        assert!(matches!(session.admit(31, &mut turn, &bell), Admission::Exceeded(Exceeded { limit: 30, used: 0, needed: 31 })));
+        // Within the session it would fit, but around it somebody holds the room: a place in that queue.
+        drop(admitted(session.admit(30, &mut turn, &bell)));
+        let more = admitted(root.admit(20, &mut None, &bell));
+        assert!(matches!(session.admit(30, &mut turn, &bell), Admission::Waits));
+        more.settle(20, Outcome::Used);
+        assert!(matches!(session.admit(30, &mut turn, &bell), Admission::Waits), "60 are still reserved");
+        elsewhere.settle(60, Outcome::Used);
+        assert!(matches!(
+            session.admit(30, &mut turn, &bell),
+            Admission::Exceeded(Exceeded { limit: 100, used: 80, needed: 30 })
+        ));
+        // A shorter answer fits, and the place in the queue is kept until then.
+        assert!(turn.is_some());
+        drop(admitted(session.admit(20, &mut turn, &bell)));
+        assert!(turn.is_none());
     }
 
     #[test]

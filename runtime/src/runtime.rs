@@ -67,6 +67,8 @@ pub struct RunReport {
     pub outcome: Outcome,
     /// Spent in the run, in pico-dollars.
     pub spent: i64,
+    /// What is still reserved in it, in 10^-12 dollars; 0 when every call was settled.
+    pub reserved: i64,
     /// Processes that were started.
     pub processes: u64,
     /// Interrupts that came.
@@ -387,7 +389,9 @@ impl Runtime {
         self.world.stdout.flush();
         self.world.stderr.flush();
         let interrupts = self.world.run.wait(None, |end| Some(end.interrupts)).unwrap_or(0);
-        RunReport { outcome, spent: self.world.scope.spent(), processes: self.world.started(), interrupts }
+        let scope = &self.world.scope;
+        let (spent, reserved) = (scope.spent(), scope.reserved());
+        RunReport { outcome, spent, reserved, processes: self.world.started(), interrupts }
     }
 }
 

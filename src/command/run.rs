@@ -6,6 +6,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use vega_agent::Agents;
 use vega_runtime::process::TraceLine;
@@ -55,7 +56,8 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     let trace = arguments.trace.as_deref().map(start_trace).transpose()?;
     let screen = Arc::new(Screen::new(!arguments.quiet));
     let sink = trace.as_ref().map_or_else(Sink::disabled, Collector::sink);
-    let agents = agents::make(arguments, beside(&arguments.program).as_deref(), sink, &screen)?;
+    let prices = config.prices()?;
+    let agents = agents::make(arguments, beside(&arguments.program).as_deref(), prices, sink, &screen)?;
     let log = config.log(arguments.log, std::env::var("VEGA_LOG").ok().as_deref())?;
     let mut builder = Runtime::builder()
         .limits(limits)
@@ -76,6 +78,9 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     }
     if let Some(collector) = &trace {
         builder = builder.trace(collector.sink());
+    }
+    if let Some(budget) = arguments.budget {
+        builder = builder.budget(budget);
     }
     let runtime = builder.build().map_err(|error| format!("the runtime cannot start: {error}"))?;
     runtime.load(program.module).map_err(|error| format!("`{}` cannot be run: {error}", arguments.program.display()))?;
@@ -135,7 +140,10 @@ impl Run {
             Ok(interrupts) => interrupts,
             Err(error) => return refuse(&format!("signals cannot be handled: {error}")),
         };
+        let began = Instant::now();
         let report = self.runtime.run();
+        // Under virtual time it would say nothing.
+        let wall = (!arguments.virtual_time).then(|| began.elapsed());
         self.screen.clear();
         let status = match &report.outcome {
             Outcome::Finished(_) => report.status() as u8,
@@ -148,7 +156,7 @@ impl Run {
         drop(self.runtime);
         // After the runtime, so that calls which its end cancelled are counted.
         if report.interrupts > 0 || !arguments.quiet {
-            agents::summarize(&self.agents, report.interrupts > 0);
+            agents::summarize(&self.agents, arguments.budget, wall, report.interrupts > 0);
         }
         if let Some(trace) = self.trace {
             finish_trace(trace);

@@ -11,7 +11,7 @@ use vega_bytecode::kinds;
 use vega_net::client::{self, Timeouts};
 use vega_net::failure::{Failure, FailureKind};
 use vega_runtime::effects::Ticket;
-use vega_runtime::ledger::{Outcome, Reservation};
+use vega_runtime::ledger::{Admission, Outcome, Reservation, Settlement, Turn};
 use vega_runtime::native::NativeContext;
 
 use vega_scheduler::Instant;
@@ -60,6 +60,8 @@ pub(crate) struct Exchanged {
     pub(crate) estimated: bool,
     /// What it cost; none where no price is known.
     pub(crate) cost: Option<i64>,
+    /// What it cost above its reservation, in 10^-12 dollars.
+    pub(crate) overrun: i64,
     /// Whether anything was attempted at all.
     pub(crate) attempted: bool,
 }
@@ -79,25 +81,39 @@ pub(crate) enum Unanswered {
     Killed,
 }
 
+/// Why nothing was reserved.
+enum Unreserved {
+    /// Others have reserved what the exchange needs.
+    Waits,
+    /// It does not fit, or nobody can say what it costs.
+    Refused(Failed),
+}
+
+/// What an invocation is sent when its turn in the queue of a budget has come.
+pub(crate) struct RoomMayBe;
+
 impl Exchange<'_> {
-    /// Calls the model. Blocks.
-    pub(crate) fn run(&self, context: &NativeContext<'_>, request: &Request) -> Exchanged {
+    /// Calls the model. Blocks. Nothing comes of it where others have reserved what it needs: then `turn` is its place in the queue of
+    /// a budget, and [`RoomMayBe`] is sent when another try is worth while.
+    pub(crate) fn run(&self, context: &NativeContext<'_>, request: &Request, turn: &mut Option<Turn>) -> Option<Exchanged> {
         let refused = |failed| Exchanged {
             result: Err(Unanswered::Refused(failed)),
             lowered: None,
             usage: Usage::default(),
             estimated: false,
             cost: None,
+            overrun: 0,
             attempted: false,
         };
         let Some(_under_way) = context.begin_call() else {
-            return refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins"));
+            return Some(refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins")));
         };
         let mut request = request.clone();
         let declared = request.max_tokens;
-        let reservation = match self.reserve(context, &mut request) {
+        let reservation = match self.reserve(context, &mut request, turn) {
             Ok(reservation) => reservation,
-            Err(failed) => return refused(failed),
+            Err(Unreserved::Waits) => return None,
+            Err(Unreserved::Refused(failed)) => return Some(refused(failed)),
         };
         let lowered = Some(request.max_tokens).filter(|tokens| *tokens < declared);
         let (result, body_bytes) = self.attempt(context, request);
@@ -113,9 +129,9 @@ impl Exchange<'_> {
             Err(Unanswered::TimeIsOver { sent: true } | Unanswered::Killed) => (estimate(), true),
             Err(Unanswered::TimeIsOver { sent: false } | Unanswered::Refused(_)) => (Usage::default(), false),
         };
-        let cost = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
+        let (cost, overrun) = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
         let attempted = !matches!(result, Err(Unanswered::Refused(_)));
-        Exchanged { result, lowered, usage, estimated, cost, attempted }
+        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted })
     }
 
     /// The rates that the exchange is booked at; none where nobody knows them.
@@ -123,8 +139,14 @@ impl Exchange<'_> {
         self.config.known.as_deref()
     }
 
-    /// Takes room for the worst case in every budget around the call, with a shorter answer where the whole does not fit.
-    fn reserve(&self, context: &NativeContext<'_>, request: &mut Request) -> Result<Option<Reservation>, Failed> {
+    /// Takes room for the worst case in every budget around the call. Where others have reserved it, the call waits; where nobody has,
+    /// the answer may only be shorter.
+    fn reserve(
+        &self,
+        context: &NativeContext<'_>,
+        request: &mut Request,
+        turn: &mut Option<Turn>,
+    ) -> Result<Option<Reservation>, Unreserved> {
         let scope = context.scope();
         let Some(model) = self.model() else {
             if Service::is_free(&self.config.model) || scope.remaining().is_none() {
@@ -134,50 +156,62 @@ impl Exchange<'_> {
                 "the price of `{}` is not known, so no budget can hold for it; take a model with a known price or the budget away",
                 self.config.model
             );
-            return Err(Failed::plain(kinds::AGENT_FAILED, text));
+            return Err(Unreserved::Refused(Failed::plain(kinds::AGENT_FAILED, text)));
         };
         let bound = input_bound(request, self.reported);
-        let overflow = |_| Failed::plain(kinds::OVERFLOW, "the cost of the call does not fit a number");
-        let exceeded = match scope.reserve(worst_cost(request, bound, model).map_err(overflow)?) {
-            Ok(reservation) => return Ok(Some(reservation)),
-            Err(exceeded) => exceeded,
+        let mut admit = |request: &Request| {
+            let overflow = |_| Unreserved::Refused(Failed::plain(kinds::OVERFLOW, "the cost of the call does not fit a number"));
+            let cost = worst_cost(request, bound, model).map_err(overflow)?;
+            Ok(scope.admit(cost, turn, || {
+                let (runtime, address) = (context.runtime(), context.address());
+                Box::new(move || {
+                    runtime.send_to(&address, Box::new(RoomMayBe));
+                })
+            }))
+        };
+        let exceeded = match admit(request)? {
+            Admission::Admitted(reservation) => return Ok(Some(reservation)),
+            Admission::Waits => return Err(Unreserved::Waits),
+            Admission::Exceeded(exceeded) => exceeded,
         };
         let minimum = if request.output.is_some() { TYPED_OUTPUT_TOKENS_MIN } else { OUTPUT_TOKENS_MIN };
         let affordable = self.affordable(request, bound, model, scope.remaining().unwrap_or(i64::MAX));
         if affordable < u64::from(minimum.min(request.max_tokens)) {
-            return Err(Failed::Budget(exceeded));
+            return Err(Unreserved::Refused(Failed::Budget(exceeded)));
         }
         request.max_tokens = u32::try_from(affordable).unwrap_or(u32::MAX).min(request.max_tokens);
-        // Somebody else may have taken the room meanwhile.
-        let reservation = scope.reserve(worst_cost(request, bound, model).map_err(overflow)?);
-        reservation.map(Some).map_err(Failed::Budget)
+        match admit(request)? {
+            Admission::Admitted(reservation) => Ok(Some(reservation)),
+            // Somebody else took the room meanwhile; the whole answer is tried again when it comes back.
+            Admission::Waits => Err(Unreserved::Waits),
+            Admission::Exceeded(exceeded) => Err(Unreserved::Refused(Failed::Budget(exceeded))),
+        }
     }
 
     fn affordable(&self, request: &Request, bound: InputBound, model: &Model, pico: i64) -> u64 {
         model.affordable_output(pico, bound.tokens(model), terms(request))
     }
 
-    /// Books what was used. The cost is none where no price is known.
-    fn settle(&self, reservation: Option<Reservation>, usage: &Usage, discarded: bool) -> Option<i64> {
+    /// Books what was used. The cost, which is none where no price is known, and what of it was above the reservation.
+    fn settle(&self, reservation: Option<Reservation>, usage: &Usage, discarded: bool) -> (Option<i64>, i64) {
         let Some(model) = self.model() else {
-            return Service::is_free(&self.config.model).then_some(0);
+            return (Service::is_free(&self.config.model).then_some(0), 0);
         };
         // A cost beyond the numbers cannot come from a provider that counts tokens.
         let cost = model.cost(usage).unwrap_or(i64::MAX);
-        if let Some(reservation) = reservation {
-            let reserved = reservation.amount();
-            let outcome = if discarded { Outcome::Discarded } else { Outcome::Used };
-            let settlement = reservation.settle(cost, outcome);
-            if settlement.overrun > 0 {
-                self.service.warn(&format!(
-                    "`{}` billed {} for a call that was bounded by {}: the budget is overrun",
-                    self.config.model,
-                    crate::raise::dollars(cost),
-                    crate::raise::dollars(reserved)
-                ));
-            }
+        let Some(reservation) = reservation else { return (Some(cost), 0) };
+        let reserved = reservation.amount();
+        let outcome = if discarded { Outcome::Discarded } else { Outcome::Used };
+        let Settlement { overrun } = reservation.settle(cost, outcome);
+        if overrun > 0 {
+            self.service.warn(&format!(
+                "`{}` billed {} for a call that was bounded by {}: the budget is overrun",
+                self.config.model,
+                crate::raise::dollars(cost),
+                crate::raise::dollars(reserved)
+            ));
         }
-        Some(cost)
+        (Some(cost), overrun)
     }
 
     /// Passes the door and calls; the bytes of the request's body come with the result.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use vega_bytecode::{Type, TypeId};
+use vega_runtime::ledger::Turn;
 use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, Step};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Value, is_type, json, schema};
@@ -18,7 +19,7 @@ use vega_trace::SpanId;
 
 use crate::bound::Reported;
 use crate::error::ErrorKind;
-use crate::exchange::base_request;
+use crate::exchange::{RoomMayBe, base_request};
 use crate::history::Mode;
 use crate::limiter::{Granted, Permit};
 use crate::message::{self, Block, OutputSchema, Usage};
@@ -38,6 +39,8 @@ pub(crate) struct Invocation {
     permit: Option<Permit>,
     /// The right to a connection for it.
     connection: Option<Permit>,
+    /// The place in the queue of a budget in which others have reserved what the exchange needs.
+    budget_turn: Option<Turn>,
     work: Work,
     turn: Option<Box<TurnLoop>>,
     /// The exchange that comes next.
@@ -70,7 +73,7 @@ pub(crate) struct Invocation {
 enum Work {
     /// The next exchange needs a permit.
     Admission,
-    /// It waits for one, since this moment.
+    /// It waits for one, or for room in a budget, since this moment.
     Queued(Instant),
     /// It is made.
     Call,
@@ -103,6 +106,7 @@ impl Invocation {
             request,
             permit: Some(permit),
             connection: None,
+            budget_turn: None,
             work: Work::Admission,
             turn: None,
             next: None,
@@ -154,16 +158,18 @@ impl Invocation {
     fn receive(&mut self, message: Box<dyn std::any::Any + Send>, context: &NativeContext<'_>) {
         let message = match message.downcast::<Granted>() {
             Ok(granted) => {
-                if let Work::Queued(since) = self.work {
-                    // Waiting for a permit does not use up the invocation's time.
-                    let waited = context.now().since(since);
-                    self.queued += waited;
-                    self.deadline = self.deadline + waited;
+                if self.dequeue(context) {
                     // The agent's permit comes first.
                     let place = if self.needs_permit() { &mut self.permit } else { &mut self.connection };
                     *place = Some(granted.0);
-                    self.work = Work::Admission;
                 }
+                return;
+            }
+            Err(message) => message,
+        };
+        let message = match message.downcast::<RoomMayBe>() {
+            Ok(_) => {
+                self.dequeue(context);
                 return;
             }
             Err(message) => message,
@@ -171,6 +177,16 @@ impl Invocation {
         if let Ok(done) = message.downcast::<ToolDone>() {
             self.tool_done(*done, context);
         }
+    }
+
+    /// Ends the waiting in a queue, if it waits in one. Such time is not the invocation's.
+    fn dequeue(&mut self, context: &NativeContext<'_>) -> bool {
+        let Work::Queued(since) = self.work else { return false };
+        let waited = context.now().since(since);
+        self.queued += waited;
+        self.deadline = self.deadline + waited;
+        self.work = Work::Admission;
+        true
     }
 
     fn on(&mut self, event: Event, context: &NativeContext<'_>) {

@@ -3,7 +3,7 @@
 use vega_bytecode::{KindId, kinds};
 use vega_runtime::error::Error;
 use vega_runtime::ledger::Exceeded;
-use vega_runtime::value::Value;
+use vega_runtime::value::{Value, print};
 
 use crate::error::{CallError, ErrorKind};
 
@@ -99,15 +99,11 @@ fn payload(error: &CallError) -> Option<Vec<Value>> {
     }
 }
 
-/// An amount of 10^-12 dollars, with as many digits as it needs, two at least.
+/// An amount of 10^-12 dollars as programs print it.
 pub(crate) fn dollars(pico: i64) -> String {
-    const PICO: u64 = 1_000_000_000_000;
-    let magnitude = pico.unsigned_abs();
-    let mut fraction = format!("{:012}", magnitude % PICO);
-    while fraction.len() > 2 && fraction.ends_with('0') {
-        fraction.pop();
-    }
-    format!("{}${}.{fraction}", if pico < 0 { "-" } else { "" }, magnitude / PICO)
+    let mut text = String::new();
+    print::write_money(pico, &mut text);
+    text
 }
 
 #[cfg(test)]

@@ -58,10 +58,18 @@ impl Invocation {
             remaining: self.deadline.since(began),
             deadline: self.deadline,
         };
-        let exchanged = exchange.run(context, &request);
+        let exchanged = exchange.run(context, &request, &mut self.budget_turn);
         for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {
             permit.release(context);
         }
+        let Some(exchanged) = exchanged else {
+            // It was no attempt.
+            self.attempts -= 1;
+            self.next = Some(request);
+            self.work = Work::Queued(context.now());
+            return;
+        };
+        self.budget_turn = None;
         if exchanged.attempted {
             self.count(&exchanged);
             self.record_model_call(&exchanged, began, began_at, context);

@@ -11,7 +11,7 @@ use super::tools::RunningTool;
 use crate::error::CallError;
 use crate::exchange::{Exchanged, Unanswered};
 use crate::message::Usage;
-use crate::raise::Failed;
+use crate::raise::{Failed, dollars};
 
 /// Characters of a message of an error that a record keeps.
 const MESSAGE_CHARACTERS_MAX: usize = 500;
@@ -51,6 +51,9 @@ impl Invocation {
         record.cost_pico = exchanged.cost;
         record.estimated = exchanged.estimated;
         record.retries = self.failures;
+        if exchanged.overrun > 0 {
+            record.attributes.push(("budget_overrun".into(), dollars(exchanged.overrun).into()));
+        }
         match &exchanged.result {
             Ok(response) => {
                 record.attributes.push(("stop_reason".into(), response.stop_reason.as_str().into()));

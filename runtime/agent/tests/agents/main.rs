@@ -4,5 +4,6 @@
 mod support; // programs as lists of steps
 mod scripted; // the scripted model under virtual time
 mod tools; // tools and what they may touch
+mod budgets; // budgets under load
 mod replay; // what passes the door to the world
 mod over_http; // providers over loopback

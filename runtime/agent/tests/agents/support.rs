@@ -250,6 +250,12 @@ impl Scenario {
         self
     }
 
+    /// Chooses one of the orders in which what happens at one moment may happen.
+    pub(crate) fn seed(mut self, seed: u64) -> Scenario {
+        self.clock = Clock::Virtual { seed };
+        self
+    }
+
     pub(crate) fn run(self) -> Ran {
         let Scenario { agents, steps, script, offline, environment, ca, connections, effects, clock, grants, budget, workers } =
             self;
