@@ -2,6 +2,7 @@
 //!
 //! Invariant: what was reserved is settled or released exactly once, whatever happens, and what a request may have cost is booked even
 //! where nobody reads its answer. Only here a stack is held while somebody else works.
+mod count; // asking how long a prompt is
 mod door; // what the door to the world is told
 
 use std::sync::Arc;
@@ -158,8 +159,8 @@ impl Exchange<'_> {
             );
             return Err(Unreserved::Refused(Failed::plain(kinds::AGENT_FAILED, text)));
         };
-        let bound = input_bound(request, self.reported);
-        let mut admit = |request: &Request| {
+        let mut bound = input_bound(request, self.reported);
+        let mut admit = |request: &Request, bound: InputBound| {
             let overflow = |_| Unreserved::Refused(Failed::plain(kinds::OVERFLOW, "the cost of the call does not fit a number"));
             let cost = worst_cost(request, bound, model).map_err(overflow)?;
             Ok(scope.admit(cost, turn, || {
@@ -169,18 +170,26 @@ impl Exchange<'_> {
                 })
             }))
         };
-        let exceeded = match admit(request)? {
+        let mut exceeded = match admit(request, bound)? {
             Admission::Admitted(reservation) => return Ok(Some(reservation)),
             Admission::Waits => return Err(Unreserved::Waits),
             Admission::Exceeded(exceeded) => exceeded,
         };
+        if let Some(counted) = self.counted_bound(context, request).filter(|counted| *counted < bound.tokens(model)) {
+            bound = InputBound::Tokens(counted);
+            exceeded = match admit(request, bound)? {
+                Admission::Admitted(reservation) => return Ok(Some(reservation)),
+                Admission::Waits => return Err(Unreserved::Waits),
+                Admission::Exceeded(exceeded) => exceeded,
+            };
+        }
         let minimum = if request.output.is_some() { TYPED_OUTPUT_TOKENS_MIN } else { OUTPUT_TOKENS_MIN };
         let affordable = self.affordable(request, bound, model, scope.remaining().unwrap_or(i64::MAX));
         if affordable < u64::from(minimum.min(request.max_tokens)) {
             return Err(Unreserved::Refused(Failed::Budget(exceeded)));
         }
         request.max_tokens = u32::try_from(affordable).unwrap_or(u32::MAX).min(request.max_tokens);
-        match admit(request)? {
+        match admit(request, bound)? {
             Admission::Admitted(reservation) => Ok(Some(reservation)),
             // Somebody else took the room meanwhile; the whole answer is tried again when it comes back.
             Admission::Waits => Err(Unreserved::Waits),

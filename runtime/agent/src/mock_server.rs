@@ -1,6 +1,6 @@
 //! The scripted model over HTTP: what `vega mock-server` serves.
 //!
-//! It speaks Anthropic Messages at `/v1/messages` and OpenAI chat completions at `/v1/chat/completions`, streams included, refuses what
+//! It speaks Anthropic Messages at `/v1/messages`, counts their tokens at `/v1/messages/count_tokens`, and OpenAI chat completions at `/v1/chat/completions`, streams included, refuses what
 //! the real services refuse, and does to the connection what the script says: late answers, slow pieces, cuts, closed connections. What
 //! it received can be read back from `/__requests`, newest last, so that a test can look at the requests of any client.
 
@@ -15,7 +15,7 @@ use vega_net::server::{Handler, Incoming, Pause, Reply, Server, ServerSettings};
 use crate::http::{Headers, HttpResponse};
 use crate::provider::Protocol;
 use crate::script::wire::{self, Plan, PlannedAnswer};
-use crate::script::{Query, Script, incoming};
+use crate::script::{self, Query, Script, incoming};
 
 /// Requests that `/__requests` remembers.
 const REQUESTS_KEPT_MAX: usize = 1000;
@@ -47,6 +47,7 @@ impl Handler for ScriptedServer {
         let path = request.path.split('?').next().unwrap_or_default();
         let protocol = match path {
             "/v1/messages" => Protocol::Anthropic,
+            "/v1/messages/count_tokens" if request.method == "POST" => return self.send_count(&request, reply),
             "/v1/chat/completions" | "/chat/completions" => Protocol::OpenAi,
             "/__requests" if request.method == "GET" => return self.send_received(reply),
             _ => {
@@ -105,6 +106,19 @@ impl ScriptedServer {
             received.pop_front();
         }
         received.push_back(seen);
+    }
+
+    /// How long a prompt is, as the script counts.
+    fn send_count(&self, request: &Incoming, reply: &mut Reply<'_>) -> io::Result<()> {
+        self.remember(request);
+        let headers: Headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match incoming::read_counting(&headers, &request.body) {
+            Ok(asked) => {
+                let body = json!({ "input_tokens": script::prompt_tokens(&asked) }).to_string();
+                reply.send(200, &[("content-type", "application/json")], body.as_bytes())
+            }
+            Err(refusal) => send(reply, &refusal),
+        }
     }
 
     fn send_received(&self, reply: &mut Reply<'_>) -> io::Result<()> {

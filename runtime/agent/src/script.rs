@@ -236,7 +236,7 @@ fn answer(reply: Option<&Reply>, agent: Option<&str>, query: Query<'_>) -> Respo
     let default_stop = if calls.is_empty() { "end_turn" } else { "tool_use" };
     let word = reply.and_then(|reply| reply.stop_reason.as_deref()).unwrap_or(default_stop);
     let usage = Usage {
-        input: reply.and_then(|reply| reply.input_tokens).unwrap_or_else(|| tokens(&anthropic::encode(request))),
+        input: reply.and_then(|reply| reply.input_tokens).unwrap_or_else(|| prompt_tokens(request)),
         output: reply.and_then(|reply| reply.output_tokens).unwrap_or_else(|| blocks.iter().map(block_tokens).sum()),
         ..Usage::default()
     };
@@ -248,6 +248,11 @@ fn answer(reply: Option<&Reply>, agent: Option<&str>, query: Query<'_>) -> Respo
         stop_reason: anthropic::stop_reason(Some(&Value::from(word)), None),
         usage: Some(usage),
     }
+}
+
+/// The prompt's tokens as the script counts them where a reply says nothing else.
+pub(crate) fn prompt_tokens(request: &Request) -> u64 {
+    tokens(&anthropic::encode(request))
 }
 
 /// Four bytes to a token, which is about what English has.

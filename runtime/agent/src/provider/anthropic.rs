@@ -21,6 +21,14 @@ pub fn encode(request: &Request) -> Vec<u8> {
     serde_json::to_vec(&Body(request)).expect("strings and JSON values always serialise")
 }
 
+/// The body that asks how many tokens the prompt of another one has: what does not belong to the prompt is not known there.
+pub fn counting(body: &[u8]) -> Option<Vec<u8>> {
+    const PROMPT: [&str; 7] = ["model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"];
+    let mut body: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+    body.retain(|name, _| PROMPT.contains(&name.as_str()));
+    serde_json::to_vec(&body).ok()
+}
+
 /// The answer that a body under status 200 holds.
 pub fn decode(body: Value, headers: &Headers) -> Result<Response, Undecoded> {
     let Value::Object(mut body) = body else { return Err(Undecoded::Unexpected) };

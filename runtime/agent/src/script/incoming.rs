@@ -24,6 +24,18 @@ pub fn read(protocol: Protocol, headers: &Headers, body: &[u8]) -> Result<Reques
     })
 }
 
+/// Reads the body of a POST that asks Anthropic's protocol how long a prompt is. It has no bound of an answer, and may not have one.
+pub fn read_counting(headers: &Headers, body: &[u8]) -> Result<Request, HttpResponse> {
+    let whole = object(body).and_then(|mut body| match body.insert("max_tokens".to_owned(), 1.into()) {
+        None => Ok(Value::Object(body).to_string()),
+        Some(_) => Err(Refusal::invalid("max_tokens: Extra inputs are not permitted")),
+    });
+    match whole {
+        Ok(whole) => read(Protocol::Anthropic, headers, whole.as_bytes()),
+        Err(Refusal { status, kind, message }) => Err(wire::refusal(status, kind, &message, Protocol::Anthropic)),
+    }
+}
+
 /// Why a request is refused.
 #[derive(Debug)]
 struct Refusal {

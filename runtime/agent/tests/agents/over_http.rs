@@ -1,6 +1,6 @@
 //! Providers over loopback: what goes over the wire, and every way in which it can go wrong.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +24,16 @@ fn serve(replies: &str) -> Server {
 
 fn url(server: &Server) -> String {
     format!("http://{}", server.address())
+}
+
+/// What a mock server has received so far.
+fn received(server: &Server) -> Vec<Json> {
+    let mut socket = std::net::TcpStream::connect(server.address()).unwrap();
+    socket.write_all(b"GET /__requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap()
 }
 
 /// An agent that waits between attempts no longer than it must.
@@ -313,4 +323,28 @@ fn where_connections_run_out_calls_wait_and_do_not_fail() {
     assert_eq!(ran.notes, ["ok"; 40]);
     let connections = recorder.requests.lock().unwrap().iter().map(|(request, _)| request.connection).max();
     assert!(connections.is_some_and(|number| number <= 2), "{connections:?}");
+}
+
+#[test]
+fn a_prompt_that_seems_too_long_for_a_budget_is_counted_by_the_provider() {
+    // 20,000 bytes are at most 20,000 tokens, but the provider counts about a quarter of that.
+    let message = "word ".repeat(4_000);
+    let with_budget = |pico: i64| {
+        let server = serve("[[reply]]\ntext = \"ok\"\noutput_tokens = 3\n");
+        let steps = vec![Do::Spawn(0), ask(0, &message).budget(pico).step()];
+        let ran = Scenario::new(quick(), steps).server(&url(&server)).run();
+        let seen = received(&server);
+        let paths: Vec<String> = seen.iter().map(|request| request["path"].as_str().unwrap().to_owned()).collect();
+        let bound = seen.last().map(|request| request["body"]["max_tokens"].clone());
+        (ran.notes[0].clone(), paths, bound)
+    };
+    // 10^-7 dollars for a token in, 5 times that for one out, of which there may be 8,192: 6.1 mills at most, 4.7 when counted.
+    let (note, paths, bound) = with_budget(4_800_000_000);
+    assert_eq!((note.as_str(), bound), ("ok", Some(json!(8_192))));
+    assert_eq!(paths, ["/v1/messages/count_tokens", "/v1/messages"]);
+    let (_, paths, _) = with_budget(7_000_000_000);
+    assert_eq!(paths, ["/v1/messages"], "nobody asks where the bound fits");
+    let (note, paths, _) = with_budget(100_000_000);
+    assert!(note.starts_with("BudgetExceeded: "), "{note}");
+    assert_eq!(paths, ["/v1/messages/count_tokens"]);
 }
