@@ -9,6 +9,7 @@ use super::Checker;
 use super::definition::{AgentInfo, ParameterInfo};
 use super::fits::{Why, constant_int};
 use super::frame::{Frame, FrameKind, FrameResult};
+use super::statement::Want;
 use super::types::ERROR;
 use crate::ast::{self, AgentClauseKind, Docs, ToolClauseKind};
 use crate::diagnostic::{Diagnostic, codes};
@@ -34,6 +35,20 @@ const CAPABILITY_WORDS: &[(&str, Capability)] = &[
 fn capability_word(capability: Capability) -> &'static str {
     CAPABILITY_WORDS.iter().find(|(_, known)| *known == capability).map_or("", |(word, _)| word)
 }
+
+/// Fields of a request that `provider_options` may not set: the runtime decides about them.
+const OWN_FIELDS: &[&str] = &[
+    "model",
+    "messages",
+    "system",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "tools",
+    "tool_choice",
+    "stream",
+    "stream_options",
+];
 
 /// Most output tokens that a program may ask for: beyond it is a slip.
 const MAX_TOKENS_MAX: i64 = 10_000_000;
@@ -133,10 +148,16 @@ impl<'a> Checker<'a> {
             }
             AgentClauseKind::History(history) => self.history(history, clause.span, entries),
             AgentClauseKind::Output(_) | AgentClauseKind::Tool(_) => {}
-            AgentClauseKind::Settings(_)
-            | AgentClauseKind::ProviderOptions(_)
-            | AgentClauseKind::Priority(_)
-            | AgentClauseKind::State(_) => {
+            AgentClauseKind::Settings(settings) if clause.word.symbol == words::TIMEOUTS => {
+                for setting in settings {
+                    let name = format!("timeouts.{}", self.text(setting.word.symbol));
+                    let value = self.expr_as(&setting.value, duration, Why::Setting(&name));
+                    self.check_clause_value("timeout", &value);
+                    self.put_clause(entries, &name, value);
+                }
+            }
+            AgentClauseKind::ProviderOptions(options) => self.provider_options(options, clause.span, entries),
+            AgentClauseKind::Settings(_) | AgentClauseKind::Priority(_) | AgentClauseKind::State(_) => {
                 self.refuse_clause(&word, clause.word.span);
             }
             AgentClauseKind::Tools(_) => self.refuse_clause("tools [ … ]", clause.word.span),
@@ -232,16 +253,56 @@ impl<'a> Checker<'a> {
             values.push(value);
         }
         if let Some(tokens) = &history.tokens {
-            self.refuse_clause("history … tokens", tokens.span);
+            let value = self.expr_as(tokens, int, Why::Setting("tokens"));
+            self.check_clause_value("tokens", &value);
+            values.push(self.word("tokens", tokens.span));
+            values.push(value);
         }
-        if let Some(compact) = history.compact {
-            self.refuse_clause("history … compact", compact);
+        for (word, written) in [("compact", history.compact), ("reset_on_restart", history.reset_on_restart)] {
+            values.extend(written.map(|span| self.word(word, span)));
         }
-        if let Some(reset) = history.reset_on_restart {
-            self.refuse_clause("history … reset_on_restart", reset);
+        let bounds = history.last.as_ref().map(|last| last.span).or(history.tokens.as_ref().map(|tokens| tokens.span));
+        if let Some(mode) = history.mode.filter(|mode| mode.symbol == words::NONE)
+            && let Some(span) = bounds.or(history.compact)
+        {
+            self.report(
+                Diagnostic::error(codes::CLAUSE_VALUE, span, "without a history there is nothing to bound")
+                    .with_label(mode.span, "every call starts from nothing")
+                    .with_help("leave this out, or `none`"),
+            );
         }
         let value = self.any_array(values, span);
         self.put_clause(entries, "history", value);
+    }
+
+    /// What goes to the provider as it is.
+    fn provider_options(&mut self, options: &'a [ast::MapEntry], span: Span, entries: &mut Vec<(Expr, Expr)>) {
+        let (str, any) = (self.types.str, self.types.any);
+        let mut values: Vec<(Expr, Expr)> = Vec::with_capacity(options.len());
+        let mut names: Vec<String> = Vec::new();
+        for option in options {
+            let key = self.expr_as(&option.key, str, Why::Setting("provider_options"));
+            let value = self.value(&option.value, Want::Hint(any));
+            if !value.is_wrong() && !self.has_json_form(value.ty) {
+                let shown = self.show(value.ty);
+                self.error(codes::NOT_JSON, value.span, format!("a `{shown}` cannot be sent to a provider"));
+            }
+            if let ExprKind::Constant(Constant::Str(name)) = &key.kind {
+                if OWN_FIELDS.contains(&name.as_str()) {
+                    self.report(
+                        Diagnostic::error(codes::CLAUSE_VALUE, key.span, format!("the runtime itself decides about `{name}`"))
+                            .with_help("some of these fields have a clause of their own, such as `max_tokens` and `temperature`"),
+                    );
+                }
+                if names.contains(name) {
+                    self.error(codes::DUPLICATE_NAME, key.span, format!("the option `{name}` is given twice"));
+                }
+                names.push(name.clone());
+            }
+            values.push((key, value.retyped(any)));
+        }
+        let map = Expr::new(ExprKind::Map(values), self.types.map(str, any), span);
+        self.put_clause(entries, "provider_options", map);
     }
 
     fn word(&self, text: &str, span: Span) -> Expr {

@@ -9,10 +9,11 @@ use super::fits::Why;
 use super::path::{are, count};
 use super::statement::Want;
 use super::types::ERROR;
-use crate::ast::{Argument, Ident};
+use crate::ast::{self, Argument, ExprKind as A, Ident, Literal};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{Expr, ExprKind, UnaryOp};
-use crate::source::Span;
+use crate::resolve::module::beside;
+use crate::source::{LoadError, Span};
 
 impl<'a> Checker<'a> {
     pub(super) fn is_built_in_call(&self, index: u32, name: Ident) -> bool {
@@ -94,6 +95,10 @@ impl<'a> Checker<'a> {
                 [argument] => self.try_call(&argument.value, span),
                 _ => self.only_argument(&text, written, span)?,
             },
+            "include" => match written {
+                [argument] => self.include(&argument.value, span),
+                _ => self.only_argument(&text, written, span)?,
+            },
             "Ok" | "Err" => self.result_value(text == "Ok", written, want, span)?,
             _ => return None,
         };
@@ -108,6 +113,36 @@ impl<'a> Checker<'a> {
         let title = format!("`{callee}` takes 1 argument, but {} given", are(written.len()));
         let diagnostic = Diagnostic::error(codes::ARGUMENT_COUNT, span, title);
         Some(self.wrong(diagnostic))
+    }
+
+    /// `include("file")`: the text of a file beside the program, embedded when it is compiled.
+    fn include(&mut self, written: &'a ast::Expr, span: Span) -> Expr {
+        let A::Literal(Literal::Str(path)) = &written.peel().kind else {
+            self.value(written, Want::Hint(self.types.str));
+            let diagnostic =
+                Diagnostic::error(codes::NOT_CONSTANT, written.span, "`include` takes the path as it is, between quotes")
+                    .with_help("the file is read when the program is compiled; `file::read(path)` reads one when it runs");
+            return self.wrong(diagnostic);
+        };
+        let module = &self.modules[self.module.0 as usize];
+        let is_absolute = path.starts_with('/');
+        let Some(file) = beside(&module.path, path).filter(|_| !is_absolute && !module.is_standard) else {
+            let diagnostic = Diagnostic::error(codes::IMPORT_NOT_FOUND, written.span, "this path leaves the project's folder")
+                .with_help("the path of an included file is relative to the file that it stands in");
+            return self.wrong(diagnostic);
+        };
+        match self.loader.load(&file) {
+            Ok(text) => Expr::new(ExprKind::Constant(Constant::Str(text.to_string())), self.types.str, span),
+            Err(LoadError::NotFound) => {
+                let diagnostic = Diagnostic::error(codes::IMPORT_NOT_FOUND, written.span, format!("there is no file `{file}`"))
+                    .with_help("the path of an included file is relative to the file that it stands in");
+                self.wrong(diagnostic)
+            }
+            Err(LoadError::Unreadable(reason)) => {
+                let title = format!("`{file}` cannot be read: {reason}");
+                self.wrong(Diagnostic::error(codes::IMPORT_UNREADABLE, written.span, title))
+            }
+        }
     }
 
     fn int_of(&mut self, value: Expr, span: Span) -> Expr {

@@ -132,13 +132,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether a callee is written as a variant: it starts upper-case.
+    /// Whether a callee is written as a variant, which starts upper-case, or is `include`.
     fn makes_value(&self, callee: &ast::Expr) -> bool {
         let name = match &callee.kind {
             A::Name(name) => *name,
             A::Path(path) => path.last(),
             _ => return false,
         };
-        self.text(name.symbol).starts_with(char::is_uppercase)
+        let text = self.text(name.symbol);
+        text.starts_with(char::is_uppercase) || text == "include"
     }
 }

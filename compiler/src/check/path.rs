@@ -16,7 +16,8 @@ use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 /// Functions that are part of the language and no values.
-pub(crate) const BUILT_IN_CALLS: &[&str] = &["print", "eprint", "write", "str", "int", "float", "send", "try_call", "Ok", "Err"];
+pub(crate) const BUILT_IN_CALLS: &[&str] =
+    &["print", "eprint", "write", "str", "int", "float", "send", "try_call", "Ok", "Err", "include"];
 
 impl<'a> Checker<'a> {
     /// One word as a value.

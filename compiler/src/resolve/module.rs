@@ -96,7 +96,13 @@ pub(crate) fn find<T: Copy + PartialEq>(
 /// The path of the file that `import "path"` in `importer` names: relative to the importer's folder, with `.` and `..` worked in.
 /// `None` where it would leave the root of the paths.
 pub(crate) fn relative_path(importer: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = importer.split('/').collect();
+    beside(importer, path).map(|path| format!("{path}.vega"))
+}
+
+/// The file at `path` relative to the folder of another file, with `.` and `..` worked in. `None` where it would leave the root of
+/// the paths.
+pub(crate) fn beside(file: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = file.split('/').collect();
     parts.pop();
     for part in path.split('/') {
         match part {
@@ -110,7 +116,7 @@ pub(crate) fn relative_path(importer: &str, path: &str) -> Option<String> {
             part => parts.push(part),
         }
     }
-    Some(format!("{}.vega", parts.join("/")))
+    Some(parts.join("/"))
 }
 
 /// The word by which a module of this path is named.

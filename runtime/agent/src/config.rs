@@ -28,6 +28,9 @@ pub(crate) const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The longest silence within an answer.
 pub(crate) const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
+/// The context of a model of which nothing is known, in tokens, where a conversation has to be bounded by it.
+const CONTEXT_TOKENS_DEFAULT: u64 = 128_000;
+
 /// Who answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Backend {
@@ -87,6 +90,17 @@ pub(crate) struct AgentConfig {
     pub(crate) provider_options: Arc<Map<String, serde_json::Value>>,
     /// What the model may call.
     pub(crate) tools: Arc<[ToolSpec]>,
+}
+
+impl AgentConfig {
+    /// A conversation that is to be compacted without saying when has half of its model's context.
+    pub(crate) fn bound_compaction(&mut self) {
+        let history = &mut self.history;
+        if history.compact && history.last.is_none() && history.tokens.is_none() {
+            let window = self.known.as_ref().and_then(|model| model.context_window);
+            history.tokens = Some(window.unwrap_or(CONTEXT_TOKENS_DEFAULT) / 2);
+        }
+    }
 }
 
 /// Reads the clauses of an agent: a map from their names to their values.
@@ -195,6 +209,8 @@ fn read_history(config: &mut AgentConfig, value: &Value) -> Result<(), String> {
             "none" => config.history.mode = Mode::None,
             "reset_on_restart" => config.reset_on_restart = true,
             "last" => config.history.last = Some(count(rest.next().ok_or("wants a number after `last`")?)? as usize),
+            "tokens" => config.history.tokens = Some(u64::from(count(rest.next().ok_or("wants a number after `tokens`")?)?)),
+            "compact" => config.history.compact = true,
             other => return Err(format!("does not know `{other}` in this version")),
         }
     }

@@ -184,6 +184,7 @@ impl Spawning {
         config.backend = backend;
         config.provider_model = provider_model.into();
         config.known = self.service.prices().find(provider_model, &today()).cloned().map(Arc::new);
+        config.bound_compaction();
         let arguments = self.arguments.take().unwrap_or_else(|| Message::build(|| Value::array(Vec::new())));
         let runtime = context.runtime();
         let slot = AgentSlot::new(Arc::clone(&self.service), self.agent, config, arguments, runtime.clone());

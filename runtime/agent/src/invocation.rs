@@ -2,6 +2,7 @@
 //!
 //! Invariants: it holds a stack only during an exchange with the model, and a permit no longer than that; its clock stands still while it
 //! waits for a permit; whatever it started ends with it.
+mod compact; // the summary of a conversation that has become too long
 mod model; // the exchanges with its model
 mod record; // what the trace learns
 mod tools; // the tools that it runs
@@ -45,6 +46,8 @@ pub(crate) struct Invocation {
     turn: Option<Box<TurnLoop>>,
     /// The exchange that comes next.
     next: Option<Box<message::Request>>,
+    /// What comes first is a summary of the rounds before this number.
+    compacting: Option<u64>,
     typed: bool,
     /// Failed attempts of the exchange under way.
     failures: u32,
@@ -110,6 +113,7 @@ impl Invocation {
             work: Work::Admission,
             turn: None,
             next: None,
+            compacting: None,
             typed: false,
             failures: 0,
             attempts: 0,
@@ -137,6 +141,14 @@ impl Invocation {
         self.began_at = SystemTime::now();
         self.queued = now.since(self.request.queued_at);
         self.deadline = now + self.timeout;
+        self.report(Activity::Began);
+        if !self.begin_compaction() {
+            self.converse(context);
+        }
+    }
+
+    /// Begins the turn loop, with the conversation as it is now.
+    fn converse(&mut self, context: &NativeContext<'_>) {
         let view = self.slot.view();
         self.rounds_seen = view.rounds_seen;
         self.reported = view.reported;
@@ -149,7 +161,6 @@ impl Invocation {
         let mut turn = Box::new(TurnLoop::new(request, message, self.slot.config.limits, expectation));
         let action = turn.start();
         self.turn = Some(turn);
-        self.report(Activity::Began);
         self.act(action, context);
     }
 

@@ -47,8 +47,11 @@ impl AgentProcess {
         match started {
             Ok(Some(process)) => self.slot.runs(process, request),
             // Its caller is gone.
-            Ok(None) => {}
+            Ok(None) => {
+                self.slot.compaction_over(request.call);
+            }
             Err(error) => {
+                self.slot.compaction_over(request.call);
                 if request.close() {
                     let failed = Failed::plain(kinds::LIMIT_REACHED, error.message().as_str().to_owned());
                     context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));

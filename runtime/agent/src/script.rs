@@ -155,6 +155,8 @@ impl Script {
             && reply.model.as_deref().is_none_or(|model| model == query.model || model == request.model)
             && reply.turn.is_none_or(|turn| turn == query.turn.unwrap_or_else(|| turn_of(request)))
             && reply.contains.as_deref().is_none_or(|part| asked(request).any(|text| text.contains(part)))
+            && reply.seen.iter().all(|part| said(request, part))
+            && !reply.unseen.iter().any(|part| said(request, part))
     }
 
     /// The agent whose known instructions stand in the request's.
@@ -192,6 +194,15 @@ fn asked(request: &Request) -> impl Iterator<Item = String> {
         }
     }
     texts.into_iter()
+}
+
+/// Whether a text stands anywhere in the conversation, tool results included.
+fn said(request: &Request, part: &str) -> bool {
+    request.messages.iter().flat_map(|message| message.blocks.iter()).any(|block| match block {
+        Block::Text(text) => text.contains(part),
+        Block::ToolResult(result) => result.content.contains(part),
+        Block::ToolUse(_) | Block::Raw(_) => false,
+    })
 }
 
 /// The text of the last message that the program wrote itself.

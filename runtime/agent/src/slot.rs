@@ -16,8 +16,9 @@ use vega_runtime::value::Value;
 use vega_runtime::value::copy::Message;
 
 use crate::config::AgentConfig;
-use crate::history::{CallNumber, History, Mode, View};
+use crate::history::{CallNumber, Compaction, History, Mode, View};
 use crate::limiter::{Limiter, Permit};
+use crate::message::Round;
 use crate::raise::Failed;
 use crate::request::{AfterCrash, FinishedRound, Reply, Request};
 use crate::service::Service;
@@ -46,6 +47,8 @@ struct State {
     /// It was told to look at the queue and has not done so yet.
     awake: bool,
     next_call: u64,
+    /// The call that summarises the conversation now; no other begins meanwhile, so that what is seen does not depend on who is faster.
+    compacting: Option<CallNumber>,
     /// Why the agent stays down.
     stopped: Option<Failed>,
 }
@@ -77,6 +80,7 @@ impl AgentSlot {
                 living: None,
                 awake: false,
                 next_call: 0,
+                compacting: None,
                 stopped: None,
             }),
         })
@@ -160,7 +164,8 @@ impl AgentSlot {
         while state.queue.front().is_some_and(|request| request.is_over()) {
             state.queue.pop_front();
         }
-        if state.queue.is_empty() || (self.config.history.mode == Mode::Ordered && !state.running.is_empty()) {
+        let is_busy = self.config.history.mode == Mode::Ordered && !state.running.is_empty();
+        if state.queue.is_empty() || is_busy || state.compacting.is_some() {
             return None;
         }
         let permit = match &self.limiter {
@@ -170,6 +175,9 @@ impl AgentSlot {
         let request = state.queue.pop_front()?;
         if state.queue.capacity() > 1024 && state.queue.len() < state.queue.capacity() / 4 {
             state.queue.shrink_to_fit();
+        }
+        if state.history.compaction().is_some() {
+            state.compacting = Some(request.call);
         }
         Some((request, permit))
     }
@@ -183,6 +191,9 @@ impl AgentSlot {
     pub(crate) fn ended(&self, invocation: Pid, reason: &ExitReason) -> Option<(Arc<Request>, Failed)> {
         let mut state = self.lock();
         let request = state.running.remove(&invocation)?;
+        if state.compacting == Some(request.call) {
+            state.compacting = None;
+        }
         match request.crashed(reason.as_str()) {
             AfterCrash::Over => None,
             AfterCrash::Again => {
@@ -198,6 +209,27 @@ impl AgentSlot {
     /// What a call that begins now sees.
     pub(crate) fn view(&self) -> View {
         self.lock().history.view()
+    }
+
+    /// What this call has to summarise before it begins; others wait until it did.
+    pub(crate) fn compaction(&self, call: CallNumber) -> Option<Compaction> {
+        let state = self.lock();
+        if state.compacting == Some(call) { state.history.compaction() } else { None }
+    }
+
+    /// Puts a summary in the place of the oldest rounds; without one they are dropped.
+    pub(crate) fn compacted(&self, until: u64, summary: Option<Round>) {
+        self.lock().history.compacted(until, summary);
+    }
+
+    /// A call has summarised what it had to, or is not going to. True where others waited for it.
+    pub(crate) fn compaction_over(&self, call: CallNumber) -> bool {
+        let mut state = self.lock();
+        let is_own = state.compacting == Some(call);
+        if is_own {
+            state.compacting = None;
+        }
+        is_own
     }
 
     /// Keeps a finished round until it joins.
@@ -228,6 +260,7 @@ impl ChildOwner for AgentSlot {
             let mut state = self.lock();
             state.living = None;
             state.awake = false;
+            state.compacting = None;
             if self.config.reset_on_restart {
                 state.history.reset();
             }

@@ -6,12 +6,16 @@
 //! [`TurnLimits::parallel_tools`] tools run at once.
 mod tools; // the tool uses of one turn on their way to results
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{CallError, ErrorKind};
-use crate::message::{Block, Message, Request, Response, Round, StopReason, ToolChoice, ToolUse, Turn};
+use crate::message::{Block, Message, Request, Response, Round, StopReason, ToolChoice, ToolResult, ToolUse, Turn};
 
 use tools::ToolRuns;
+
+/// Turns in which the very same call may fail, before the model has to go on without tools.
+pub const REPEATED_FAILURES_MAX: u32 = 3;
 
 /// Bounds of one invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +127,8 @@ pub struct TurnLoop {
     reached: Option<String>,
     /// A reply was sent back once already.
     repaired: bool,
+    /// Calls that failed the last time, by name and arguments, with the number of turns in a row in which they did.
+    failing: HashMap<(Arc<str>, String), u32>,
 }
 
 #[derive(Debug)]
@@ -159,6 +165,7 @@ impl TurnLoop {
             tool_calls: 0,
             reached: None,
             repaired: false,
+            failing: HashMap::new(),
         }
     }
 
@@ -300,7 +307,8 @@ impl TurnLoop {
         match runs.take_results() {
             Some(results) => {
                 self.paused.clear();
-                self.append(blocks, results);
+                let results = self.notice_repetitions(&blocks, results);
+                self.append(blocks, results.into_iter().map(Block::ToolResult).collect());
                 self.call_model()
             }
             None => {
@@ -308,6 +316,39 @@ impl TurnLoop {
                 if starting.is_empty() { Action::Wait } else { Action::RunTools(starting) }
             }
         }
+    }
+
+    /// Tells the model when the very same call fails again and again, and takes the tools away when that does not help.
+    fn notice_repetitions(&mut self, blocks: &[Block], mut results: Vec<ToolResult>) -> Vec<ToolResult> {
+        let calls = blocks.iter().filter_map(Block::as_tool_use).map(|call| (Arc::clone(&call.name), call.input.to_string()));
+        let calls: Vec<(Arc<str>, String)> = calls.collect();
+        // Several identical calls of one turn count once, and as a failure only if none of them worked.
+        let mut worked: HashMap<&(Arc<str>, String), bool> = HashMap::new();
+        for (call, result) in calls.iter().zip(&results) {
+            *worked.entry(call).or_default() |= !result.is_error;
+        }
+        for (call, worked) in worked {
+            if worked {
+                self.failing.remove(call);
+            } else {
+                *self.failing.entry(call.clone()).or_default() += 1;
+            }
+        }
+        for (call, result) in calls.iter().zip(&mut results) {
+            let times = self.failing.get(call).copied().unwrap_or(0);
+            if times >= 2 && result.is_error {
+                let advice = if times < REPEATED_FAILURES_MAX {
+                    "Change the arguments, or go on without it."
+                } else {
+                    "Go on without tools."
+                };
+                result.content = format!("{}\nThis very call has now failed {times} times. {advice}", result.content).into();
+            }
+            if times >= REPEATED_FAILURES_MAX && self.reached.is_none() {
+                self.reached = Some(format!("{REPEATED_FAILURES_MAX} failures of the same call"));
+            }
+        }
+        results
     }
 
     /// Makes a turn part of the round and of the next request.

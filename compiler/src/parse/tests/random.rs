@@ -205,6 +205,9 @@ proptest! {
     ) {
         let mut characters: Vec<char> = PROGRAMS[program].chars().collect();
         for (at, kind, piece) in damages {
+            if characters.is_empty() {
+                break;
+            }
             let at = at.index(characters.len());
             match kind {
                 0 => {

@@ -75,6 +75,7 @@ impl Invocation {
             self.record_model_call(&exchanged, began, began_at, context);
         }
         match exchanged.result {
+            Ok(response) if self.compacting.is_some() => self.compacted(&response, context),
             Ok(response) => {
                 self.reported = match (response.usage, response.blocks.is_empty()) {
                     (Some(usage), false) => {

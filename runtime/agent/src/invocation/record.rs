@@ -54,6 +54,9 @@ impl Invocation {
         if exchanged.overrun > 0 {
             record.attributes.push(("budget_overrun".into(), dollars(exchanged.overrun).into()));
         }
+        if self.compacting.is_some() {
+            record.attributes.push(("purpose".into(), "compaction".into()));
+        }
         match &exchanged.result {
             Ok(response) => {
                 record.attributes.push(("stop_reason".into(), response.stop_reason.as_str().into()));

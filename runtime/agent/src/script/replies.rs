@@ -22,6 +22,10 @@ pub(super) struct Reply {
     pub(super) system: Option<String>,
     pub(super) model: Option<String>,
     pub(super) contains: Option<String>,
+    /// Texts that stand somewhere in the conversation.
+    pub(super) seen: Vec<String>,
+    /// Texts that stand nowhere in it.
+    pub(super) unseen: Vec<String>,
     pub(super) turn: Option<u32>,
     pub(super) times: Option<u32>,
     pub(super) answer: Answer,
@@ -97,6 +101,10 @@ struct RawReply {
     system: Option<String>,
     model: Option<String>,
     contains: Option<String>,
+    #[serde(default)]
+    seen: Vec<String>,
+    #[serde(default)]
+    unseen: Vec<String>,
     turn: Option<Spanned<u32>>,
     text: Option<Spanned<String>>,
     json: Option<Spanned<Value>>,
@@ -177,6 +185,8 @@ impl RawReply {
             system: self.system,
             model: self.model,
             contains: self.contains,
+            seen: self.seen,
+            unseen: self.unseen,
             turn: self.turn.map(Spanned::into_inner),
             times: self.times.map(Spanned::into_inner),
             answer,
@@ -335,6 +345,8 @@ mod tests {
             system: Some("code".into()),
             model: Some("m".into()),
             contains: Some("sort".into()),
+            seen: Vec::new(),
+            unseen: Vec::new(),
             turn: Some(2),
             times: Some(3),
             answer: Answer::Content { text: Some("Looking.".into()), calls },

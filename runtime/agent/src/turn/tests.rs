@@ -170,6 +170,68 @@ fn calls_beyond_max_tool_calls_are_answered_but_not_run() {
 }
 
 #[test]
+fn a_call_that_fails_again_and_again_is_told_to_the_model_and_then_costs_it_the_tools() {
+    let mut turn = text_loop();
+    turn.start();
+    let same =
+        || answer(StopReason::ToolUse, vec![call("a", "read", json!({"path": "x"})), call("b", "read", json!({"path": "x"}))]);
+    let fails = |index| Event::ToolDone { index, content: "no such file".into(), is_error: true };
+    let mut contents = Vec::new();
+    for round in 1..=3 {
+        assert_eq!(expect_tools(turn.on(same())), [0, 1]);
+        turn.on(fails(0));
+        let request = expect_call(turn.on(fails(1)));
+        assert_eq!(request.tool_choice, if round < 3 { ToolChoice::Auto } else { ToolChoice::None });
+        contents.push(results(&request)[1].1.clone());
+    }
+    assert_eq!(contents[0], "no such file");
+    assert!(contents[1].contains("failed 2 times. Change the arguments"), "{contents:?}");
+    assert!(contents[2].contains("failed 3 times. Go on without tools"), "{contents:?}");
+    let error = expect_error(turn.on(same()));
+    assert!(matches!(error.kind, ErrorKind::TurnLimit { .. }), "{error}");
+    assert!(error.message.contains("3 failures of the same call"), "{error}");
+}
+
+#[test]
+fn a_call_that_works_in_between_or_has_other_arguments_is_no_repetition() {
+    let mut turn = text_loop();
+    turn.start();
+    for round in 0..6 {
+        let path = if round % 2 == 0 { "x" } else { "y" };
+        turn.on(answer(StopReason::ToolUse, vec![call("a", "read", json!({"path": path}))]));
+        let event = Event::ToolDone { index: 0, content: "so".into(), is_error: round < 4 };
+        let request = expect_call(turn.on(event));
+        assert_eq!(request.tool_choice, ToolChoice::Auto, "round {round}");
+    }
+}
+
+#[test]
+fn of_792_calls_in_one_turn_as_many_run_as_are_allowed_and_all_are_answered() {
+    let mut turn = text_loop();
+    turn.start();
+    let ids: Vec<String> = (0..792).map(|number| format!("t{number}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut running = expect_tools(turn.on(reads(&ids)));
+    assert_eq!(running.len(), 8);
+    let mut ran = 0;
+    let last = loop {
+        let index = running.pop().unwrap();
+        ran += 1;
+        match turn.on(done(index, "ok")) {
+            Action::RunTools(runs) => running.extend(runs.iter().map(|run| run.index)),
+            Action::Wait => {}
+            other => break expect_call(other),
+        }
+        assert!(running.len() <= 8);
+    };
+    assert_eq!((ran, last.tool_choice.clone()), (100, ToolChoice::None));
+    let results = results(&last);
+    assert_eq!(results.len(), 792);
+    assert!(results.iter().zip(&ids).all(|((id, ..), wanted)| id == wanted));
+    assert_eq!(results.iter().filter(|result| result.2).count(), 692);
+}
+
+#[test]
 fn a_cut_answer_is_returned_with_a_warning_or_raised_where_that_would_mislead() {
     let cut = |expectation, lowered, blocks: Vec<Block>, stop_reason| {
         let mut turn = invocation(TurnLimits::default(), expectation);

@@ -79,10 +79,10 @@ impl ToolRuns {
     }
 
     /// The results in the order of the uses, once all are there.
-    pub(super) fn take_results(&mut self) -> Option<Arc<[Block]>> {
+    pub(super) fn take_results(&mut self) -> Option<Vec<ToolResult>> {
         let results = self.uses.iter().map(|one| match &one.progress {
             Progress::Waiting | Progress::Running => None,
-            Progress::Done(result) => Some(Block::ToolResult(result.clone())),
+            Progress::Done(result) => Some(result.clone()),
         });
         results.collect()
     }

@@ -292,7 +292,7 @@ fn clauses_that_make_no_sense_are_errors_at_the_spawn() {
         problem("retry.on", Clause::List(vec!["bad_luck".into()])).contains("does not know `bad_luck`; there are rate_limit")
     );
     assert!(problem("colour", "red".into()).contains("`colour` is no clause"));
-    assert!(problem("history", Clause::List(vec!["compact".into()])).contains("`compact`"));
+    assert!(problem("history", Clause::List(vec!["gossip".into()])).contains("`gossip`"));
 }
 
 #[test]
