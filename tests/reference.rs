@@ -1,5 +1,5 @@
-//! The language reference: every program in `docs/language/` does what the text beside it says, and the list of the library is
-//! complete.
+//! The language reference and the guides: every program in `docs/language/` and in the guides beside it does what the text says, and
+//! the list of the library is complete.
 //!
 //! A block of `vega` is a program. What it prints stands in `// expect:` comments as in golden programs, or in the block of `text`
 //! that follows; a block of `toml` that follows is its replies file. A line such as `// shapes.vega` begins another file.
@@ -57,10 +57,15 @@ fn chapters() -> Vec<PathBuf> {
     found
 }
 
+/// Texts for users beside the reference.
+fn guides() -> [PathBuf; 2] {
+    ["docs/processes.md", "docs/supervision.md"].map(|path| root().join(path))
+}
+
 fn programs() -> Vec<Block> {
     let mut programs: Vec<Block> = Vec::new();
-    for path in chapters() {
-        let chapter = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    for path in chapters().into_iter().chain(guides()) {
+        let chapter = path.strip_prefix(root()).unwrap_or(&path).with_extension("").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).expect("a chapter can be read");
         let mut owner = None;
         for (language, line, content) in fenced(&text) {
@@ -80,7 +85,7 @@ fn programs() -> Vec<Block> {
 
 /// Runs one program; what is wrong with it, if anything.
 fn check(block: &Block) -> Result<(), String> {
-    let folder = Folder::new(&format!("reference-{}-{}", block.chapter, block.line));
+    let folder = Folder::new(&format!("reference-{}-{}", block.chapter.replace('/', "-"), block.line));
     let main = folder.path().join("main.vega");
     let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
     let mut at = main.clone();
@@ -130,7 +135,7 @@ fn every_program_of_the_reference_does_what_it_says() {
                 loop {
                     let Some(block) = next.lock().expect("no check panics").next() else { return };
                     if let Err(problem) = check(block) {
-                        let place = format!("docs/language/{}.md:{:04}", block.chapter, block.line);
+                        let place = format!("{}.md:{:04}", block.chapter, block.line);
                         failures.lock().expect("no check panics").insert(place, problem);
                     }
                 }
