@@ -38,8 +38,8 @@ pub struct Config {
     pub database_threads_max: usize,
     /// Threads for long computations; no more than workers are used.
     pub cpu_threads_max: usize,
-    /// Whether the lengths of slices are recorded, which reads the clock twice for each.
-    pub slice_histogram: bool,
+    /// Whether the length of each slice and of the queues after it is recorded, which reads the clock twice for each.
+    pub records_slices: bool,
 }
 
 impl Default for Config {
@@ -54,7 +54,7 @@ impl Default for Config {
             dns_threads_max: 4,
             database_threads_max: 1,
             cpu_threads_max: workers,
-            slice_histogram: false,
+            records_slices: false,
         }
     }
 }

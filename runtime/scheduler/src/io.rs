@@ -11,6 +11,7 @@ mod pipe; // pipes to and from child processes
 mod tcp; // streams and listeners
 
 pub use child::wait_child;
+pub use evented::open_handles;
 pub use pipe::{PipeReader, PipeWriter};
 pub use tcp::{TcpListener, TcpStream};
 

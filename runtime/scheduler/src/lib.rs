@@ -74,7 +74,7 @@ pub use {
     native::{NativeGuard, NativeToken, now, sleep, sleep_until, yield_now},
     remote::{ClockHold, Remote},
     scheduler::{Scheduler, ShutdownReport},
-    statistics::{LaneStatistics, Statistics, WorkerStatistics},
+    statistics::{LaneStatistics, Statistics, WaitSampler, WorkerStatistics},
     time::Instant,
     worker::{TimerHandle, Worker},
 };

@@ -69,7 +69,7 @@ impl<H: Host> Scheduler<H> {
             inboxes.push(Arc::clone(&inbox));
             reactors.push(Reactor::new(poll, inbox)?);
         }
-        let counters = (0..config.workers).map(|_| CachePadded::new(WorkerCounters::new(config.slice_histogram)));
+        let counters = (0..config.workers).map(|_| CachePadded::new(WorkerCounters::new(config.records_slices)));
         let ground = Arc::new(Ground {
             is_virtual: config.clock != Clock::Real,
             sleepers,

@@ -2,12 +2,14 @@
 //!
 //! Invariant: each counter has one writer, its worker, so it is raised by a load and a store.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 
 use crate::lane::Lane;
+use crate::native::now;
 
 /// A number that one thread raises and any thread reads.
 #[derive(Default)]
@@ -31,6 +33,7 @@ impl Counter {
 #[derive(Default)]
 pub(crate) struct WorkerCounters {
     pub(crate) slices: Counter,
+    pub(crate) reductions: Counter,
     pub(crate) steals: Counter,
     pub(crate) sleeps: Counter,
     pub(crate) wakes: Counter,
@@ -40,20 +43,27 @@ pub(crate) struct WorkerCounters {
     pub(crate) runners_parked: Counter,
     pub(crate) panics: Counter,
     pub(crate) overflows: Counter,
-    /// Nanoseconds of each slice, if they are recorded.
-    pub(crate) slice_nanos: Option<Mutex<Histogram<u64>>>,
+    /// What is recorded with each slice, if that is asked for.
+    pub(crate) recorded: Option<Mutex<Recorded>>,
+}
+
+/// What a worker records with each slice.
+pub(crate) struct Recorded {
+    pub(crate) slice_nanos: Histogram<u64>,
+    pub(crate) queue_lengths: Histogram<u64>,
 }
 
 impl WorkerCounters {
-    pub(crate) fn new(slice_histogram: bool) -> WorkerCounters {
-        let slice_nanos = slice_histogram
-            .then(|| Mutex::new(Histogram::new(HISTOGRAM_DIGITS).expect("the number of digits is within the library's bounds")));
-        WorkerCounters { slice_nanos, ..WorkerCounters::default() }
+    pub(crate) fn new(records_slices: bool) -> WorkerCounters {
+        let recorded = records_slices.then(|| Mutex::new(Recorded { slice_nanos: histogram(), queue_lengths: histogram() }));
+        WorkerCounters { recorded, ..WorkerCounters::default() }
     }
 
     pub(crate) fn snapshot(&self) -> WorkerStatistics {
+        let recorded = self.recorded.as_ref().and_then(|recorded| recorded.lock().ok());
         WorkerStatistics {
             slices: self.slices.get(),
+            reductions: self.reductions.get(),
             steals: self.steals.get(),
             sleeps: self.sleeps.get(),
             wakes: self.wakes.get(),
@@ -63,19 +73,84 @@ impl WorkerCounters {
             runners_parked: self.runners_parked.get(),
             panics: self.panics.get(),
             overflows: self.overflows.get(),
-            slice_nanos: self.slice_nanos.as_ref().and_then(|histogram| histogram.lock().ok().map(|nanos| nanos.clone())),
+            slice_nanos: recorded.as_ref().map(|recorded| recorded.slice_nanos.clone()),
+            queue_lengths: recorded.as_ref().map(|recorded| recorded.queue_lengths.clone()),
         }
     }
 }
 
-/// Significant digits of recorded slice lengths.
+/// Significant digits of what is recorded.
 const HISTOGRAM_DIGITS: u8 = 2;
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new(HISTOGRAM_DIGITS).expect("the number of digits is within the library's bounds")
+}
+
+/// Records a value. The histogram grows with it, which the clamping of `saturating_record` does not do.
+pub(crate) fn record(histogram: &mut Histogram<u64>, value: u64) {
+    // A histogram that grows by itself takes every number.
+    let _ = histogram.record(value);
+}
+
+/// Samples how long jobs wait from being pushed to being run: of each worker's pushes one at a time, the next once that one runs.
+///
+/// Invariant: a place whose job is not zero belongs to the sample of that job; whoever takes it back to zero records it.
+pub struct WaitSampler {
+    places: Box<[CachePadded<WaitPlace>]>,
+    nanos: Mutex<Histogram<u64>>,
+}
+
+#[derive(Default)]
+struct WaitPlace {
+    /// The job that is waited for; zero for none.
+    job: AtomicU64,
+    /// When it was pushed, in nanoseconds of the scheduler's clock.
+    since: AtomicU64,
+}
+
+impl WaitSampler {
+    /// For so many workers.
+    pub fn new(workers: usize) -> WaitSampler {
+        WaitSampler { places: (0..workers).map(|_| CachePadded::default()).collect(), nanos: Mutex::new(histogram()) }
+    }
+
+    /// That worker has pushed the job of this token, which is not zero.
+    pub fn pushed(&self, worker: usize, job: u64) {
+        if let Some(place) = self.places.get(worker)
+            && place.job.load(Ordering::Relaxed) == 0
+        {
+            place.since.store(now().as_nanos(), Ordering::Relaxed);
+            // Publishes the moment; only this worker fills the place.
+            place.job.store(job, Ordering::Release);
+        }
+    }
+
+    /// The job of this token runs now.
+    pub fn runs(&self, job: u64) {
+        for place in &self.places {
+            if place.job.load(Ordering::Acquire) == job {
+                let waited = now().as_nanos().saturating_sub(place.since.load(Ordering::Relaxed));
+                if let Ok(mut nanos) = self.nanos.lock() {
+                    record(&mut nanos, waited);
+                }
+                place.job.store(0, Ordering::Release);
+            }
+        }
+    }
+
+    /// Nanoseconds of each wait that was sampled.
+    pub fn nanos(&self) -> Histogram<u64> {
+        self.nanos.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// What one worker has done so far; a little behind while it is busy.
 #[derive(Clone, Debug)]
 pub struct WorkerStatistics {
     /// Slices of jobs run.
     pub slices: u64,
+    /// Reductions that they spent.
+    pub reductions: u64,
     /// Batches of jobs taken from other workers.
     pub steals: u64,
     /// Times it slept for want of work.
@@ -96,6 +171,8 @@ pub struct WorkerStatistics {
     pub overflows: u64,
     /// Nanoseconds of each slice, if the configuration asks for it.
     pub slice_nanos: Option<Histogram<u64>>,
+    /// Jobs in the worker's queues after each slice, if the configuration asks for it.
+    pub queue_lengths: Option<Histogram<u64>>,
 }
 
 /// What one lane has done so far.

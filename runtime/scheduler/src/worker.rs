@@ -48,6 +48,8 @@ pub struct Worker<H: Host> {
     credit: Cell<i64>,
     /// Slices since the counters were published.
     slices: Cell<u64>,
+    /// Reductions that they spent.
+    reductions: Cell<u64>,
     /// What this worker announced to the epochs.
     epoch: Cell<u64>,
     /// A job was pushed since a sleeper was last thought of.
@@ -84,6 +86,7 @@ impl<H: Host> Worker<H> {
             turns: Cell::new(0),
             credit: Cell::new(0),
             slices: Cell::new(0),
+            reductions: Cell::new(0),
             epoch: Cell::new(0),
             pushed: Cell::new(false),
             searching: Cell::new(false),

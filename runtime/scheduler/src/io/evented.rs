@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mio::event::Source;
 use mio::{Interest, Token};
@@ -16,6 +17,14 @@ use crate::inbox::Message;
 use crate::os::{self, Readiness};
 use crate::reactor::ReactorHandle;
 use crate::time::Instant;
+
+/// Handles that are open, of all schedulers.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Sockets and pipes that are open in this system process.
+pub fn open_handles() -> usize {
+    OPEN.load(Ordering::Relaxed)
+}
 
 /// A handle in non-blocking mode, and where it is registered.
 pub(crate) struct Evented<S: Source + AsRawFd> {
@@ -31,6 +40,7 @@ struct Home {
 impl<S: Source + AsRawFd> Evented<S> {
     /// The handle must be in non-blocking mode.
     pub(crate) fn new(source: S) -> Evented<S> {
+        OPEN.fetch_add(1, Ordering::Relaxed);
         Evented { source, home: None }
     }
 
@@ -110,6 +120,7 @@ impl<S: Source + AsRawFd> Evented<S> {
 impl<S: Source + AsRawFd> Drop for Evented<S> {
     fn drop(&mut self) {
         self.leave_home();
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

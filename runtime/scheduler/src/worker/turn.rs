@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::inbox::Message;
 use crate::os::fault;
 use crate::runner::{Exit, Resume, Runner, RunnerCoroutine, RunnerYielder, Wake, Yielded};
-use crate::statistics::WorkerCounters;
+use crate::statistics::{WorkerCounters, record};
 use crate::time::Instant;
 
 /// Reductions of all slices between two looks at the clock: about one full slice.
@@ -138,6 +138,7 @@ impl<H: Host> Worker<H> {
     pub(super) fn publish(&self) {
         let counters = self.counters();
         counters.slices.add(self.slices.take());
+        counters.reductions.add(self.reductions.take());
         counters.native_waits.set(self.core.native_waits.get());
         let in_use = self.core.stacks.borrow().in_use() as u64;
         counters.stacks_in_use.set(in_use);
@@ -215,7 +216,7 @@ impl<H: Host> Worker<H> {
         while !self.core.stopping.get() {
             let Some(job) = self.take_job() else { return };
             runner.token.set(self.host().token(&job));
-            let started = self.core.ground.counters[self.core.index].slice_nanos.as_ref().map(|_| self.core.read_clock());
+            let started = self.core.ground.counters[self.core.index].recorded.as_ref().map(|_| self.core.read_clock());
             let outcome = catch_unwind(AssertUnwindSafe(|| self.host().run(job, self)));
             let reductions = outcome.unwrap_or_else(|payload| {
                 runner.leave_native();
@@ -233,11 +234,12 @@ impl<H: Host> Worker<H> {
 
     #[cold]
     fn record_slice(&self, started: Instant) {
-        let nanos = self.core.read_clock().since(started).as_nanos();
-        if let Some(histogram) = &self.counters().slice_nanos
-            && let Ok(mut histogram) = histogram.lock()
+        let nanos = u64::try_from(self.core.read_clock().since(started).as_nanos()).unwrap_or(u64::MAX);
+        if let Some(recorded) = &self.counters().recorded
+            && let Ok(mut recorded) = recorded.lock()
         {
-            histogram.saturating_record(u64::try_from(nanos).unwrap_or(u64::MAX));
+            record(&mut recorded.slice_nanos, nanos);
+            record(&mut recorded.queue_lengths, self.queues.iter().map(|queue| queue.len() as u64).sum());
         }
     }
 
@@ -245,6 +247,7 @@ impl<H: Host> Worker<H> {
     #[inline]
     fn end_slice(&self, reductions: u32) -> bool {
         self.slices.set(self.slices.get() + 1);
+        self.reductions.set(self.reductions.get() + u64::from(reductions));
         self.announce_epoch();
         if self.pushed.get() && self.core.ground.sleepers.someone_sleeps() {
             // One job is this worker's own next one.
@@ -325,8 +328,8 @@ impl<H: Host> Worker<H> {
             // None is left unless a native suspended in a way of its own; dropping its coroutine unwinds it.
             runner.coroutine.take();
         }
-        self.publish();
         self.drop_jobs();
+        self.publish();
     }
 
     /// Drops what is queued. Dropping a job may queue another one.

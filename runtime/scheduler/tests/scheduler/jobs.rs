@@ -199,14 +199,16 @@ fn an_epoch_passes_although_the_other_worker_sleeps() {
 
 #[test]
 fn the_lengths_of_slices_are_recorded_when_asked_for() {
-    let scheduler = start(Config { workers: 1, slice_histogram: true, ..Config::default() });
+    let scheduler = start(Config { workers: 1, records_slices: true, ..Config::default() });
     let slices: Vec<_> = (0..10).map(|_| begin(scheduler.remote(), |_| std::thread::yield_now())).collect();
     slices.iter().for_each(receive);
+    run(scheduler.remote(), |_| std::thread::sleep(std::time::Duration::from_millis(2)));
     // The last slice may be about to be recorded; a further one is after it.
     run(scheduler.remote(), |_| ());
     let statistics = scheduler.statistics();
     let recorded = statistics.workers[0].slice_nanos.as_ref().unwrap();
     assert!(recorded.len() >= 10, "{}", recorded.len());
+    assert!(recorded.max() >= 2_000_000, "long ones are not cut: {}", recorded.max());
     assert!(with_workers(1).statistics().workers[0].slice_nanos.is_none());
 }
 
