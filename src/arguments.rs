@@ -72,6 +72,9 @@ pub(crate) struct RunArguments {
     /// The most that all model calls together may cost, in dollars, as 2.50; a call that does not fit raises `BudgetExceeded`
     #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
     pub(crate) budget: Option<i64>,
+    /// Print at the end what workers, queues and processes did, and what is left; as `--stats=json` in one line of JSON
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub(crate) stats: Option<StatsFormat>,
     /// How long running model calls may go on after the first interrupt
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub(crate) drain: Duration,
@@ -83,6 +86,15 @@ pub(crate) struct RunArguments {
     pub(crate) arguments: Vec<String>,
     #[command(flatten)]
     pub(crate) grants: GrantArguments,
+}
+
+/// How `--stats` prints.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StatsFormat {
+    /// A table
+    Text,
+    /// One line of JSON
+    Json,
 }
 
 /// What a program may touch.

@@ -7,6 +7,7 @@ mod disasm; // bytecode as text
 mod explain; // what a diagnostic means
 mod mock_server; // the scripted model over HTTP
 mod run; // compiles and runs
+mod statistics; // what a run did, for --stats
 
 use std::process::ExitCode;
 

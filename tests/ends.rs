@@ -178,8 +178,52 @@ agent A { model "claude-haiku-5-5"  timeout 10m }
 fn main() {
     let a = spawn A;
     print("asks");
-    print(a <- "slow");
+    let reply = a <- "slow";
+    // Much longer than a turn on a worker.
+    let sum = 0;
+    for i in 0..300_000 { sum += i; }
+    print(reply);
     try { print(a <- "slow"); } catch e { print("no new call: " + e.kind); }
+    process::sleep(1h);
+}
+"#;
+
+/// Replies that go through a process, a call of a process and a future before somebody prints them.
+const PASSES_ON: &str = r#"
+agent A { model "claude-haiku-5-5"  timeout 10m }
+fn works() { let sum = 0; for i in 0..300_000 { sum += i; } }
+fn sends(a: A, to: process) {
+    let text = a <- "sent";
+    works();
+    send(to, text);
+}
+fn replies(a: A) {
+    receive { c: Call => { let text = a <- "replied"; works(); reply(c.from, text); } }
+}
+fn computes(a: A) -> str {
+    let text = a <- "awaited";
+    works();
+    return text;
+}
+fn awaits(a: A) {
+    let future = async computes(a);
+    let text = await future;
+    works();
+    print("awaited " + text);
+}
+fn calls(a: A) {
+    let answer = process::call(spawn replies(a), 1, timeout 1h);
+    works();
+    print("replied " + str(answer));
+}
+fn main() {
+    let a = spawn A;
+    print("asks");
+    spawn sends(a, process::self());
+    spawn awaits(a);
+    spawn calls(a);
+    receive { text: str => { works(); print("sent " + text); } }
+    process::sleep(1h);
 }
 "#;
 
@@ -195,10 +239,59 @@ fn after_the_first_signal_a_call_under_way_may_finish_and_none_begins() {
     running.wait_for_error("interrupted");
     call.answer("done");
     let (lines, ended) = running.end();
-    assert_eq!(ended.code(), Some(130), "{lines:?}");
+    // Whoever has a reply does what it does with it, until it waits for something else.
+    assert_eq!((lines, ended.code()), (vec!["done".to_owned(), "no new call: Cancelled".to_owned()], Some(130)));
     let records = std::fs::read_to_string(&trace).expect("the trace is written");
     let calls: Vec<&str> = records.lines().filter(|line| line.contains(r#""kind":"model_call""#)).collect();
     assert!(matches!(calls[..], [call] if call.contains(r#""status":"ok""#)), "{records}");
+}
+
+#[test]
+fn what_follows_from_a_reply_comes_before_the_end() {
+    let folder = Folder::new("passes-on");
+    let model = Model::listen();
+    let mut running = Running::start(model.run(&folder, PASSES_ON).args(["--drain", "60s"]));
+    assert_eq!(running.next_line(), "asks");
+    let calls: Vec<Call> = (0..3).map(|_| model.next_call()).collect();
+    running.signal("TERM");
+    running.wait_for_error("interrupted");
+    for call in calls {
+        call.answer("done");
+    }
+    let (mut lines, ended) = running.end();
+    lines.sort();
+    assert_eq!((lines.join(", ").as_str(), ended.code()), ("awaited done, replied done, sent done", Some(143)));
+}
+
+#[test]
+fn after_the_drain_time_a_call_is_cancelled() {
+    let folder = Folder::new("drained");
+    let model = Model::listen();
+    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "200ms"]));
+    assert_eq!(running.next_line(), "asks");
+    let _unanswered = model.next_call();
+    running.signal("INT");
+    let (lines, ended) = running.end();
+    assert_eq!((lines, ended.code()), (Vec::new(), Some(130)));
+}
+
+#[test]
+fn a_signal_while_the_tree_stops_changes_nothing_and_a_second_one_cuts_it_short() {
+    let program = "fn stubborn(main: process) { process::trap_exit(true); send(main, \"ready\"); receive { e: Exit => print(\"told\") }\n\
+             receive { s: str => null, after 1s => print(\"stopped\") } }\n\
+         fn main() -> int { spawn stubborn(process::self()) supervised by { strategy restart }; receive { s: str => null } return 7; }";
+    for (signals, said, status) in [(1, "stopped", 7), (2, "", 143)] {
+        let folder = Folder::new(&format!("while-stopping-{signals}"));
+        let mut running = Running::start(&mut run(&folder, &program.replace("1s", if signals == 1 { "1s" } else { "1h" })));
+        assert_eq!(running.next_line(), "told");
+        running.signal("TERM");
+        running.wait_for_error("interrupted");
+        if signals == 2 {
+            running.signal("TERM");
+        }
+        let (lines, ended) = running.end();
+        assert_eq!((lines.join(" ").as_str(), ended.code()), (said, Some(status)));
+    }
 }
 
 #[test]
@@ -215,6 +308,20 @@ fn the_second_signal_cancels_calls_at_once() {
     let (lines, ended) = running.end();
     assert_eq!((lines, ended.code()), (Vec::new(), Some(143)));
     assert!(before.elapsed() < Duration::from_secs(60), "nobody waited for the answer");
+}
+
+#[test]
+fn nothing_is_left_of_what_signals_cancel() {
+    let folder = Folder::new("left");
+    let model = Model::listen();
+    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "5m", "--stats=json"]));
+    assert_eq!(running.next_line(), "asks");
+    let _unanswered = model.next_call();
+    running.signal("INT");
+    running.wait_for_error("interrupted");
+    running.signal("INT");
+    running.wait_for_error(r#""left":{"processes":0,"stacks":0,"calls":0,"reserved_pico":0,"sockets":0,"threads":0}"#);
+    assert_eq!(running.end().1.code(), Some(130));
 }
 
 #[test]

@@ -35,6 +35,25 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A program of one file, ready to run.
+pub(crate) fn compiled(program: &'static str) -> vega_bytecode::VerifiedModule {
+    let compiled = vega_compiler::compile(&OneFile(program), "main.vega").expect("the text can be loaded");
+    let module = compiled.module.unwrap_or_else(|| panic!("mistakes: {:?}", compiled.diagnostics));
+    vega_bytecode::verify(module).expect("the compiler's output is valid")
+}
+
+struct OneFile(&'static str);
+
+impl vega_compiler::source::Loader for OneFile {
+    fn load(&self, path: &str) -> Result<std::sync::Arc<str>, vega_compiler::source::LoadError> {
+        if path == "main.vega" { Ok(self.0.into()) } else { Err(vega_compiler::source::LoadError::NotFound) }
+    }
+
+    fn standard(&self, module: &str) -> Option<std::sync::Arc<str>> {
+        vega_stdlib::module_source(module).map(std::sync::Arc::from)
+    }
+}
+
 /// A folder of a test's own, removed at its end.
 pub(crate) struct Folder(PathBuf);
 

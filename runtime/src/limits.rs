@@ -15,9 +15,9 @@ pub struct Limits {
     pub heap_bytes: usize,
     /// Vega calls under one another in one process. A call beyond it raises `LimitReached("call_depth")`.
     pub call_depth: u32,
-    /// Messages waiting in one mailbox. A send beyond it raises `MailboxFull`.
+    /// Messages waiting in one mailbox, or in a slot while nobody lives there. A send beyond it raises `MailboxFull`.
     pub mailbox_messages: u32,
-    /// Bytes of messages waiting in one mailbox. A send beyond it raises `MailboxFull`.
+    /// Bytes of messages waiting in one mailbox or slot. A send beyond it raises `MailboxFull`.
     pub mailbox_bytes: u64,
     /// Registers of all calls of one process together, sixteen bytes each. A call beyond it raises `LimitReached("registers")`.
     pub registers: u32,
@@ -29,8 +29,6 @@ pub struct Limits {
     pub slice_reductions: u32,
     /// Reductions of a whole run, over all processes; none for no bound. Beyond it the run ends with `LimitReached("reductions")`.
     pub run_reductions: Option<u64>,
-    /// Messages that a slot holds while no incarnation of its child lives. A send beyond it raises `MailboxFull`.
-    pub slot_messages: usize,
     /// Bytes that `file::read` reads at once. A larger file raises `LimitReached("file")`.
     pub file_bytes: u64,
     /// Time in which children may end by themselves before they are killed, in milliseconds.
@@ -52,7 +50,6 @@ impl Default for Limits {
             stack_bytes: 256 << 10,
             slice_reductions: 4_000,
             run_reductions: None,
-            slot_messages: 100_000,
             file_bytes: 256 << 20,
             shutdown_ms: 5_000,
             trace_lines: 40,

@@ -110,8 +110,10 @@ pub enum Callee {
 pub enum Notice {
     /// A linked process ended, and this process traps exits.
     Exit {
-        /// Which.
+        /// Which; for a child slot, none in particular.
         process: Pid,
+        /// The slot that stays down, where the link was with one.
+        child: Option<crate::supervisor::Child>,
         /// Why.
         reason: crate::process::ExitReason,
     },

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use vega_bytecode::module::NativeImport;
 use vega_bytecode::{FunctionId, VerifiedModule};
-use vega_scheduler::{Clock, Config, Priority, Scheduler};
+use vega_scheduler::{Clock, Config, Priority, Scheduler, WaitSampler};
 
 use crate::capability::CapabilitySet;
 use crate::chance::Chance;
@@ -28,8 +28,10 @@ use crate::vm::{LoadedProgram, Machine, VmLimits};
 use crate::world::{Post, Program, World, WorldParts};
 
 mod handle; // the runtime as other threads see it
+mod statistics; // what was done, and what is left
 
 pub use handle::RuntimeHandle;
+pub use statistics::{Left, Shutdown, Statistics};
 
 /// Children that may use up their whole time to stop before the end of a run waits no longer for the others.
 const STOPS_IN_A_ROW: u64 = 12;
@@ -58,6 +60,7 @@ pub struct Builder {
     trace: Option<vega_trace::Sink>,
     drain: Duration,
     draws_tree: bool,
+    records: bool,
 }
 
 /// How a run ended.
@@ -225,11 +228,19 @@ impl Builder {
         self
     }
 
+    /// Records the length of slices and queues, and how long processes wait for their turn: for [`Runtime::statistics`]. Costs some
+    /// looks at the clock for each slice.
+    pub fn records(mut self, records: bool) -> Self {
+        self.records = records;
+        self
+    }
+
     /// Starts the threads.
     pub fn build(self) -> io::Result<Runtime> {
         let mut config = self.config;
         config.stack_bytes = self.limits.stack_bytes;
         config.stacks_max = self.limits.stacks;
+        config.records_slices = self.records;
         let chance = match config.clock {
             Clock::Virtual { seed } => Chance::seeded(seed),
             _ => Chance::of_the_machine(),
@@ -247,6 +258,7 @@ impl Builder {
             trace: self.trace,
             natives: self.natives,
             draws_tree: self.draws_tree,
+            waits: self.records.then(|| Box::new(WaitSampler::new(config.workers.max(1)))),
             chance,
         };
         let world = Arc::new_cyclic(|itself| World::new(parts, RuntimeHandle(itself.clone())));
@@ -274,6 +286,7 @@ impl Runtime {
             trace: None,
             drain: Duration::from_secs(10),
             draws_tree: false,
+            records: false,
         }
     }
 
@@ -336,9 +349,33 @@ impl Runtime {
         self.world.handle()
     }
 
-    /// What the workers have done.
-    pub fn statistics(&self) -> vega_scheduler::Statistics {
-        self.scheduler().statistics()
+    /// What was done so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of(&self.world, self.scheduler().remote())
+    }
+
+    /// Ends every thread and every process, and tells what was done, and what is left. Dropping does the same and tells nothing.
+    pub fn shutdown(mut self) -> Shutdown {
+        let scheduler = self.scheduler.take().expect("the scheduler lives as long as the runtime");
+        let remote = scheduler.remote().clone();
+        let abandoned_threads = scheduler.shutdown().abandoned_threads;
+        let statistics = Statistics::of(&self.world, &remote);
+        drop(remote);
+        self.end_processes();
+        let left = Left {
+            processes: self.world.alive(),
+            stacks: statistics.scheduler.workers.iter().map(|worker| worker.stacks_in_use).sum(),
+            calls: self.world.calls() as u64,
+            reserved_pico: self.world.scope.reserved(),
+            threads: abandoned_threads as u64,
+        };
+        Shutdown { statistics, left }
+    }
+
+    /// Drops what still lives, once no worker is left.
+    fn end_processes(&self) {
+        self.world.set_remote(None);
+        self.world.end_all();
     }
 
     fn scheduler(&self) -> &Scheduler<World> {
@@ -359,9 +396,17 @@ impl Runtime {
             self.stop_tree();
             return Outcome::Interrupted;
         }
-        // Then its children stop in order, which is bounded by their shutdown time.
+        // Then its children stop in order, which is bounded by their shutdown time. That is what a first interrupt asks for too; a
+        // second one cuts it short.
         let until = std::time::Instant::now() + self.patience();
-        run.wait(Some(until), |end| (end.family_ended || end.interrupts > 0).then_some(()));
+        let is_cut_short = run.wait(Some(until), |end| match (end.family_ended, end.interrupts > 1) {
+            (true, _) => Some(false),
+            (false, true) => Some(true),
+            (false, false) => None,
+        });
+        if is_cut_short == Some(true) {
+            return Outcome::Interrupted;
+        }
         run.wait(None, |end| end.main.take().map(outcome_of)).expect("the first process has ended")
     }
 
@@ -414,7 +459,6 @@ impl Drop for Runtime {
             scheduler.shutdown();
         }
         // No worker is left, so every process that still lives is this thread's.
-        self.world.set_remote(None);
-        self.world.end_all();
+        self.end_processes();
     }
 }

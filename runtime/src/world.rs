@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use vega_bytecode::kinds;
-use vega_scheduler::{Epoch, Remote, Worker};
+use vega_scheduler::{Epoch, Remote, WaitSampler, Worker};
 
 use crate::capability::CapabilitySet;
 use crate::chance::Chance;
@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) failures: FailureCounts,
     /// Whether the tree is drawn when the first process ends.
     pub(crate) draws_tree: bool,
+    /// Samples how long processes wait for their turn, where that is asked for.
+    pub(crate) waits: Option<Box<WaitSampler>>,
     pub(crate) run: RunState,
 }
 
@@ -127,6 +129,7 @@ pub(crate) struct WorldParts {
     pub(crate) trace: Option<vega_trace::Sink>,
     pub(crate) natives: NativeTable,
     pub(crate) draws_tree: bool,
+    pub(crate) waits: Option<Box<WaitSampler>>,
     pub(crate) chance: Chance,
 }
 
@@ -158,6 +161,7 @@ impl World {
             handle,
             failures: FailureCounts::default(),
             draws_tree: parts.draws_tree,
+            waits: parts.waits,
             run: RunState::default(),
         }
     }
@@ -269,6 +273,7 @@ impl World {
         // SAFETY: as above: it is nobody else's.
         unsafe { process.begin(pid, birth) };
         self.started.fetch_add(1, Ordering::Relaxed);
+        self.sample_push(pid, worker);
         worker.push(Job::new(process), priority);
         Ok(pid)
     }
@@ -308,6 +313,8 @@ impl World {
             Signal::Unlink { .. }
             | Signal::Demonitor { .. }
             | Signal::Exit { .. }
+            | Signal::ChildExit { .. }
+            | Signal::Hand(_)
             | Signal::Down { .. }
             | Signal::Describe { .. } => None,
         };
@@ -342,10 +349,26 @@ impl World {
             Wake::Nothing => {}
             Wake::Push => {
                 // The step from idle to runnable made this thread the owner until the push.
+                self.sample_push(process.pid(), worker);
                 worker.push(Job::new(process), process.priority());
             }
             Wake::Tell(home) => worker.remote().post(home, Post::SignalInNative(process.pid())),
         }
+    }
+
+    /// A process is about to be queued.
+    #[inline]
+    pub(crate) fn sample_push(&self, pid: Pid, worker: &Worker<World>) {
+        if let Some(waits) = &self.waits {
+            waits.pushed(worker.index(), pid.to_bits());
+        }
+    }
+
+    /// Processes that have not ended. Looks at every slot that was ever used.
+    pub(crate) fn alive(&self) -> u64 {
+        // SAFETY: used slots are mapped as long as the table, and the phase is an atomic.
+        let phases = self.table.used_slots().map(|slot| unsafe { slot.as_ref() }.state.phase());
+        phases.filter(|phase| *phase != Phase::Dead).count() as u64
     }
 
     /// Does what another thread asked a worker to do.

@@ -14,7 +14,7 @@ use vega_runtime::{Outcome, Runtime};
 use vega_scheduler::Clock;
 use vega_trace::{BUFFER_RECORDS_DEFAULT, Collector, FLUSH_LIMIT, JsonLines, Sink};
 
-use super::refuse;
+use super::{refuse, statistics};
 use crate::agents;
 use crate::arguments::RunArguments;
 use crate::config::{Config, ToolGrants};
@@ -70,7 +70,8 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
         .stderr(Arc::new(ProgramErrors(screen.clone())))
         .arguments(arguments.arguments.clone())
         .drain(arguments.drain)
-        .draws_tree(arguments.tree);
+        .draws_tree(arguments.tree)
+        .records(arguments.stats.is_some());
     if arguments.virtual_time {
         builder = builder.workers(1).clock(Clock::Virtual { seed: arguments.seed.unwrap_or(0) });
     } else if let Some(workers) = arguments.workers {
@@ -131,8 +132,9 @@ fn start_trace(path: &Path) -> Result<Collector, String> {
 
 impl Run {
     fn finish(self, arguments: &RunArguments) -> ExitCode {
-        let (agents, drain) = (Arc::clone(&self.agents), arguments.drain);
-        let notice = move || match agents.in_flight() {
+        // Weak, so that the connections of the agents close with the run and not with the thread that waits for signals.
+        let (agents, drain) = (Arc::downgrade(&self.agents), arguments.drain);
+        let notice = move || match agents.upgrade().map_or(0, |agents| agents.in_flight()) {
             0 => "interrupted\n".to_owned(),
             _ => format!("interrupted: running model calls may finish within {drain:?}; interrupt again to cancel them\n"),
         };
@@ -153,13 +155,18 @@ impl Run {
             }
             Outcome::Interrupted => interrupts.status(),
         };
-        drop(self.runtime);
+        let shutdown = self.runtime.shutdown();
         // After the runtime, so that calls which its end cancelled are counted.
         if report.interrupts > 0 || !arguments.quiet {
             agents::summarize(&self.agents, arguments.budget, wall, report.interrupts > 0);
         }
         if let Some(trace) = self.trace {
             finish_trace(trace);
+        }
+        if let Some(format) = arguments.stats {
+            // After everything that may hold a connection.
+            drop(self.agents);
+            statistics::print(&shutdown, format);
         }
         ExitCode::from(status)
     }

@@ -48,7 +48,10 @@ impl Asking {
         }
     }
 
-    fn receive(&mut self, reply: Reply, context: &NativeContext<'_>) -> Step {
+    fn receive(&mut self, mut reply: Reply, context: &NativeContext<'_>) -> Step {
+        if let Some(call) = reply.under_way.take() {
+            context.take_in_hand(call);
+        }
         let answer = match reply.result {
             Ok(answer) => answer,
             Err(failed) => return self.fail(&failed),

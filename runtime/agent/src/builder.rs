@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vega_net::client::{Lookup, SystemLookup};
 use vega_trace::Sink;
 
 use crate::host::Agents;
@@ -23,6 +24,7 @@ impl AgentsBuilder {
                 offline: false,
                 environment: Box::new(|_| None),
                 ca_pem: None,
+                lookup: Arc::new(SystemLookup),
                 prices: None,
                 sink: Sink::disabled(),
                 warnings: Arc::new(|_| {}),
@@ -55,6 +57,12 @@ impl AgentsBuilder {
     /// Certificates in PEM form that are trusted beside the public authorities'.
     pub fn ca_file(mut self, pem: Vec<u8>) -> Self {
         self.parts.ca_pem = Some(pem);
+        self
+    }
+
+    /// Who finds the addresses of providers, in place of the system.
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.parts.lookup = lookup;
         self
     }
 

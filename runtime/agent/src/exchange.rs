@@ -13,7 +13,7 @@ use vega_net::client::{self, Timeouts};
 use vega_net::failure::{Failure, FailureKind};
 use vega_runtime::effects::Ticket;
 use vega_runtime::ledger::{Admission, Outcome, Reservation, Settlement, Turn};
-use vega_runtime::native::NativeContext;
+use vega_runtime::native::{CallGuard, NativeContext};
 
 use vega_scheduler::Instant;
 
@@ -65,6 +65,8 @@ pub(crate) struct Exchanged {
     pub(crate) overrun: i64,
     /// Whether anything was attempted at all.
     pub(crate) attempted: bool,
+    /// While it is held the call counts as under way.
+    pub(crate) under_way: Option<CallGuard>,
 }
 
 /// Why there is no answer.
@@ -105,8 +107,9 @@ impl Exchange<'_> {
             cost: None,
             overrun: 0,
             attempted: false,
+            under_way: None,
         };
-        let Some(_under_way) = context.begin_call() else {
+        let Some(under_way) = context.begin_call() else {
             return Some(refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins")));
         };
         let mut request = request.clone();
@@ -132,7 +135,7 @@ impl Exchange<'_> {
         };
         let (cost, overrun) = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
         let attempted = !matches!(result, Err(Unanswered::Refused(_)));
-        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted })
+        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way: Some(under_way) })
     }
 
     /// The rates that the exchange is booked at; none where nobody knows them.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use vega_bytecode::{Type, TypeId};
 use vega_runtime::ledger::Turn;
-use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, Step};
+use vega_runtime::native::{CallGuard, Input, NativeContext, Notice, PortId, Resumable, Step};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Value, is_type, json, schema};
 use vega_scheduler::Instant;
@@ -42,6 +42,8 @@ pub(crate) struct Invocation {
     connection: Option<Permit>,
     /// The place in the queue of a budget in which others have reserved what the exchange needs.
     budget_turn: Option<Turn>,
+    /// The last exchange, until what follows from it is known: another one, tools, or the reply, which takes it along.
+    under_way: Option<CallGuard>,
     work: Work,
     turn: Option<Box<TurnLoop>>,
     /// The exchange that comes next.
@@ -110,6 +112,7 @@ impl Invocation {
             permit: Some(permit),
             connection: None,
             budget_turn: None,
+            under_way: None,
             work: Work::Admission,
             turn: None,
             next: None,
@@ -216,10 +219,12 @@ impl Invocation {
                 Action::CallModel(request) => {
                     self.next = Some(Box::new(request));
                     self.failures = 0;
+                    self.under_way = None;
                     self.work = Work::Admission;
                     return;
                 }
                 Action::RunTools(runs) => {
+                    self.under_way = None;
                     self.work = Work::Tools;
                     let mut failed = Vec::new();
                     for run in runs {
@@ -297,7 +302,7 @@ impl Invocation {
         };
         self.record_invocation(None, reply.warning.as_deref(), context);
         self.report(Activity::Ended { ok: true, cost_pico: self.spent.cost });
-        let reply = Reply { result: Ok(Answer { content, round }) };
+        let reply = Reply { result: Ok(Answer { content, round }), under_way: self.under_way.take() };
         context.send_to(&self.request.reply_to, Box::new(reply));
     }
 
@@ -309,7 +314,8 @@ impl Invocation {
         self.settled = true;
         self.record_invocation(Some(&failed), None, context);
         self.report(Activity::Ended { ok: false, cost_pico: self.spent.cost });
-        context.send_to(&self.request.reply_to, Box::new(Reply { result: Err(failed) }));
+        let reply = Reply { result: Err(failed), under_way: self.under_way.take() };
+        context.send_to(&self.request.reply_to, Box::new(reply));
     }
 
     fn time_is_over(&mut self, context: &NativeContext<'_>) {

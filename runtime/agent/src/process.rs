@@ -54,7 +54,7 @@ impl AgentProcess {
                 self.slot.compaction_over(request.call);
                 if request.close() {
                     let failed = Failed::plain(kinds::LIMIT_REACHED, error.message().as_str().to_owned());
-                    context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
+                    context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed), under_way: None }));
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Resumable for AgentProcess {
             Input::Start => self.slot.lives_in(context.self_pid()),
             Input::Notice(Notice::Down { process, reason, .. }) => {
                 if let Some((request, failed)) = self.slot.ended(process, &reason) {
-                    context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
+                    context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed), under_way: None }));
                 }
             }
             _ => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vega_bytecode::TypeId;
 use vega_runtime::capability::CapabilitySet;
 use vega_runtime::ledger::Scope;
-use vega_runtime::native::Address;
+use vega_runtime::native::{Address, CallGuard};
 use vega_runtime::process::{Coordinate, Pid};
 use vega_runtime::value::copy::Message;
 use vega_scheduler::Instant;
@@ -76,6 +76,8 @@ pub(crate) struct Chain {
 /// What the caller is sent.
 pub(crate) struct Reply {
     pub(crate) result: Result<Answer, Failed>,
+    /// The model call that it comes from, which is under way until the caller has done something with it.
+    pub(crate) under_way: Option<CallGuard>,
 }
 
 /// A reply, and the round that it makes.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use vega_net::client::{Client, ClientConfig};
+use vega_net::client::{Client, ClientConfig, Lookup};
 use vega_runtime::RuntimeHandle;
 use vega_runtime::process::Pid;
 use vega_trace::{Sink, SpanId, TraceId};
@@ -34,6 +34,8 @@ pub(crate) struct Service {
     offline: bool,
     environment: Environment,
     ca_pem: Option<Vec<u8>>,
+    /// Who finds the addresses of providers.
+    lookup: Arc<dyn Lookup>,
     client: OnceLock<Result<Client, String>>,
     connections_max: Option<u32>,
     /// One permit for each connection that the system lets this process have.
@@ -83,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) offline: bool,
     pub(crate) environment: Environment,
     pub(crate) ca_pem: Option<Vec<u8>>,
+    pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) prices: Option<PriceTable>,
     pub(crate) sink: Sink,
     pub(crate) warnings: Warnings,
@@ -93,13 +96,14 @@ pub(crate) struct Parts {
 
 impl Service {
     pub(crate) fn new(parts: Parts) -> Result<Service, String> {
-        let Parts { script, offline, environment, ca_pem, prices, sink, warnings, progress, connections, seed } = parts;
+        let Parts { script, offline, environment, ca_pem, lookup, prices, sink, warnings, progress, connections, seed } = parts;
         let mut random = fastrand::Rng::with_seed(seed);
         let service = Service {
             script,
             offline,
             environment,
             ca_pem,
+            lookup,
             client: OnceLock::new(),
             connections_max: connections,
             connections: OnceLock::new(),
@@ -165,9 +169,10 @@ impl Service {
 
     /// The HTTP client, made when it is first needed.
     pub(crate) fn client(&self) -> Result<&Client, String> {
-        let client = self
-            .client
-            .get_or_init(|| Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), ..ClientConfig::default() }));
+        let client = self.client.get_or_init(|| {
+            let lookup = Arc::clone(&self.lookup);
+            Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), lookup, ..ClientConfig::default() })
+        });
         client.as_ref().map_err(Clone::clone)
     }
 

@@ -250,7 +250,7 @@ impl AgentSlot {
 
 /// Answers a request from outside of its invocation.
 pub(crate) fn refuse(request: &Request, failed: Failed, runtime: &RuntimeHandle) {
-    runtime.send_to(&request.reply_to, Box::new(Reply { result: Err(failed) }));
+    runtime.send_to(&request.reply_to, Box::new(Reply { result: Err(failed), under_way: None }));
 }
 
 impl ChildOwner for AgentSlot {

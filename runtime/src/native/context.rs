@@ -83,10 +83,15 @@ pub enum Task {
     Native(Box<dyn Resumable>),
 }
 
-/// Counts one call to a model while it lives. Made by [`NativeContext::begin_call`].
-pub struct CallGuard(RuntimeHandle);
+/// Counts one call to a model as under way while it or a copy of it lives. Made by [`NativeContext::begin_call`]. It travels with the
+/// reply, so that a run which is asked to end ends after whoever called has its reply.
+#[derive(Clone, Debug)]
+pub struct CallGuard(#[expect(dead_code, reason = "held for what its end does")] Arc<CallUnderWay>);
 
-impl Drop for CallGuard {
+#[derive(Debug)]
+struct CallUnderWay(RuntimeHandle);
+
+impl Drop for CallUnderWay {
     fn drop(&mut self) {
         self.0.end_call();
     }
@@ -436,7 +441,17 @@ impl<'a> NativeContext<'a> {
 
     /// Counts a call to a model as under way; none where the run is ending and no new call may begin.
     pub fn begin_call(&self) -> Option<CallGuard> {
-        self.turn.world.begin_call().then(|| CallGuard(self.runtime()))
+        self.turn.world.begin_call().then(|| CallGuard(Arc::new(CallUnderWay(self.runtime()))))
+    }
+
+    /// This process has the reply of that call: the call counts as under way until the process next waits or ends.
+    pub fn take_in_hand(&self, call: CallGuard) {
+        self.turn.life().extend().in_hand = Some(call);
+    }
+
+    /// The call whose reply this process works on, for whoever gets what follows from it.
+    pub fn in_hand(&self) -> Option<CallGuard> {
+        self.turn.life().extension()?.in_hand.clone()
     }
 }
 

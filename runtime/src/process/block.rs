@@ -20,7 +20,7 @@ use super::state::StateWord;
 use super::{ExitReason, Pid, ProcessPath};
 use crate::capability::CapabilitySet;
 use crate::ledger::Scope;
-use crate::native::PortId;
+use crate::native::{CallGuard, PortId};
 use crate::supervisor::{Child, Ending, Family};
 use crate::value::heap::Account;
 use crate::vm::Machine;
@@ -72,6 +72,8 @@ pub(crate) struct Extension {
     /// Why the process must end at its next safe point.
     pub(crate) doom: Option<ExitReason>,
     pub(crate) links: Few<Pid, ()>,
+    /// Slots that this process is linked to, by number: they fire when they stay down, and not at every crash.
+    pub(crate) slot_links: Few<u64, Child>,
     /// Monitors that this process set, by number.
     pub(crate) monitors: Few<u64, Monitoring>,
     /// Monitors that others set on this process.
@@ -95,6 +97,9 @@ pub(crate) struct Extension {
     pub(crate) span: Option<(TraceId, SpanId)>,
     /// What it is called in reports, where it is no plain function.
     pub(crate) label: Option<String>,
+    /// The call whose reply it works on. While it is held the call counts as under way, so that an interrupted run does not end
+    /// between a reply and what is done with it. Let go when the process next waits.
+    pub(crate) in_hand: Option<CallGuard>,
 }
 
 /// One monitor, on the side of whoever set it.

@@ -43,6 +43,7 @@ pub(super) fn reply(context: &mut NativeContext<'_>, arguments: &mut [Value]) ->
     };
     let answer = Answer(pack(&arguments[1])?);
     let turn = context.turn();
+    turn.hand_on(caller.process);
     let mail = Mail::Port(caller.port, caller.alive.clone(), Box::new(answer));
     turn.world.deliver(caller.process, mail, MAIL, turn.worker);
     nothing()

@@ -42,7 +42,7 @@ impl Turn<'_> {
         self.process.mailbox.close(inbox);
         while let Some(mail) = inbox.pop(&self.process.mailbox) {
             match mail {
-                Mail::Signal(Signal::Describe { to }) => self.tell(&to, None::<super::info::Facts>),
+                Mail::Signal(Signal::Describe { to, question }) => self.answer(&to, question, false),
                 Mail::Signal(signal) => {
                     take_signal(extension, signal, pid);
                 }
@@ -96,7 +96,8 @@ impl Turn<'_> {
             Some(Ending::Future(future)) => {
                 if let Some(future) = future.upgrade() {
                     let failed = matches!(end, End::Failed(_));
-                    future.settle(result().and_then(Result::ok), failed, reason, self);
+                    let in_hand = extension.and_then(|extension| extension.in_hand.take());
+                    future.settle(result().and_then(Result::ok), failed, reason, in_hand, self);
                     return;
                 }
             }
@@ -128,6 +129,9 @@ impl Turn<'_> {
     fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
         for (link, ()) in extension.links.into_entries() {
             self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
+        }
+        for (_, child) in extension.slot_links.into_entries() {
+            child.linked_ended(pid, reason, self);
         }
         for (monitor, watcher) in extension.watchers.into_entries() {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);

@@ -8,8 +8,8 @@ use vega_bytecode::prelude::PROCESS_INFO;
 use vega_scheduler::Priority;
 
 use super::Pid;
-use super::natives::{process, text};
-use super::signal::Signal;
+use super::natives::{noproc, process, text};
+use super::signal::{Question, Signal};
 use super::state::{MAIL, Phase, SIGNAL};
 use super::turn::Turn;
 use crate::error::Error;
@@ -41,10 +41,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Answers whoever asked for something.
-    pub(crate) fn tell<T: std::any::Any + Send>(&self, to: &Address, answer: T) {
-        let mail = Mail::Port(to.port, to.alive.clone(), Box::new(answer));
-        self.world.deliver(to.process, mail, MAIL, self.worker);
+    /// Answers whoever asked. Of one that does not live there are no facts, and its fields are not looked at.
+    pub(crate) fn answer(&self, to: &Address, question: Question, lives: bool) {
+        let answer: Box<dyn std::any::Any + Send> = match question {
+            Question::IsAlive => Box::new(lives),
+            Question::Facts => Box::new(lives.then(|| self.facts())),
+        };
+        self.world.deliver(to.process, Mail::Port(to.port, to.alive.clone(), answer), MAIL, self.worker);
     }
 }
 
@@ -67,12 +70,32 @@ pub(super) fn info(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> 
         Phase::Running => "running",
         Phase::InNative => "native",
     };
-    Ok(Outcome::Resume(Box::new(Inquiry { process: pid, status, port: None })))
+    Ok(Outcome::Resume(Box::new(Inquiry { process: pid, question: Question::Facts, status, port: None })))
+}
+
+/// `process::alive(p)`. As in Erlang, whatever the asking process sent before has reached the other one when the answer is made: a
+/// process that was just killed or told to end is not alive.
+pub(super) fn alive(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+    let Some(pid) = context.process_of(&arguments[0])? else { return Ok(Outcome::Value(Value::bool(false))) };
+    if pid == context.self_pid() {
+        return Ok(Outcome::Value(Value::bool(true)));
+    }
+    let Some(slot) = context.turn().world.table.slot_of(pid) else { return Ok(Outcome::Value(Value::bool(false))) };
+    match slot.state.phase() {
+        Phase::Dead | Phase::Exiting => Ok(Outcome::Value(Value::bool(false))),
+        // Nothing is on its way to it.
+        Phase::Idle => Ok(Outcome::Value(Value::bool(true))),
+        Phase::Runnable | Phase::Running | Phase::InNative => {
+            let question = Question::IsAlive;
+            Ok(Outcome::Resume(Box::new(Inquiry { process: pid, question, status: "", port: None })))
+        }
+    }
 }
 
 /// Waits for what a process says of itself.
 struct Inquiry {
     process: Pid,
+    question: Question,
     /// How it stood when it was asked; when it answers, it runs.
     status: &'static str,
     port: Option<Port>,
@@ -82,15 +105,21 @@ impl Resumable for Inquiry {
     fn step(&mut self, context: &mut NativeContext<'_>, input: Input) -> Step {
         let turn = context.turn();
         if let Input::Message(payload) = input {
-            return match payload.downcast::<Option<Facts>>().ok().and_then(|facts| *facts) {
-                Some(facts) => Step::Return(info_value(self.process, self.status, facts, &turn)),
-                None => Step::Return(Value::NULL),
-            };
+            return Step::Return(match payload.downcast::<bool>() {
+                Ok(lives) => Value::bool(*lives),
+                Err(payload) => match payload.downcast::<Option<Facts>>().ok().and_then(|facts| *facts) {
+                    Some(facts) => info_value(self.process, self.status, facts, &turn),
+                    None => Value::NULL,
+                },
+            });
         }
         let port = self.port.get_or_insert_with(|| context.open_port());
-        let question = Signal::Describe { to: port.address() };
+        let question = Signal::Describe { to: port.address(), question: self.question };
         if !turn.world.deliver(self.process, Mail::Signal(question), SIGNAL, turn.worker) {
-            return Step::Return(Value::NULL);
+            return Step::Return(match self.question {
+                Question::IsAlive => Value::bool(false),
+                Question::Facts => Value::NULL,
+            });
         }
         Step::Receive { port: port.id(), deadline: None }
     }
@@ -120,7 +149,7 @@ fn info_value(pid: Pid, status: &str, facts: Facts, turn: &Turn<'_>) -> Value {
 /// `process::priority(p)`
 pub(super) fn priority(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     let pid = present(context, &arguments[0])?;
-    let slot = context.turn().world.table.slot_of(pid).ok_or_else(no_process)?;
+    let slot = context.turn().world.table.slot_of(pid).ok_or_else(noproc)?;
     Ok(Outcome::Value(Value::str(word_of(slot.priority()))))
 }
 
@@ -136,16 +165,12 @@ pub(super) fn set_priority(context: &mut NativeContext<'_>, arguments: &mut [Val
         }
     };
     let pid = present(context, &arguments[0])?;
-    context.turn().world.table.slot_of(pid).ok_or_else(no_process)?.set_priority(priority);
+    context.turn().world.table.slot_of(pid).ok_or_else(noproc)?.set_priority(priority);
     super::natives::nothing()
 }
 
 fn present(context: &NativeContext<'_>, value: &Value) -> Result<Pid, Error> {
-    context.process_of(value)?.filter(|&pid| context.is_alive(pid)).ok_or_else(no_process)
-}
-
-fn no_process() -> Error {
-    Error::new(kinds::PROCESS_DOWN, "noproc")
+    context.process_of(value)?.filter(|&pid| context.is_alive(pid)).ok_or_else(noproc)
 }
 
 fn word_of(priority: Priority) -> &'static str {

@@ -21,12 +21,12 @@ pub fn natives() -> NativeTable {
         .add("process::kill", 1, |context, arguments| on_present(context, arguments, |context, pid| context.kill(pid)))
         .add("process::exit", 2, exit)
         .add("process::stop", 1, stop)
-        .add("process::link", 1, |context, arguments| on_present(context, arguments, |context, pid| context.link(pid)))
-        .add("process::unlink", 1, |context, arguments| on_present(context, arguments, |context, pid| context.unlink(pid)))
+        .add("process::link", 1, |context, arguments| context.turn().link_value(&arguments[0]).and_then(|()| nothing()))
+        .add("process::unlink", 1, |context, arguments| context.turn().unlink_value(&arguments[0]).and_then(|()| nothing()))
         .add("process::monitor", 1, |context, arguments| context.monitor_value(&arguments[0]).map(Outcome::Value))
         .add("process::demonitor", 1, demonitor)
         .add("process::trap_exit", 1, trap_exit)
-        .add("process::alive", 1, alive)
+        .add("process::alive", 1, super::info::alive)
         .add("process::list", 0, list)
         .add("process::of", 1, of)
         .add("process::register", 1, |context, arguments| register(context, &arguments[0], context.self_pid()))
@@ -97,11 +97,6 @@ fn trap_exit(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> Native
     nothing()
 }
 
-fn alive(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
-    let alive = context.process_of(&arguments[0])?.is_some_and(|pid| context.is_alive(pid));
-    Ok(Outcome::Value(Value::bool(alive)))
-}
-
 fn list(context: &mut NativeContext<'_>, _: &mut [Value]) -> NativeResult {
     let alive = context.turn().world.table.living().map(process).collect();
     Ok(Outcome::Value(Value::array(alive)))
@@ -110,13 +105,21 @@ fn list(context: &mut NativeContext<'_>, _: &mut [Value]) -> NativeResult {
 fn of(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     match context.process_of(&arguments[0])? {
         Some(pid) => Ok(Outcome::Value(process(pid))),
-        None => Err(Error::new(kinds::PROCESS_DOWN, "noproc")),
+        None => Err(noproc()),
     }
+}
+
+/// Nobody lives where somebody has to.
+pub(super) fn noproc() -> Error {
+    Error::new(kinds::PROCESS_DOWN, "noproc")
 }
 
 fn register(context: &NativeContext<'_>, name: &Value, pid: Pid) -> NativeResult {
     let name = text(name)?;
     let world = context.turn().world;
+    if !world.is_alive(pid) {
+        return Err(noproc());
+    }
     let mut names = world.names.lock().unwrap_or_else(PoisonError::into_inner);
     if names.get(name).is_some_and(|&other| other != pid && world.is_alive(other)) {
         return Err(Error::new(kinds::INVALID_ARGUMENT, format!("the name `{name}` is taken")));
@@ -130,7 +133,7 @@ fn register(context: &NativeContext<'_>, name: &Value, pid: Pid) -> NativeResult
 fn register_other(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     match context.process_of(&arguments[1])? {
         Some(pid) => register(context, &arguments[0], pid),
-        None => Err(Error::new(kinds::PROCESS_DOWN, "noproc")),
+        None => Err(noproc()),
     }
 }
 

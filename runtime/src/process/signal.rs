@@ -5,7 +5,7 @@
 use super::block::{Extension, Monitoring, Watched};
 use super::mail::Mail;
 use super::{ExitReason, Pid};
-use crate::native::{Address, Notice};
+use crate::native::{Address, CallGuard, Notice};
 
 /// What one process does to another.
 #[derive(Debug)]
@@ -20,10 +20,23 @@ pub(crate) enum Signal {
     Demonitor { monitor: u64 },
     /// `from` ended while linked, or says `exit(receiver, reason)`.
     Exit { from: Pid, reason: ExitReason, linked: bool },
+    /// The child of that number, to whose slot the receiver is linked, stays down.
+    ChildExit { child: u64, reason: ExitReason },
+    /// What `from` sends next follows from the reply of a call: see [`Extension::in_hand`].
+    Hand(CallGuard),
     /// Somebody wants to know how the receiver stands.
-    Describe { to: Address },
+    Describe { to: Address, question: Question },
     /// A monitored process ended.
     Down { monitor: u64, process: Pid, reason: ExitReason },
+}
+
+/// What somebody wants to know of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Question {
+    /// Whether it lives once everything that was sent to it before has reached it: a `bool`.
+    IsAlive,
+    /// How it stands: `Option<Facts>`.
+    Facts,
 }
 
 /// Handles one signal. What it leaves for the program to see comes back.
@@ -52,12 +65,27 @@ pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own
                 return None;
             }
             if extension.traps_exits {
-                return Some(Mail::Notice(Notice::Exit { process: from, reason }));
+                return Some(Mail::Notice(Notice::Exit { process: from, child: None, reason }));
             }
             // A linked or foreign process's normal end harms nobody; one's own does.
             if reason != ExitReason::Normal || from == own {
                 extension.doom.get_or_insert(reason);
             }
+            None
+        }
+        Signal::ChildExit { child, reason } => {
+            // Unlinked meanwhile: as above.
+            let child = extension.slot_links.remove(&child)?;
+            if extension.traps_exits {
+                return Some(Mail::Notice(Notice::Exit { process: Pid::from_bits(0), child: Some(child), reason }));
+            }
+            if reason != ExitReason::Normal {
+                extension.doom.get_or_insert(reason);
+            }
+            None
+        }
+        Signal::Hand(call) => {
+            extension.in_hand = Some(call);
             None
         }
         // Answered by whoever has the process's other fields too.

@@ -25,9 +25,14 @@ impl World {
         // SAFETY: slots stay mapped as long as the table, which the world owns.
         let process = unsafe { job.slot().as_ref() };
         let mut turn = Turn { world: self, worker, process };
+        if let Some(waits) = &self.waits {
+            waits.runs(job.pid().to_bits());
+        }
         let mut events = process.state.begin();
         let full = self.limits.slice_reductions;
         let mut left = full;
+        // What of it the process has been charged with: it may wait, hear something at once, and go on in the same slice.
+        let mut charged = 0;
         loop {
             if turn.take_events(events) {
                 let reason = turn.life().doom().cloned().unwrap_or(ExitReason::Killed);
@@ -41,20 +46,24 @@ impl World {
             turn.life().account = heap::enter(outer);
             match exit {
                 Exit::Preempted => {
-                    turn.life().reductions += u64::from(full - left);
+                    turn.life().reductions += u64::from(full - left - charged);
+                    charged = full - left;
                     events = process.state.take_events();
                     if turn.take_events(events) {
                         // The loop's beginning ends it.
                         events = 0;
                         continue;
                     }
+                    self.sample_push(job.pid(), worker);
                     process.state.requeue();
                     worker.push(job, process.priority());
                     break;
                 }
                 Exit::Waiting => {
                     turn.arm_timer();
-                    turn.life().reductions += u64::from(full - left);
+                    turn.let_go();
+                    turn.life().reductions += u64::from(full - left - charged);
+                    charged = full - left;
                     let listen = if turn.life().deaf { Listen::NotToMail } else { Listen::ToAll };
                     match process.state.park(listen) {
                         Ok(()) => break,
@@ -166,15 +175,28 @@ impl Turn<'_> {
         };
         let mut curious = Vec::new();
         self.process.mailbox.drain_sorted(inbox, apart, |mail| match mail {
-            Mail::Signal(Signal::Describe { to }) => {
-                curious.push(to);
+            Mail::Signal(Signal::Describe { to, question }) => {
+                curious.push((to, question));
                 None
             }
             Mail::Signal(signal) => take_signal(extension, signal, pid),
             Mail::User(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
-        for to in curious {
-            self.tell(&to, Some(self.facts()));
+        if !curious.is_empty() {
+            // Who is to end does not count as living, even before the next safe point.
+            let lives = self.life().doom().is_none() && !self.process.state.has_event(KILL);
+            for (to, question) in curious {
+                self.answer(&to, question, lives);
+            }
+        }
+    }
+
+    /// What followed from a reply is done: its call is over.
+    fn let_go(&self) {
+        if let Some(extension) = self.life().extension_mut()
+            && extension.in_hand.is_some()
+        {
+            extension.in_hand = None;
         }
     }
 

@@ -135,11 +135,38 @@ impl<'a> Turn<'a> {
         Ok(monitor_value(monitor))
     }
 
+    /// Begins a link with whatever a value refers to: a process, or a slot.
+    pub(crate) fn link_value(&self, target: &Value) -> Result<(), Error> {
+        match self.target(target)? {
+            Target::Process(pid) => self.link_with(pid),
+            Target::Child(child) => child.child().link(self),
+        }
+        Ok(())
+    }
+
+    /// Ends such a link.
+    pub(crate) fn unlink_value(&self, target: &Value) -> Result<(), Error> {
+        match self.target(target)? {
+            Target::Process(pid) => self.unlink_from(pid),
+            Target::Child(child) => child.child().unlink(self),
+        }
+        Ok(())
+    }
+
     /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
     pub(crate) fn offer(&self, target: &Target, message: Message) -> Result<bool, Message> {
         match target {
             Target::Process(pid) => self.world.send(*pid, message, self.worker),
             Target::Child(child) => child.send(message, self),
+        }
+    }
+
+    /// While a run ends, whoever is sent something that follows from a reply has the call in hand too, until it waits.
+    pub(crate) fn hand_on(&self, receiver: Pid) {
+        if let Some(call) = self.life().extension().and_then(|extension| extension.in_hand.as_ref())
+            && self.world.is_draining()
+        {
+            self.world.signal(receiver, Signal::Hand(call.clone()), self.worker);
         }
     }
 
@@ -253,6 +280,10 @@ impl Host for Turn<'_> {
     }
 
     fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value]) -> NativeResult {
+        // At once, and not after a wait: what a program does about it comes before its end, in every run.
+        if self.world.is_draining() {
+            return Err(Error::new(kinds::CANCELLED, "the program is ending, and no new call begins"));
+        }
         let program = self.world.program();
         let description = &program.loaded.module().asks[ask as usize];
         let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
@@ -289,6 +320,9 @@ impl Host for Turn<'_> {
     fn send(&mut self, _: &Machine, target: &Value, message: &Value, wait: Option<i64>) -> NativeResult {
         let target = self.target(target)?;
         let message = pack(message)?;
+        if let Some(receiver) = target.present() {
+            self.hand_on(receiver);
+        }
         match self.offer(&target, message) {
             Ok(false) => Ok(Outcome::Value(Value::NULL)),
             // The receiver does not keep up: the rest of this slice goes to others.
@@ -304,11 +338,7 @@ impl Host for Turn<'_> {
     }
 
     fn link(&mut self, target: &Value) -> Result<(), Error> {
-        match self.target(target)?.present() {
-            Some(pid) => self.link_with(pid),
-            None => self.link_with(Pid::from_bits(0)),
-        }
-        Ok(())
+        self.link_value(target)
     }
 
     fn monitor(&mut self, target: &Value) -> Result<Value, Error> {
@@ -402,8 +432,9 @@ pub(crate) fn no_agents() -> Error {
 fn notice_value(notice: Notice) -> Value {
     use vega_bytecode::prelude;
     match notice {
-        Notice::Exit { process, reason } => {
-            Value::structure(prelude::EXIT, vec![Value::process(process.to_bits()), Value::str(reason.as_str())])
+        Notice::Exit { process, child, reason } => {
+            let ended = child.map_or_else(|| Value::process(process.to_bits()), |child| child.to_value());
+            Value::structure(prelude::EXIT, vec![ended, Value::str(reason.as_str())])
         }
         Notice::Down { monitor, process, child, reason } => {
             let ended = child.map_or_else(|| Value::process(process.to_bits()), |child| child.to_value());

@@ -64,16 +64,17 @@ struct State {
     incarnation: u32,
     /// Moments of the crashes within the window.
     crashes: VecDeque<Instant>,
-    /// Messages that came while nobody lived.
+    /// Messages that came while nobody lived, and their bytes. The bounds of a mailbox hold for them.
     waiting: VecDeque<Message>,
+    waiting_bytes: u64,
     /// Who wants to know when the slot stops, with the monitors' numbers.
     watchers: Few<u64, Pid>,
+    /// Who is linked with the slot.
+    linked: Few<Pid, ()>,
     /// Somebody asked for the end.
     stopping: bool,
     /// The incarnation is being stopped, and another will follow.
     pausing: bool,
-    /// The next incarnation was to begin before the last was gone, and begins then.
-    overdue: bool,
 }
 
 enum Stage {
@@ -184,10 +185,11 @@ impl Child {
                 incarnation: 0,
                 crashes: VecDeque::new(),
                 waiting: VecDeque::new(),
+                waiting_bytes: 0,
                 watchers: Few::default(),
+                linked: Few::default(),
                 stopping: false,
                 pausing: false,
-                overdue: false,
             }),
         }));
         // A child of a declared supervisor begins when that does.
@@ -196,10 +198,8 @@ impl Child {
             family.remove(&child, &turn);
             return Err(error);
         }
-        if options.linked
-            && let Some(process) = child.incarnation()
-        {
-            turn.link_with(process);
+        if options.linked {
+            child.link(&turn);
         }
         Ok(child)
     }
@@ -209,10 +209,8 @@ impl Child {
         let slot = &*self.0;
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Between) {
-            state.overdue = state.pausing;
             return Ok(());
         }
-        state.overdue = false;
         state.incarnation += 1;
         let incarnation = state.incarnation;
         let outer = heap::enter(Account::with_limit(turn.world.limits.heap_bytes));
@@ -241,9 +239,10 @@ impl Child {
             turn.worker,
         )?;
         for message in state.waiting.drain(..) {
-            // A new mailbox has room for what the slot had room for; what does not fit was beyond the bound anyway.
+            // A new mailbox has room for what the slot had room for.
             let _ = turn.world.send(process, message, turn.worker);
         }
+        state.waiting_bytes = 0;
         state.stage = Stage::Living(process);
         state.pausing = false;
         drop(state);
@@ -346,13 +345,9 @@ impl Child {
         }
         if state.pausing && !state.stopping {
             state.stage = Stage::Between;
-            let is_overdue = state.overdue;
             drop(state);
             if let Some(owner) = &self.0.owner {
                 owner.crashed(reason, &turn.world.handle());
-            }
-            if is_overdue && let Err(error) = self.start(turn) {
-                self.give_up(ExitReason::Crash(error.message().as_str().into()), turn);
             }
             if let Some(family) = self.0.family.upgrade() {
                 family.nudge(turn);
@@ -427,8 +422,13 @@ impl Child {
     fn set_stopped(&self, mut state: MutexGuard<'_, State>, reason: ExitReason, turn: &Turn<'_>) {
         state.stage = Stage::Stopped(reason.clone());
         state.waiting.clear();
+        state.waiting_bytes = 0;
         let watchers = std::mem::take(&mut state.watchers);
+        let linked = std::mem::take(&mut state.linked);
         drop(state);
+        for (other, ()) in linked.into_entries() {
+            turn.world.signal(other, Signal::ChildExit { child: self.number(), reason: reason.clone() }, turn.worker);
+        }
         for (monitor, watcher) in watchers.into_entries() {
             let signal = Signal::Down { monitor, process: Pid::from_bits(0), reason: reason.clone() };
             turn.world.deliver(watcher, Mail::Signal(signal), SIGNAL, turn.worker);
@@ -441,6 +441,42 @@ impl Child {
         }
         if let Some(family) = self.0.family.upgrade() {
             family.remove(self, turn);
+        }
+    }
+
+    /// Links the running process with the slot: each gets an exit signal when the other ends, the process when the slot stays down,
+    /// and whoever lives in the slot when the process ends.
+    pub(crate) fn link(&self, turn: &Turn<'_>) {
+        let own = turn.pid();
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Living(process) if process == own) {
+            return;
+        }
+        turn.life().extend().slot_links.insert(self.number(), self.clone());
+        if !matches!(state.stage, Stage::Stopped(_)) {
+            state.linked.insert(own, ());
+            return;
+        }
+        drop(state);
+        turn.world.signal(own, Signal::ChildExit { child: self.number(), reason: ExitReason::NoProcess }, turn.worker);
+    }
+
+    /// Takes a link with the slot back.
+    pub(crate) fn unlink(&self, turn: &Turn<'_>) {
+        turn.life().extend().slot_links.remove(&self.number());
+        self.lock().linked.remove(&turn.pid());
+    }
+
+    /// A process that is linked with the slot has ended.
+    pub(crate) fn linked_ended(&self, process: Pid, reason: &ExitReason, turn: &Turn<'_>) {
+        let mut state = self.lock();
+        let is_linked = state.linked.remove(&process).is_some();
+        if let Stage::Living(incarnation) = state.stage
+            && is_linked
+        {
+            drop(state);
+            let signal = Signal::Exit { from: process, reason: reason.clone(), linked: false };
+            turn.world.signal(incarnation, signal, turn.worker);
         }
     }
 
@@ -482,6 +518,11 @@ impl Child {
     /// What happens when it crashes.
     pub(super) fn strategy(&self) -> Strategy {
         self.0.supervision.strategy
+    }
+
+    /// Whether it is a supervisor itself. It ends once its children have, and each of those has its time, so it is not killed.
+    pub(super) fn is_supervisor(&self) -> bool {
+        matches!(self.0.factory.0, Make::Team(_))
     }
 
     /// The children of a declared supervisor.
@@ -556,8 +597,13 @@ impl ChildHandle {
         let mut state = self.0.lock();
         match state.stage {
             Stage::Living(process) => turn.world.send(process, message, turn.worker),
-            Stage::Between if state.waiting.len() >= turn.world.limits.slot_messages => Err(message),
             Stage::Between => {
+                let bounds = turn.world.bounds();
+                let bytes = state.waiting_bytes + message.size_bytes() as u64;
+                if state.waiting.len() >= bounds.messages as usize || bytes > bounds.bytes {
+                    return Err(message);
+                }
+                state.waiting_bytes = bytes;
                 state.waiting.push_back(message);
                 Ok(false)
             }

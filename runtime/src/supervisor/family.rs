@@ -54,6 +54,8 @@ struct State {
     children: BTreeMap<u64, Child>,
     supervisor: Option<Pid>,
     owner_ended: bool,
+    /// The children are to begin, in order, once those of the last supervisor are gone.
+    begins_later: bool,
 }
 
 /// What a supervisor is told.
@@ -138,7 +140,7 @@ impl Family {
 
     /// Sees to it that a child which was asked to stop does.
     pub(crate) fn kill_later(self: Arc<Self>, child: Child, turn: &Turn<'_>) {
-        if child.stopped().is_none() {
+        if child.stopped().is_none() && !child.is_supervisor() {
             let moment = vega_scheduler::now() + Duration::from_millis(turn.world.limits.shutdown_ms);
             self.order(Order::KillAt(child, moment), turn);
         }
@@ -170,11 +172,26 @@ impl Family {
 
     /// A declared supervisor lives in this process: its children begin, in order. Where one cannot, those before it end again.
     pub(super) fn begin(&self, supervisor: Pid, turn: &Turn<'_>) -> Result<(), Error> {
-        let children = {
+        {
             let mut state = self.lock();
             state.supervisor = Some(supervisor);
-            state.children.values().cloned().collect::<Vec<_>>()
-        };
+            state.begins_later = true;
+        }
+        self.begin_children(turn)
+    }
+
+    /// Begins the children that are to, unless one of the last supervisor's still lives; its end will bring the supervisor here again.
+    pub(super) fn begin_children(&self, turn: &Turn<'_>) -> Result<(), Error> {
+        if !self.lock().begins_later {
+            return Ok(());
+        }
+        // Not under the lock: a child that begins holds its own, and asks for this one.
+        let children = self.children();
+        let is_somebody_left = children.iter().any(|child| child.incarnation().is_some());
+        // Whoever takes the word begins them.
+        if is_somebody_left || !std::mem::take(&mut self.lock().begins_later) {
+            return Ok(());
+        }
         for child in &children {
             if let Err(error) = child.start(turn) {
                 self.abandon(turn);
@@ -189,6 +206,7 @@ impl Family {
         let children = {
             let mut state = self.lock();
             state.supervisor = None;
+            state.begins_later = false;
             state.children.values().cloned().collect::<Vec<_>>()
         };
         for child in children.iter().rev() {

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vega_bytecode::kinds;
 
 use crate::error::Error;
-use crate::native::{Address, Input, NativeContext, NativeResult, Outcome, Port, Resumable, Step};
+use crate::native::{Address, CallGuard, Input, NativeContext, NativeResult, Outcome, Port, Resumable, Step};
 use crate::process::mail::Mail;
+use crate::process::signal::Signal;
 use crate::process::state::MAIL;
 use crate::process::turn::{Turn, pack};
 use crate::process::{ExitReason, Pid};
@@ -66,21 +67,28 @@ impl FutureHandle {
             Ok(value) => Settled::Value(pack(value)?),
             Err(error) => Settled::Failed(pack(&Value::from(error.clone()))?, error.summary(context.module())),
         };
-        self.settle_as(settled, &context.turn());
+        self.settle_as(settled, context.in_hand(), &context.turn());
         Ok(())
     }
 
-    /// Settles it with how its task ended.
-    pub(crate) fn settle(&self, result: Option<Message>, failed: bool, reason: &ExitReason, turn: &Turn<'_>) {
+    /// Settles it with how its task ended. What the task had in hand goes to whoever waits.
+    pub(crate) fn settle(
+        &self,
+        result: Option<Message>,
+        failed: bool,
+        reason: &ExitReason,
+        in_hand: Option<CallGuard>,
+        turn: &Turn<'_>,
+    ) {
         let settled = match result {
             Some(error) if failed => Settled::Failed(error, reason.to_string()),
             Some(value) => Settled::Value(value),
             None => Settled::Ended(reason.clone()),
         };
-        self.settle_as(settled, turn);
+        self.settle_as(settled, in_hand, turn);
     }
 
-    fn settle_as(&self, settled: Settled, turn: &Turn<'_>) {
+    fn settle_as(&self, settled: Settled, in_hand: Option<CallGuard>, turn: &Turn<'_>) {
         let waiting = {
             let mut state = self.lock();
             if state.settled.is_some() {
@@ -91,6 +99,9 @@ impl FutureHandle {
             std::mem::take(&mut state.waiting)
         };
         for address in waiting {
+            if let Some(call) = &in_hand {
+                turn.world.signal(address.process, Signal::Hand(call.clone()), turn.worker);
+            }
             let mail = Mail::Port(address.port, address.alive, Box::new(()));
             turn.world.deliver(address.process, mail, MAIL, turn.worker);
         }

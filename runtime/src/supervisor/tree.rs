@@ -6,9 +6,12 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError};
 
+use vega_bytecode::module::Strategy;
+
 use super::child::Child;
 use super::family::{Family, FamilyKind};
 use crate::process::Pid;
+use crate::process::state::Phase;
 use crate::process::turn::Turn;
 
 /// The drawing, one line for each process that supervises or is supervised.
@@ -30,6 +33,17 @@ pub(crate) fn draw(turn: &Turn<'_>) -> String {
         drawing.family("", is_last, family);
     }
     drawing.text
+}
+
+/// The word of a strategy in a program.
+fn word_of(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Restart => "restart",
+        Strategy::Stop => "stop",
+        Strategy::Escalate => "escalate",
+        Strategy::RestartAll => "restart_all",
+        Strategy::RestartRest => "restart_rest",
+    }
 }
 
 fn is_main(family: &Family) -> bool {
@@ -65,13 +79,52 @@ impl Drawing<'_> {
         let children = family.children();
         for (index, child) in children.iter().enumerate() {
             let is_last = index + 1 == children.len();
-            self.line(&before, is_last, &describe(child));
+            let text = self.describe(child);
+            self.line(&before, is_last, &text);
             if let Some(below) = child.family_below() {
                 self.family(&before, is_last, &below);
             } else if let Some(below) = self.family_of(child) {
                 self.family(&before, is_last, &below);
             }
         }
+    }
+
+    /// What it is called, who lives there or why nobody does, and how it came to that.
+    fn describe(&self, child: &Child) -> String {
+        let mut text = match child.name() {
+            Some(name) => format!("{name}: {}", child.label()),
+            None => child.label().to_string(),
+        };
+        match (child.incarnation(), child.stopped()) {
+            (Some(process), _) => {
+                let phase = self.turn.world.table.slot_of(process).map_or(Phase::Dead, |slot| slot.state.phase());
+                let _ = write!(text, " {process} {}", status(phase));
+            }
+            (None, Some(reason)) => {
+                let _ = write!(text, " down ({reason})");
+            }
+            (None, None) => text.push_str(" between lives"),
+        }
+        match child.family_below() {
+            Some(family) => {
+                if let FamilyKind::Declared { supervision, .. } = &family.kind {
+                    let _ = write!(text, ", {}", word_of(supervision.strategy));
+                }
+            }
+            // A named child has the strategy of its supervisor.
+            None if child.name().is_none() => {
+                let _ = write!(text, ", {}", word_of(child.strategy()));
+            }
+            None => {}
+        }
+        match child.incarnations() {
+            0 | 1 => {}
+            2 => text.push_str(", restarted once"),
+            lives => {
+                let _ = write!(text, ", restarted {} times", lives - 1);
+            }
+        }
+        text
     }
 
     /// The children that a child has spawned itself.
@@ -84,26 +137,13 @@ impl Drawing<'_> {
     }
 }
 
-fn describe(child: &Child) -> String {
-    let mut text = match child.name() {
-        Some(name) => format!("{name}: {}", child.label()),
-        None => child.label().to_string(),
-    };
-    match (child.incarnation(), child.stopped()) {
-        (Some(process), _) => {
-            let _ = write!(text, " {process}");
-        }
-        (None, Some(reason)) => {
-            let _ = write!(text, " down ({reason})");
-        }
-        (None, None) => text.push_str(" between lives"),
+/// How a process stands, in a word.
+fn status(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "waiting",
+        Phase::Runnable => "runnable",
+        Phase::Running => "running",
+        Phase::InNative => "in a native",
+        Phase::Exiting | Phase::Dead => "ending",
     }
-    match child.incarnations() {
-        0 | 1 => {}
-        2 => text.push_str(", restarted once"),
-        lives => {
-            let _ = write!(text, ", restarted {} times", lives - 1);
-        }
-    }
-    text
 }

@@ -3,7 +3,7 @@
 //! Invariants: while children are being stopped, one after the other, no other trouble is looked at; it waits its turn. A crash counts
 //! once, however many children it restarts. A supervisor that is told to end does so after its children.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,15 +24,42 @@ use crate::value::Value;
 pub(super) struct Supervisor {
     family: Arc<Family>,
     /// Children that are started again later.
-    restarts: Vec<(Instant, Child)>,
+    restarts: Agenda,
     /// Children that are killed if they still live then.
-    kills: Vec<(Instant, Child)>,
+    kills: Agenda,
     /// Children that stop, and what comes then.
     stopping: Option<Stopping>,
     /// Trouble that came meanwhile.
     waiting: VecDeque<Order>,
     /// Moments of the crashes within the window, under one window for all.
     crashes: VecDeque<Instant>,
+}
+
+/// Children and moments, the next first; those of one moment in the order of their spawns.
+#[derive(Default)]
+struct Agenda(BTreeMap<(Instant, u64), Child>);
+
+impl Agenda {
+    fn add(&mut self, moment: Instant, child: Child) {
+        self.0.insert((moment, child.number()), child);
+    }
+
+    /// The next one, if its moment has come.
+    fn pop_due(&mut self, now: Instant) -> Option<Child> {
+        let first = self.0.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.0.keys().next().map(|(moment, _)| *moment)
+    }
+
+    fn forget(&mut self, children: &[Child]) {
+        if !self.0.is_empty() {
+            let numbers: HashSet<u64> = children.iter().map(Child::number).collect();
+            self.0.retain(|(_, number), _| !numbers.contains(number));
+        }
+    }
 }
 
 /// Children that stop one after the other.
@@ -60,8 +87,8 @@ impl Supervisor {
     pub(super) fn new(family: Arc<Family>) -> Self {
         Self {
             family,
-            restarts: Vec::new(),
-            kills: Vec::new(),
+            restarts: Agenda::default(),
+            kills: Agenda::default(),
             stopping: None,
             waiting: VecDeque::new(),
             crashes: VecDeque::new(),
@@ -78,7 +105,7 @@ impl Supervisor {
                 self.act(&child, verdict);
             }
             Order::Shutdown => self.stop(self.family.children(), Then::Nothing),
-            Order::KillAt(child, moment) => self.kills.push((moment, child)),
+            Order::KillAt(child, moment) => self.kills.add(moment, child),
         }
     }
 
@@ -108,7 +135,7 @@ impl Supervisor {
     fn act(&mut self, child: &Child, verdict: Verdict) {
         match verdict {
             Verdict::Over => {}
-            Verdict::RestartAt(moment) => self.restarts.push((moment, child.clone())),
+            Verdict::RestartAt(moment) => self.restarts.add(moment, child.clone()),
             Verdict::Rebuild(strategy, moment) => {
                 let members = members(&self.family, child, strategy);
                 self.stop(members.clone(), Then::Start(members, moment));
@@ -125,7 +152,7 @@ impl Supervisor {
 
     /// Children stop, the last first. What was to be started again is not.
     fn stop(&mut self, children: Vec<Child>, then: Then) {
-        self.restarts.retain(|(_, child)| !children.iter().any(|other| other.is(child)));
+        self.restarts.forget(&children);
         let current = self.stopping.take().and_then(|stopping| stopping.current);
         self.stopping = Some(Stopping { left: children, current, then });
     }
@@ -150,12 +177,15 @@ impl Supervisor {
                 true => next.stop_with(&turn),
                 false => drop(next.pause(&turn)),
             }
-            let moment = context.now() + Duration::from_millis(context.limits().shutdown_ms);
+            let moment = match next.is_supervisor() {
+                true => Instant::NEVER,
+                false => context.now() + Duration::from_millis(context.limits().shutdown_ms),
+            };
             stopping.current = Some((next, moment));
         }
         match self.stopping.take().map(|stopping| stopping.then) {
             Some(Then::Start(children, moment)) => {
-                self.restarts.extend(children.into_iter().map(|child| (moment, child)));
+                children.into_iter().for_each(|child| self.restarts.add(moment, child));
                 None
             }
             Some(Then::Escalate(reason)) => {
@@ -174,25 +204,21 @@ impl Supervisor {
     fn do_due(&mut self, context: &NativeContext<'_>) -> Option<Instant> {
         let now = context.now();
         let turn = context.turn();
-        let due = |list: &mut Vec<(Instant, Child)>| -> Vec<Child> {
-            list.extract_if(.., |(moment, _)| *moment <= now).map(|(_, child)| child).collect()
-        };
-        for child in due(&mut self.restarts) {
+        while let Some(child) = self.restarts.pop_due(now) {
             match child.start(&turn) {
                 Ok(()) => record_restart(&child, context),
                 Err(error) => child.give_up(ExitReason::Crash(error.message().as_str().into()), &turn),
             }
         }
-        self.kills.retain(|(_, child)| child.stopped().is_none());
-        for child in due(&mut self.kills) {
+        while let Some(child) = self.kills.pop_due(now) {
             if let Some(process) = child.incarnation() {
                 context.kill(process);
             }
         }
         let asked = self.stopping.iter().filter_map(|stopping| stopping.current.as_ref());
         // A child that was killed may take its time; it is not killed again and again.
-        let asked = asked.map(|(_, moment)| *moment).filter(|moment| *moment > now);
-        self.restarts.iter().chain(&self.kills).map(|(moment, _)| *moment).chain(asked).min()
+        let asked = asked.map(|(_, moment)| *moment).filter(|moment| *moment > now && *moment != Instant::NEVER);
+        self.restarts.next().into_iter().chain(self.kills.next()).chain(asked).min()
     }
 }
 
@@ -222,10 +248,15 @@ impl Resumable for Supervisor {
                 }
             }
             // Somebody ends the supervisor: whoever it belongs to, or anybody else.
-            Input::Notice(Notice::Exit { reason, .. }) if self.family.is_declared() => {
+            // A normal end harms nobody.
+            Input::Notice(Notice::Exit { reason, .. }) if self.family.is_declared() && reason != ExitReason::Normal => {
                 self.stop(self.family.children(), Then::End(reason));
             }
             _ => {}
+        }
+        if let Err(error) = self.family.begin_children(&context.turn()) {
+            context.end_with(ExitReason::Crash(error.message().as_str().into()));
+            return Step::Yield;
         }
         loop {
             if let Some(reason) = self.go_on(context) {

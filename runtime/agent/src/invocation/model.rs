@@ -62,7 +62,7 @@ impl Invocation {
         for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {
             permit.release(context);
         }
-        let Some(exchanged) = exchanged else {
+        let Some(mut exchanged) = exchanged else {
             // It was no attempt.
             self.attempts -= 1;
             self.next = Some(request);
@@ -70,6 +70,7 @@ impl Invocation {
             return;
         };
         self.budget_turn = None;
+        self.under_way = exchanged.under_way.take();
         if exchanged.attempted {
             self.count(&exchanged);
             self.record_model_call(&exchanged, began, began_at, context);
@@ -101,6 +102,7 @@ impl Invocation {
                         self.record_retry(&error, delay, context);
                         self.report(Activity::Retry { kind: error.kind.name() });
                         self.next = Some(request);
+                        self.under_way = None;
                         self.work = Work::Backoff(context.now() + delay);
                     }
                     None => self.fail(Failed::Call(error), context),
