@@ -364,13 +364,29 @@ impl Value {
         unsafe { (&raw mut *self).write(value) }
     }
 
+    /// The same with an int, for places that mostly hold one already: then only the payload is written.
+    #[inline]
+    pub(crate) fn replace_int(&mut self, value: i64) {
+        const HEAD: NonZeroU64 = head(Tag::Int, 0);
+        if self.head != HEAD {
+            if self.is_heap() {
+                release_rarely(self);
+            }
+            self.head = HEAD;
+        }
+        self.payload = ptr::without_provenance_mut(value as usize);
+    }
+
     /// The same with a double, which goes to its place straight from the register that it was computed in.
     #[inline]
-    pub(crate) fn replace_with_float(&mut self, value: f64) {
-        if self.is_heap() {
-            release_rarely(self);
+    pub(crate) fn replace_float(&mut self, value: f64) {
+        const HEAD: NonZeroU64 = head(Tag::Float, 0);
+        if self.head != HEAD {
+            if self.is_heap() {
+                release_rarely(self);
+            }
+            self.head = HEAD;
         }
-        self.head = head(Tag::Float, 0);
         // SAFETY: the payload is a word in which any bits may stand; without a heap tag nothing follows it.
         unsafe { (&raw mut self.payload).cast::<f64>().write(value) }
     }

@@ -9,6 +9,7 @@
 //! its pointer.
 
 pub mod host; // what instructions ask of the world around them
+mod loaded; // instructions as they are executed
 pub mod program; // a verified module, made ready to run
 mod stack; // the registers of one process
 pub mod machine; // one process's registers, frames and position

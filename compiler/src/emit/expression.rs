@@ -65,6 +65,9 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     /// Evaluates an expression into a register.
     pub(super) fn evaluate(&mut self, expr: &'p Expr, destination: Destination) {
+        if self.is_too_large() {
+            return;
+        }
         // A scalar is written over whatever is there; where that may be a heap value, it comes by a move, which releases the old one.
         if self.is_scalar(expr.ty) && self.slots[usize::from(destination.register)].holds && !self.is_empty_type(expr.ty) {
             let register = self.push_slot();

@@ -5,6 +5,7 @@
 //! register may serve another purpose as soon as it was popped.
 
 use vega_bytecode::module::Constant;
+use vega_bytecode::verify::REGISTERS_MAX;
 use vega_bytecode::{Instruction, Opcode, TypeId};
 
 use super::Tables;
@@ -130,10 +131,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     fn finish(self) -> vega_bytecode::module::Function {
         let outlives: &[u16] = if self.function.returns_self { &[0] } else { &[] };
-        if self.registers > usize::from(u16::MAX) {
-            self.tables.limit(self.function.span, "this function needs more than 65,535 registers");
+        if self.is_too_large() {
+            self.tables.limit(self.function.span, "this function needs more than 8,192 registers for variables and intermediate results");
         }
-        let registers = self.registers.min(usize::from(u16::MAX)) as u16;
+        let registers = self.registers.min(usize::from(REGISTERS_MAX)) as u16;
         let assembled = self.asm.finish(outlives);
         if assembled.jump_too_far {
             self.tables
@@ -168,6 +169,12 @@ impl<'p> FunctionEmitter<'_, 'p> {
     }
 
     // Registers.
+
+    /// Whether the function has needed more registers than a frame may have. From then on nothing is emitted, since its code is of no
+    /// use any more.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.registers > usize::from(REGISTERS_MAX)
+    }
 
     /// The first register not in use.
     pub(super) fn top(&self) -> u16 {

@@ -28,7 +28,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     /// One statement.
     pub(super) fn statement(&mut self, statement: &'p Statement) {
-        if !self.asm.is_reachable() {
+        if !self.asm.is_reachable() || self.is_too_large() {
             // What follows a `return` may still declare variables that code behind it names; none of it can run.
             self.declare_only(statement);
             return;

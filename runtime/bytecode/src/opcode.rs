@@ -82,34 +82,43 @@ macro_rules! layout {
 }
 
 macro_rules! opcodes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $mnemonic:literal, [$($layout:tt)+];)+) => {
-        /// An instruction's operation. The numbers are part of the file format.
+    (
+        $($(#[doc = $doc:literal])+ $name:ident = $number:literal, $mnemonic:literal, [$($layout:tt)+];)+
+        loaded { $($(#[doc = $loaded_doc:literal])+ $loaded:ident = $loaded_number:literal, $first:ident;)+ }
+    ) => {
+        /// An instruction's operation. The numbers are part of the file format, except those of operations that only loaded code has.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
-        pub enum Opcode { $($(#[doc = $doc])+ $name = $number,)+ }
+        pub enum Opcode {
+            $($(#[doc = $doc])+ $name = $number,)+
+            $($(#[doc = $loaded_doc])+ $loaded = $loaded_number,)+
+        }
 
         impl Opcode {
-            /// Every opcode, in the order of the table.
+            /// Every opcode of the file format, in the order of the table.
             pub const ALL: &[Opcode] = &[$(Opcode::$name,)+];
 
-            /// The opcode of a byte, or `None` where the byte names none.
+            /// Every operation that only loaded code has.
+            pub const LOADED: &[Opcode] = &[$(Opcode::$loaded,)+];
+
+            /// The opcode of a byte in the file format, or `None` where the byte names none.
             pub fn from_byte(byte: u8) -> Option<Opcode> {
                 match byte { $($number => Some(Opcode::$name),)+ _ => None }
             }
 
             /// The name that the disassembler prints.
             pub fn mnemonic(self) -> &'static str {
-                match self { $(Opcode::$name => $mnemonic,)+ }
+                match self { $(Opcode::$name => $mnemonic,)+ $(Opcode::$loaded => Opcode::$first.mnemonic(),)+ }
             }
 
             /// What the operand fields mean.
             pub fn layout(self) -> Layout {
-                match self { $(Opcode::$name => layout!($($layout)+),)+ }
+                match self { $(Opcode::$name => layout!($($layout)+),)+ $(Opcode::$loaded => Opcode::$first.layout(),)+ }
             }
 
             /// One sentence on what it does.
             pub fn doc(self) -> &'static str {
-                match self { $(Opcode::$name => concat!($($doc),+),)+ }
+                match self { $(Opcode::$name => concat!($($doc),+),)+ $(Opcode::$loaded => concat!($($loaded_doc),+),)+ }
             }
         }
     };
@@ -392,6 +401,41 @@ opcodes! {
     ParSpawn = 0xC1, "par.spawn", [_ Window Spawn _];
     /// Waits for all tasks of the block.
     ParJoin = 0xC2, "par.join", [_ _ _ _];
+
+    // Made by the interpreter when it loads verified code, where two instructions that often follow each other do: the first of them
+    // then does the work of both. The second stays where it is, for jumps to it. No file may hold these.
+    loaded {
+        /// `PartGet` with both fields.
+        PartGetBoth = 0x00, PartGet;
+        /// `PartSet` with both fields.
+        PartSetBoth = 0xD0, PartSet;
+        /// `PartGetBoth` and `SubFloat`.
+        PartGetSubFloat = 0xD1, PartGet;
+        /// `PartGetBoth` and `MulFloat`.
+        PartGetMulFloat = 0xD2, PartGet;
+        /// `MulFloat` and `AddFloat` of the product to something else.
+        MulAddFloat = 0xD3, MulFloat;
+        /// `MulFloat` and `SubFloat` of the product from something else.
+        MulSubFloat = 0xD4, MulFloat;
+        /// `AddFloat` and `PartSetBoth`.
+        AddFloatPartSet = 0xD5, AddFloat;
+        /// `AddInt` and `ForInt`.
+        AddIntFor = 0xD6, AddInt;
+        /// `AddInt` and `JumpIfLeInt`.
+        AddIntJumpIfLe = 0xD7, AddInt;
+        /// `AddIntImmediate` and `JumpIfLtInt`.
+        AddImmediateJumpIfLt = 0xD8, AddIntImmediate;
+        /// `AddIntImmediate` and `Call`.
+        AddImmediateCall = 0xD9, AddIntImmediate;
+        /// `LoadBool` and `SetIndex` of that value.
+        LoadBoolSetIndex = 0xDA, LoadBool;
+        /// `Index` and `JumpIf`.
+        IndexJumpIf = 0xDB, Index;
+        /// `Index` and `JumpIfNot`.
+        IndexJumpIfNot = 0xDC, Index;
+        /// `Push` and `ForInt`.
+        PushFor = 0xDD, Push;
+    }
 }
 
 /// Operations of [`Opcode::Arith`], by number. Results that do not fit raise `Overflow`.

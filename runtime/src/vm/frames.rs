@@ -1,7 +1,8 @@
 //! Walking the frames of a machine, from the innermost outwards: stack traces, and coordinates of effects.
 
-use vega_bytecode::{FunctionId, Instruction};
+use vega_bytecode::FunctionId;
 
+use super::loaded::Loaded;
 use super::machine::{BOTTOM, FROM_NATIVE, Machine, return_address};
 use super::program::LoadedProgram;
 use crate::error::Place;
@@ -73,7 +74,7 @@ struct Walk<'m> {
     program: &'m LoadedProgram,
     /// First register of the next frame, as a slot's number; 0 at the end.
     base: u32,
-    ip: *const Instruction,
+    ip: *const Loaded,
     /// Native frames that the walk has not passed yet.
     natives: usize,
 }
@@ -97,7 +98,7 @@ impl<'m> Iterator for Walk<'m> {
 }
 
 impl Walk<'_> {
-    fn step_out(&mut self, back: *const Instruction) {
+    fn step_out(&mut self, back: *const Loaded) {
         if back == BOTTOM {
             self.base = 0;
         } else if back == FROM_NATIVE {
@@ -113,7 +114,7 @@ impl Walk<'_> {
         } else {
             // SAFETY: other addresses in headers are those after a call instruction of the program's code.
             let call = unsafe { *back.sub(1) };
-            self.base = self.base - 1 - u32::from(call.a());
+            self.base = self.base - 1 - call.a().number();
             self.ip = back;
         }
     }

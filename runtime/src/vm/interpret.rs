@@ -11,13 +11,14 @@
 
 use std::mem::MaybeUninit;
 
-use vega_bytecode::{Instruction, Opcode, kinds};
+use vega_bytecode::{Opcode, kinds};
 
 use super::host::{Host, Wake};
+use super::loaded::{Loaded, Register};
 use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NO_RESULT, callable, header, return_address};
 use super::operate;
 use super::place;
-use super::program::{LoadedFunction, LoadedProgram, jump_a, jump_b, jump_offset};
+use super::program::{LoadedFunction, LoadedProgram};
 use super::unwind::Flow;
 use crate::error::Error;
 use crate::native::{Input, NativeResult};
@@ -39,7 +40,7 @@ enum Stop {
     /// The reductions are spent.
     Preempt,
     /// A function returned to an address that is no code.
-    Returned(*const Instruction, Value),
+    Returned(*const Loaded, Value),
 }
 
 impl Machine {
@@ -102,8 +103,8 @@ impl Machine {
 
         /// The address of a register.
         macro_rules! register {
-            ($number:expr) => {
-                base.wrapping_add($number as usize)
+            ($register:expr) => {
+                $register.of(base)
             };
         }
         /// The value of a register.
@@ -132,11 +133,19 @@ impl Machine {
                 unsafe { (*register!($number)).replace_scalar(value) }
             }};
         }
+        /// The same with an int, in a register that mostly holds one already.
+        macro_rules! assign_int {
+            ($number:expr, $value:expr) => {{
+                let value: i64 = $value;
+                // SAFETY: as above.
+                unsafe { (*register!($number)).replace_int(value) }
+            }};
+        }
         macro_rules! assign_float {
             ($number:expr, $value:expr) => {{
                 let value: f64 = $value;
                 // SAFETY: as above.
-                unsafe { (*register!($number)).replace_with_float(value) }
+                unsafe { (*register!($number)).replace_float(value) }
             }};
         }
         /// Writes a register and releases its old content.
@@ -178,15 +187,29 @@ impl Machine {
         /// Goes where the instruction says. A backward jump costs a reduction.
         macro_rules! jump {
             ($at:expr) => {{
-                let offset = jump_offset($at);
+                let offset = $at.offset();
                 // SAFETY: the target lies in the code.
                 ip = unsafe { ip.offset(offset) };
                 if offset < 0 {
-                    if left == 0 {
-                        stop!(Stop::Preempt);
-                    }
-                    left -= 1;
+                    charge!();
                 }
+            }};
+        }
+        /// Takes one reduction, or stops at the instruction that `ip` points at.
+        macro_rules! charge {
+            () => {
+                match left.checked_sub(1) {
+                    Some(rest) => left = rest,
+                    None => stop!(Stop::Preempt),
+                }
+            };
+        }
+        /// Goes where the end of a loop says, which costs a reduction.
+        macro_rules! jump_back {
+            ($at:expr) => {{
+                // SAFETY: the target lies in the code.
+                ip = unsafe { ip.offset($at.offset()) };
+                charge!();
             }};
         }
         macro_rules! jump_if {
@@ -202,7 +225,7 @@ impl Machine {
                 if overflowed {
                     raise!(operate::overflow(concat!("int ", $what)));
                 }
-                assign_scalar!($at.a(), Value::int(result));
+                assign_int!($at.a(), result);
             }};
         }
         /// Goes on after a step that may have moved the stack or changed the position.
@@ -240,6 +263,133 @@ impl Machine {
                 }
             }};
         }
+        /// The next instruction, as the second half of one that does the work of two.
+        macro_rules! second {
+            () => {{
+                // SAFETY: such instructions are made only of two that follow each other.
+                unsafe {
+                    let second = &*ip;
+                    ip = ip.add(1);
+                    second
+                }
+            }};
+        }
+        macro_rules! add_immediate {
+            ($at:expr) => {{
+                let (result, overflowed) = int!($at.b()).overflowing_add(i64::from($at.number_c() as i16));
+                if overflowed {
+                    raise!(operate::overflow("int addition"));
+                }
+                assign_int!($at.a(), result);
+            }};
+        }
+        macro_rules! for_int {
+            ($at:expr) => {{
+                // Below an int, so it cannot overflow in a compiled program; in any other it wraps.
+                let next = int!($at.jump_a()).wrapping_add(1);
+                assign_int!($at.jump_a(), next);
+                if next < int!($at.jump_b()) {
+                    jump_back!($at);
+                }
+            }};
+        }
+        macro_rules! call {
+            ($at:expr) => {{
+                // SAFETY: verify has checked the function's number; the window lies in the frame.
+                let (target, window) = unsafe { (&*functions.add($at.bc() as usize), register!($at.a())) };
+                if left == 0 {
+                    // SAFETY: back to this very instruction.
+                    ip = unsafe { ip.sub(1) };
+                    stop!(Stop::Preempt);
+                }
+                left -= 1;
+                let room = self.stack.end() as usize - window as usize;
+                if room < target.frame_bytes || self.depth >= self.depth_max {
+                    write_back!();
+                    let number = self.number(window);
+                    if let Err(error) = self.make_room(program, number + 1, target.registers) {
+                        return Stop::Raise(error);
+                    }
+                    take_back!();
+                }
+                let window = register!($at.a());
+                // SAFETY: the window lies in the frame; the slot holds a value, which this drops.
+                unsafe { *window = header($at.bc(), ip) };
+                // SAFETY: the stack has room for the frame, which begins after the header.
+                base = unsafe { window.add(1) };
+                ip = target.code();
+                self.depth += 1;
+            }};
+        }
+        macro_rules! set_index {
+            ($op:expr, $at:expr) => {{
+                let index = read!($at.b()).as_int();
+                match index {
+                    Some(index) if $at.c() != $at.a() => {
+                        // SAFETY: see the module's text; container and value are two different slots.
+                        let (container, value) = unsafe { (&mut *register!($at.a()), &mut *register!($at.c())) };
+                        match operate::own_element(container, index) {
+                            Some(element) => *element = value.take(),
+                            None => general!($op, $at),
+                        }
+                    }
+                    _ => general!($op, $at),
+                }
+            }};
+        }
+        macro_rules! index {
+            ($at:expr) => {
+                match operate::element(read!($at.b()), read!($at.c())) {
+                    Some(element) => assign!($at.a(), element.clone()),
+                    None => general!(Opcode::Index, $at),
+                }
+            };
+        }
+        macro_rules! push {
+            ($op:expr, $at:expr) => {{
+                if $at.a() == $at.b() {
+                    general!($op, $at)
+                } else {
+                    // SAFETY: see the module's text; array and value are two different slots.
+                    let (array, value) = unsafe { (&mut *register!($at.a()), &mut *register!($at.b())) };
+                    if !operate::push_in_place(array, value) {
+                        general!($op, $at)
+                    }
+                }
+            }};
+        }
+        macro_rules! part_get {
+            ($at:expr) => {
+                match operate::nested_both(read!($at.b()), read!($at.c()), $at.x()) {
+                    Some(part) => assign!($at.a(), part.clone()),
+                    None => general!(Opcode::PartGet, $at),
+                }
+            };
+        }
+        macro_rules! part_set {
+            ($place:path, $at:expr) => {{
+                let index = read!($at.b()).as_int();
+                match index {
+                    Some(index) if $at.c() != $at.a() => {
+                        // SAFETY: see the module's text; root and value are two different slots.
+                        let (root, value) = unsafe { (&mut *register!($at.a()), &mut *register!($at.c())) };
+                        match $place(root, index, $at.x()) {
+                            Some(part) => *part = value.take(),
+                            None => general!(Opcode::PartSet, $at),
+                        }
+                    }
+                    _ => general!(Opcode::PartSet, $at),
+                }
+            }};
+        }
+        /// A product, whose register the next instruction reads in its field `c` only.
+        macro_rules! product {
+            ($at:expr) => {{
+                let product = float!($at.b()) * float!($at.c());
+                assign_float!($at.a(), product);
+                product
+            }};
+        }
         macro_rules! returns {
             ($at:expr, $result:expr) => {{
                 let result: Value = $result;
@@ -260,7 +410,7 @@ impl Machine {
                 unsafe { slot.write(result) };
                 ip = back;
                 // SAFETY: other addresses in headers are those after a call instruction, whose window was this slot.
-                base = unsafe { slot.sub((*ip.sub(1)).a() as usize) };
+                base = unsafe { (*ip.sub(1)).a().frame_of(slot) };
                 self.depth -= 1;
             }};
         }
@@ -268,14 +418,14 @@ impl Machine {
         loop {
             // SAFETY: see the module's text: `ip` points at an instruction, and its number is one of the table's.
             let (at, op) = unsafe {
-                let at = *ip;
+                let at = &*ip;
                 ip = ip.add(1);
                 (at, std::mem::transmute::<u8, Opcode>(at.byte()))
             };
             match op {
                 Opcode::LoadNull => assign!(at.a(), Value::NULL),
-                Opcode::LoadBool => assign_scalar!(at.a(), Value::bool(at.b() != 0)),
-                Opcode::LoadInt => assign_scalar!(at.a(), Value::int(at.bc_signed().into())),
+                Opcode::LoadBool => assign_scalar!(at.a(), Value::bool(at.number_b() != 0)),
+                Opcode::LoadInt => assign_scalar!(at.a(), Value::int(i64::from(at.bc() as i32))),
                 Opcode::LoadScalar => assign!(at.a(), program.constant(at.bc())),
                 Opcode::LoadConstant => assign!(at.a(), program.constant(at.bc())),
                 // A heap value cannot be copied as bits: where a hostile program asks for it, it is counted.
@@ -295,13 +445,7 @@ impl Machine {
                     Ok(result) => assign_scalar!(at.a(), Value::int(result)),
                     Err(error) => raise!(error),
                 },
-                Opcode::AddIntImmediate => {
-                    let (result, overflowed) = int!(at.b()).overflowing_add((at.c() as i16).into());
-                    if overflowed {
-                        raise!(operate::overflow("int addition"));
-                    }
-                    assign_scalar!(at.a(), Value::int(result));
-                }
+                Opcode::AddIntImmediate => add_immediate!(at),
                 Opcode::NegInt => {
                     let (result, overflowed) = int!(at.b()).overflowing_neg();
                     if overflowed {
@@ -347,38 +491,32 @@ impl Machine {
                 Opcode::LeFloat => assign_scalar!(at.a(), Value::bool(float!(at.b()) <= float!(at.c()))),
 
                 Opcode::Jump => jump!(at),
-                Opcode::JumpIf => jump_if!(at, read!(jump_a(at)).bool_bits()),
-                Opcode::JumpIfNot => jump_if!(at, !read!(jump_a(at)).bool_bits()),
-                Opcode::JumpIfNull => jump_if!(at, read!(jump_a(at)).is_null()),
-                Opcode::JumpIfNotNull => jump_if!(at, !read!(jump_a(at)).is_null()),
-                Opcode::JumpIfLtInt => jump_if!(at, int!(jump_a(at)) < int!(jump_b(at))),
-                Opcode::JumpIfLeInt => jump_if!(at, int!(jump_a(at)) <= int!(jump_b(at))),
-                Opcode::JumpIfEqInt => jump_if!(at, int!(jump_a(at)) == int!(jump_b(at))),
-                Opcode::JumpIfNeInt => jump_if!(at, int!(jump_a(at)) != int!(jump_b(at))),
-                Opcode::JumpIfLtImmediate => jump_if!(at, int!(jump_a(at)) < i64::from(jump_b(at) as i16)),
-                Opcode::JumpIfGeImmediate => jump_if!(at, int!(jump_a(at)) >= i64::from(jump_b(at) as i16)),
-                Opcode::JumpIfEqImmediate => jump_if!(at, int!(jump_a(at)) == i64::from(jump_b(at) as i16)),
-                Opcode::JumpIfNeImmediate => jump_if!(at, int!(jump_a(at)) != i64::from(jump_b(at) as i16)),
-                Opcode::ForInt => {
-                    // Below an int, so it cannot overflow in a compiled program; in any other it wraps.
-                    let next = int!(jump_a(at)).wrapping_add(1);
-                    assign_scalar!(jump_a(at), Value::int(next));
-                    jump_if!(at, next < int!(jump_b(at)));
-                }
+                Opcode::JumpIf => jump_if!(at, read!(at.jump_a()).bool_bits()),
+                Opcode::JumpIfNot => jump_if!(at, !read!(at.jump_a()).bool_bits()),
+                Opcode::JumpIfNull => jump_if!(at, read!(at.jump_a()).is_null()),
+                Opcode::JumpIfNotNull => jump_if!(at, !read!(at.jump_a()).is_null()),
+                Opcode::JumpIfLtInt => jump_if!(at, int!(at.jump_a()) < int!(at.jump_b())),
+                Opcode::JumpIfLeInt => jump_if!(at, int!(at.jump_a()) <= int!(at.jump_b())),
+                Opcode::JumpIfEqInt => jump_if!(at, int!(at.jump_a()) == int!(at.jump_b())),
+                Opcode::JumpIfNeInt => jump_if!(at, int!(at.jump_a()) != int!(at.jump_b())),
+                Opcode::JumpIfLtImmediate => jump_if!(at, int!(at.jump_a()) < at.jump_number()),
+                Opcode::JumpIfGeImmediate => jump_if!(at, int!(at.jump_a()) >= at.jump_number()),
+                Opcode::JumpIfEqImmediate => jump_if!(at, int!(at.jump_a()) == at.jump_number()),
+                Opcode::JumpIfNeImmediate => jump_if!(at, int!(at.jump_a()) != at.jump_number()),
+                Opcode::ForInt => for_int!(at),
                 // SAFETY: verify has checked the registers, `b + 1` included, and that none is the element's.
-                Opcode::IterNext => match unsafe { operate::next_element(base, jump_a(at), jump_b(at), program) } {
-                    Ok(true) => {}
-                    Ok(false) => jump!(at),
-                    Err(error) => raise!(error),
-                },
+                Opcode::IterNext => {
+                    match unsafe { operate::next_element(register!(at.jump_a()), register!(at.jump_b()), program) } {
+                        Ok(true) => {}
+                        Ok(false) => jump!(at),
+                        Err(error) => raise!(error),
+                    }
+                }
 
                 // Elements and fields are read and written so often that the common cases are done here. What these do not cover,
                 // errors included, is done by the instructions' general form.
-                Opcode::Index => match operate::element(read!(at.b()), read!(at.c())) {
-                    Some(element) => assign!(at.a(), element.clone()),
-                    None => general!(op, at),
-                },
-                Opcode::Field => match operate::part(read!(at.b()), at.c()) {
+                Opcode::Index => index!(at),
+                Opcode::Field => match operate::part(read!(at.b()), at.number_c()) {
                     Some(part) => assign!(at.a(), part.clone()),
                     None => general!(op, at),
                 },
@@ -386,61 +524,29 @@ impl Machine {
                     Some(part) => assign!(at.a(), part.clone()),
                     None => general!(op, at),
                 },
-                Opcode::PartSet => {
-                    let index = read!(at.b()).as_int();
-                    match index {
-                        Some(index) if at.c() != at.a() => {
-                            // SAFETY: see the module's text; root and value are two different slots.
-                            let (root, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.c())) };
-                            match operate::own_nested(root, index, at.x()) {
-                                Some(part) => *part = value.take(),
-                                None => general!(op, at),
-                            }
-                        }
-                        _ => general!(op, at),
-                    }
+                Opcode::PartSet => part_set!(operate::own_nested, at),
+                Opcode::PartGetBoth => {
+                    part_get!(at);
                 }
+                Opcode::PartSetBoth => part_set!(operate::own_nested_both, at),
                 Opcode::SetField => {
                     if at.c() == at.a() {
                         general!(op, at)
                     } else {
                         // SAFETY: see the module's text; record and value are two different slots.
                         let (record, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.c())) };
-                        match operate::own_part(record, at.b()) {
+                        match operate::own_part(record, at.number_b()) {
                             Some(part) => *part = value.take(),
                             None => general!(op, at),
                         }
                     }
                 }
-                Opcode::SetIndex => {
-                    let index = read!(at.b()).as_int();
-                    match index {
-                        Some(index) if at.c() != at.a() => {
-                            // SAFETY: see the module's text; container and value are two different slots.
-                            let (container, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.c())) };
-                            match operate::own_element(container, index) {
-                                Some(element) => *element = value.take(),
-                                None => general!(op, at),
-                            }
-                        }
-                        _ => general!(op, at),
-                    }
-                }
-                Opcode::Push => {
-                    if at.a() == at.b() {
-                        general!(op, at)
-                    } else {
-                        // SAFETY: see the module's text; array and value are two different slots.
-                        let (array, value) = unsafe { (&mut *register!(at.a()), &mut *register!(at.b())) };
-                        if !operate::push_in_place(array, value) {
-                            general!(op, at)
-                        }
-                    }
-                }
+                Opcode::SetIndex => set_index!(op, at),
+                Opcode::Push => push!(op, at),
 
                 Opcode::MakeStruct => {
                     // SAFETY: verify has checked that the type is a struct and that the window with its fields lies in the frame.
-                    let made = unsafe { operate::make_struct(register!(at.a() + 1), at.bc(), program) };
+                    let made = unsafe { operate::make_struct(register!(at.a()).wrapping_add(1), at.bc(), program) };
                     assign!(at.a(), made);
                     if heap::over_limit() {
                         stop!(Stop::Flow(Flow::Continue));
@@ -448,7 +554,7 @@ impl Machine {
                 }
                 Opcode::MakeEnum => {
                     // SAFETY: verify has checked that the type is an enum and that the window with the payload lies in the frame.
-                    let made = unsafe { operate::make_enum(register!(at.a() + 1), at, program) };
+                    let made = unsafe { operate::make_enum(register!(at.a()).wrapping_add(1), at, program) };
                     assign!(at.a(), made);
                     if heap::over_limit() {
                         stop!(Stop::Flow(Flow::Continue));
@@ -490,32 +596,7 @@ impl Machine {
                     }
                 }
 
-                Opcode::Call => {
-                    // SAFETY: verify has checked the function's number; the window lies in the frame.
-                    let (target, window) = unsafe { (&*functions.add(at.bc() as usize), register!(at.a())) };
-                    if left == 0 {
-                        // SAFETY: back to this very instruction.
-                        ip = unsafe { ip.sub(1) };
-                        stop!(Stop::Preempt);
-                    }
-                    left -= 1;
-                    let room = self.stack.end() as usize - window as usize;
-                    if room < target.frame_bytes || self.depth >= self.depth_max {
-                        write_back!();
-                        let number = self.number(window);
-                        if let Err(error) = self.make_room(program, number + 1, target.registers) {
-                            return Stop::Raise(error);
-                        }
-                        take_back!();
-                    }
-                    let window = register!(at.a());
-                    // SAFETY: the window lies in the frame; the slot holds a value, which this drops.
-                    unsafe { *window = header(at.bc(), ip) };
-                    // SAFETY: the stack has room for the frame, which begins after the header.
-                    base = unsafe { window.add(1) };
-                    ip = target.code();
-                    self.depth += 1;
-                }
+                Opcode::Call => call!(at),
                 Opcode::CallClosure => {
                     if left == 0 {
                         // SAFETY: back to this very instruction.
@@ -528,12 +609,12 @@ impl Machine {
                     let closure = read!(at.b());
                     // Below the window nothing that happens here touches the closure.
                     let fits = at.b() < at.a() && self.depth < self.depth_max;
-                    match operate::callable_in(program, closure, at.c().into(), room).filter(|_| fits) {
+                    match operate::callable_in(program, closure, at.number_c().into(), room).filter(|_| fits) {
                         Some((number, target, captures)) => {
                             // SAFETY: the stack has room for the target's registers, which hold the arguments already and take the
                             // captures after them; all slots hold values, and none of them is the closure's.
                             unsafe {
-                                let mut place = window.add(1 + at.c() as usize);
+                                let mut place = window.add(1 + at.number_c() as usize);
                                 for capture in captures {
                                     *place = capture.clone();
                                     place = place.add(1);
@@ -578,19 +659,19 @@ impl Machine {
 
                 Opcode::SpawnSupervised | Opcode::Spawn => {
                     write_back!();
-                    let count = program.module().spawns[at.b() as usize].window_values();
-                    go_on!(self.ask_host(at.a(), count, |machine, values| host.spawn(machine, at.b().into(), values)));
+                    let count = program.module().spawns[at.number_b() as usize].window_values();
+                    go_on!(self.ask_host(at.a(), count, |machine, values| host.spawn(machine, at.number_b().into(), values)));
                 }
                 Opcode::Ask => {
                     write_back!();
-                    let count = program.module().asks[at.b() as usize].window_values();
-                    go_on!(self.ask_host(at.a(), count, |machine, values| host.ask(machine, at.b().into(), values)));
+                    let count = program.module().asks[at.number_b() as usize].window_values();
+                    go_on!(self.ask_host(at.a(), count, |machine, values| host.ask(machine, at.number_b().into(), values)));
                 }
                 Opcode::Await => {
                     write_back!();
                     let value = read!(at.b()).clone();
                     let answer = host.await_value(self, &value);
-                    let result = self.base + u32::from(at.a());
+                    let result = self.base + at.a().number();
                     go_on!(self.answered(answer, result));
                 }
                 Opcode::JoinRound => {
@@ -627,7 +708,7 @@ impl Machine {
                 Opcode::SelfProcess => assign!(at.a(), host.self_process()),
                 Opcode::ReceivePeek => match host.receive_peek() {
                     Some(message) => {
-                        assign!(jump_a(at), message);
+                        assign!(at.jump_a(), message);
                         if heap::over_limit() {
                             stop!(Stop::Flow(Flow::Continue));
                         }
@@ -640,7 +721,7 @@ impl Machine {
                     jump!(at);
                 }
                 Opcode::ReceiveWait => {
-                    let timeout = (jump_b(at) != 0).then(|| int!(jump_a(at)));
+                    let timeout = (at.jump_number() != 0).then(|| int!(at.jump_a()));
                     match host.receive_wait(timeout) {
                         Wake::Mail => jump!(at),
                         Wake::TimedOut => {}
@@ -674,6 +755,73 @@ impl Machine {
                     }
                 }
 
+                // Two instructions in one.
+                Opcode::PartGetSubFloat => {
+                    part_get!(at);
+                    let at = second!();
+                    assign_float!(at.a(), float!(at.b()) - float!(at.c()));
+                }
+                Opcode::PartGetMulFloat => {
+                    part_get!(at);
+                    let at = second!();
+                    assign_float!(at.a(), float!(at.b()) * float!(at.c()));
+                }
+                Opcode::MulAddFloat => {
+                    let product = product!(at);
+                    let at = second!();
+                    assign_float!(at.a(), float!(at.b()) + product);
+                }
+                Opcode::MulSubFloat => {
+                    let product = product!(at);
+                    let at = second!();
+                    assign_float!(at.a(), float!(at.b()) - product);
+                }
+                Opcode::AddFloatPartSet => {
+                    assign_float!(at.a(), float!(at.b()) + float!(at.c()));
+                    let at = second!();
+                    part_set!(operate::own_nested_both, at);
+                }
+                Opcode::AddIntFor => {
+                    checked!(at, overflowing_add, "addition");
+                    let at = second!();
+                    for_int!(at);
+                }
+                Opcode::AddIntJumpIfLe => {
+                    checked!(at, overflowing_add, "addition");
+                    let at = second!();
+                    jump_if!(at, int!(at.jump_a()) <= int!(at.jump_b()));
+                }
+                Opcode::AddImmediateJumpIfLt => {
+                    add_immediate!(at);
+                    let at = second!();
+                    jump_if!(at, int!(at.jump_a()) < int!(at.jump_b()));
+                }
+                Opcode::AddImmediateCall => {
+                    add_immediate!(at);
+                    let at = second!();
+                    call!(at);
+                }
+                Opcode::LoadBoolSetIndex => {
+                    assign_scalar!(at.a(), Value::bool(at.number_b() != 0));
+                    let at = second!();
+                    set_index!(Opcode::SetIndex, at);
+                }
+                Opcode::IndexJumpIf => {
+                    index!(at);
+                    let at = second!();
+                    jump_if!(at, read!(at.jump_a()).bool_bits());
+                }
+                Opcode::IndexJumpIfNot => {
+                    index!(at);
+                    let at = second!();
+                    jump_if!(at, !read!(at.jump_a()).bool_bits());
+                }
+                Opcode::PushFor => {
+                    push!(Opcode::Push, at);
+                    let at = second!();
+                    for_int!(at);
+                }
+
                 Opcode::SendStream
                 | Opcode::StreamNext
                 | Opcode::StreamDone
@@ -685,14 +833,14 @@ impl Machine {
     }
 
     /// Begins the frame of a closure whose window is at `a`, with `c` arguments.
-    fn call_closure(&mut self, program: &LoadedProgram, at: Instruction) -> Result<(), Error> {
+    fn call_closure(&mut self, program: &LoadedProgram, at: &Loaded) -> Result<(), Error> {
         // A copy, since making room may move the register that holds it; it is counted, not copied.
         // SAFETY: verify has checked the register.
-        let closure = unsafe { (*self.slot(self.base + u32::from(at.b()))).clone() };
-        let arguments = u32::from(at.c());
+        let closure = unsafe { (*self.slot(self.base + at.b().number())).clone() };
+        let arguments = u32::from(at.number_c());
         let (function, captures) = callable(program, &closure, arguments as usize)?;
         let target = program.function(function);
-        let first = self.base + u32::from(at.a()) + 1;
+        let first = self.base + at.a().number() + 1;
         self.make_room(program, first, target.registers)?;
         // SAFETY: the window lies in the frame, and the stack has room for the target's registers, which hold the arguments already
         // and take the captures after them.
@@ -709,12 +857,12 @@ impl Machine {
     }
 
     /// Calls a native with the window at `a` and `c` arguments.
-    fn call_native<H: Host>(&mut self, program: &LoadedProgram, host: &mut H, at: Instruction) -> Flow {
-        let changes_self = program.module().natives[at.b() as usize].changes_self;
-        let window = self.base + u32::from(at.a());
+    fn call_native<H: Host>(&mut self, program: &LoadedProgram, host: &mut H, at: &Loaded) -> Flow {
+        let changes_self = program.module().natives[at.number_b() as usize].changes_self;
+        let window = self.base + at.a().number();
         let mut changed = Value::NULL;
-        let answer = self.with_window(at.a(), at.c().into(), |machine, arguments| {
-            let answer = host.native(machine, at.b().into(), arguments);
+        let answer = self.with_window(at.a(), at.number_c().into(), |machine, arguments| {
+            let answer = host.native(machine, at.number_b().into(), arguments);
             if changes_self {
                 changed = arguments[0].take();
             }
@@ -731,14 +879,14 @@ impl Machine {
     }
 
     /// Asks the host something with the values of the window at `a`, and puts the answer there.
-    fn ask_host(&mut self, a: u16, count: usize, ask: impl FnOnce(&Machine, &mut [Value]) -> NativeResult) -> Flow {
+    fn ask_host(&mut self, a: Register, count: usize, ask: impl FnOnce(&Machine, &mut [Value]) -> NativeResult) -> Flow {
         let answer = self.with_window(a, count, ask);
-        self.answered(answer, self.base + u32::from(a))
+        self.answered(answer, self.base + a.number())
     }
 
     /// Moves the values of a window out to the native stack, where they stay while the host works.
-    fn with_window(&self, a: u16, count: usize, work: impl FnOnce(&Machine, &mut [Value]) -> NativeResult) -> NativeResult {
-        let first = self.slot(self.base + u32::from(a) + 1);
+    fn with_window(&self, a: Register, count: usize, work: impl FnOnce(&Machine, &mut [Value]) -> NativeResult) -> NativeResult {
+        let first = self.slot(self.base + a.number() + 1);
         // SAFETY: verify has checked that the window lies in the frame.
         let take = |index: usize| unsafe { (*first.add(index)).take() };
         if count <= ARGUMENTS_INLINE {

@@ -12,9 +12,10 @@
 
 use std::ptr;
 
-use vega_bytecode::{FunctionId, Instruction};
+use vega_bytecode::FunctionId;
 use vega_scheduler::Instant;
 
+use super::loaded::Loaded;
 use super::program::{LoadedFunction, LoadedProgram};
 use super::stack::Stack;
 use crate::error::Error;
@@ -22,9 +23,9 @@ use crate::native::{Callee, PortId, Resumable};
 use crate::value::{Frame, Value, View};
 
 /// Returning to this address ends the machine.
-pub(crate) const BOTTOM: *const Instruction = ptr::null();
+pub(crate) const BOTTOM: *const Loaded = ptr::null();
 /// Returning to this address gives the result to the topmost native frame.
-pub(crate) const FROM_NATIVE: *const Instruction = ptr::without_provenance(8);
+pub(crate) const FROM_NATIVE: *const Loaded = ptr::without_provenance(8);
 
 /// Why a machine stopped running.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub(crate) struct NativeFrame {
     /// First register of the caller's frame, as a slot's number.
     pub(crate) base: u32,
     /// Where the caller goes on; [`BOTTOM`] where there is none.
-    pub(crate) ip: *const Instruction,
+    pub(crate) ip: *const Loaded,
     /// Calls below the caller's frame.
     pub(crate) depth: u32,
     /// Where it awaits messages, and until when.
@@ -85,7 +86,7 @@ pub(crate) const NO_RESULT: u32 = u32::MAX;
 pub struct Machine {
     pub(crate) stack: Stack,
     /// The next instruction.
-    pub(crate) ip: *const Instruction,
+    pub(crate) ip: *const Loaded,
     /// First register of the topmost Vega frame, as a slot's number.
     pub(crate) base: u32,
     /// Vega calls under one another.
@@ -167,7 +168,7 @@ impl Machine {
         function: u32,
         target: &LoadedFunction,
         base: u32,
-        return_to: *const Instruction,
+        return_to: *const Loaded,
         arguments: impl Iterator<Item = Value>,
     ) {
         debug_assert!(base + target.registers <= self.stack.capacity());
@@ -211,14 +212,14 @@ unsafe impl Send for Machine {}
 
 /// The header of a frame.
 #[inline]
-pub(crate) fn header(function: u32, return_to: *const Instruction) -> Value {
+pub(crate) fn header(function: u32, return_to: *const Loaded) -> Value {
     let address = return_to as u64;
     Value::frame(Frame { function, pc: address as u32, base: (address >> 32) as u32 })
 }
 
 /// Where the caller of a frame goes on.
 #[inline]
-pub(crate) fn return_address(header: &Value) -> *const Instruction {
+pub(crate) fn return_address(header: &Value) -> *const Loaded {
     ptr::with_exposed_provenance(header.int_bits() as usize)
 }
 

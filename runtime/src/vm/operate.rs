@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 
 use vega_bytecode::opcode::NO_FIELD;
-use vega_bytecode::{FunctionId, Instruction, KindId, Opcode, Type, TypeId, kinds};
+use vega_bytecode::{FunctionId, KindId, Opcode, Type, TypeId, kinds};
 
 pub(crate) use super::arithmetic::{arith, divide, float_to_int, overflow};
 use super::format;
+use super::loaded::{Loaded, Register};
 use super::program::{LoadedFunction, LoadedProgram};
 use crate::error::Error;
 use crate::value::record::take_from_slots;
@@ -87,6 +88,12 @@ pub(crate) fn nested<'v>(root: &'v Value, index: &Value, x: u8) -> Option<&'v Va
     }
 }
 
+/// The same where `x` names both fields.
+#[inline]
+pub(crate) fn nested_both<'v>(root: &'v Value, index: &Value, x: u8) -> Option<&'v Value> {
+    part(element(part(root, u16::from(x >> 4))?, index)?, u16::from(x & 0xf))
+}
+
 /// The same where nobody shares any of the storage on the way, for changing it in place.
 #[inline]
 pub(crate) fn own_nested(root: &mut Value, index: i64, x: u8) -> Option<&mut Value> {
@@ -100,6 +107,12 @@ pub(crate) fn own_nested(root: &mut Value, index: i64, x: u8) -> Option<&mut Val
         Some(field) => own_part(element, field),
         None => Some(element),
     }
+}
+
+/// The same where `x` names both fields.
+#[inline]
+pub(crate) fn own_nested_both(root: &mut Value, index: i64, x: u8) -> Option<&mut Value> {
+    own_part(own_element(own_part(root, u16::from(x >> 4))?, index)?, u16::from(x & 0xf))
 }
 
 /// The same of anything that has parts, by copy.
@@ -144,9 +157,9 @@ const CAUSES_MAX: usize = 32;
 ///
 /// # Safety
 /// As for [`execute`].
-pub(crate) unsafe fn cost(op: Opcode, at: Instruction, base: *mut Value) -> u32 {
+pub(crate) unsafe fn cost(op: Opcode, at: &Loaded, base: *mut Value) -> u32 {
     // SAFETY: the operands read below are registers in the layout of their instructions, which verify has checked.
-    let extent = |register: u16| match unsafe { &*base.add(register as usize) }.view() {
+    let extent = |register: Register| match unsafe { &*register.of(base) }.view() {
         View::Array(array) => array.len(),
         View::Str(text) => text.as_str().len(),
         View::Bytes(bytes) => bytes.len(),
@@ -154,7 +167,7 @@ pub(crate) unsafe fn cost(op: Opcode, at: Instruction, base: *mut Value) -> u32 
         _ => 0,
     };
     // SAFETY: as above.
-    let copied = |register: u16| match unsafe { &*base.add(register as usize) }.view() {
+    let copied = |register: Register| match unsafe { &*register.of(base) }.view() {
         View::Array(array) if !array.is_unique() => array.len(),
         View::Str(text) if !text.is_unique() => text.as_str().len(),
         View::Map(map) if !map.is_unique() => map.len(),
@@ -189,12 +202,12 @@ pub(crate) unsafe fn make_struct(fields: *mut Value, ty: u32, program: &LoadedPr
 /// # Safety
 /// `payload` points to as many values as the instruction says, to which nothing else refers.
 #[inline]
-pub(crate) unsafe fn make_enum(payload: *mut Value, at: Instruction, program: &LoadedProgram) -> Value {
-    let id = match &program.module().types[TypeId(at.b().into())] {
+pub(crate) unsafe fn make_enum(payload: *mut Value, at: &Loaded, program: &LoadedProgram) -> Value {
+    let id = match &program.module().types[TypeId(at.number_b().into())] {
         Type::Enum(id, _) => *id,
         _ => RESULT,
     };
-    match at.c() {
+    match at.number_c() {
         0 => Value::unit_variant(id, at.x().into()),
         // SAFETY: as the caller promises.
         count => unsafe { take_from_slots(RecordKind::Variant(id, at.x().into()), payload, count) },
@@ -226,21 +239,25 @@ pub(crate) fn callable_in<'v>(
 ///
 /// # Safety
 /// `base` is the first register of a frame of the running function, whose instructions are verified.
-pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, program: &LoadedProgram) -> Result<(), Error> {
+pub(crate) unsafe fn execute(op: Opcode, at: &Loaded, base: *mut Value, program: &LoadedProgram) -> Result<(), Error> {
     let module = program.module();
+    let register = |register: Register| register.of(base);
     // SAFETY: verified operands are slots of the stack, which hold values. No two references below are to one slot at a time where
     // one of them may change it: such operands are moved or copied out first.
-    let register = |number: u16| unsafe { base.add(number as usize) };
+    let read = |operand: Register| unsafe { &*register(operand) };
     // SAFETY: as above.
-    let read = |number: u16| unsafe { &*register(number) };
-    // SAFETY: as above.
-    let take = |number: u16| unsafe { (*register(number)).take() };
+    let take = |operand: Register| unsafe { (*register(operand)).take() };
+    // Moves a register of a run out.
+    // SAFETY: as above, for every register of a run and of a window.
+    let take_at = |first: *mut Value, index: u16| unsafe { (*first.add(index as usize)).take() };
     // Moves a run of registers out.
-    let take_run = |first: u16, count: u16| (0..count).map(|index| take(first + index)).collect::<Vec<Value>>();
+    let take_run = |first: *mut Value, count: u16| (0..count).map(|index| take_at(first, index)).collect::<Vec<Value>>();
+    // The values of a window.
+    let window = register(at.a()).wrapping_add(1);
     // Moves the values of a window into a record.
     let take_window = |kind: RecordKind, count: u16| {
         // SAFETY: verify has checked that the window with `count` values lies in the frame.
-        unsafe { take_from_slots(kind, register(at.a() + 1), count) }
+        unsafe { take_from_slots(kind, window, count) }
     };
     let result = match op {
         Opcode::Eq => Value::bool(equal::equal(read(at.b()), read(at.c()))),
@@ -258,22 +275,23 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
         }
         Opcode::ToText => text(read(at.b()), program)?.into(),
         Opcode::Format => {
-            let constant = program.constant(at.c().into());
+            let constant = program.constant(at.number_c().into());
             let spec = constant.as_text().expect("verify has checked that the format is text");
             Value::from(format::format(read(at.b()), spec, module)?)
         }
         Opcode::JoinText => {
             let mut joined = String::new();
-            for index in 0..at.c() {
-                print::append_text(&take(at.b() + index), module, &mut joined)?;
+            for index in 0..at.number_c() {
+                print::append_text(&take_at(register(at.b()), index), module, &mut joined)?;
             }
             Value::from(joined)
         }
-        Opcode::MakeArray => Value::array(take_run(at.b(), at.c())),
+        Opcode::MakeArray => Value::array(take_run(register(at.b()), at.number_c())),
         Opcode::MakeMap => {
             let mut map = crate::value::Map::new();
-            for index in (0..at.c()).step_by(2) {
-                let (key, value) = (take(at.b() + index), take(at.b() + index + 1));
+            let first = register(at.b());
+            for index in (0..at.number_c()).step_by(2) {
+                let (key, value) = (take_at(first, index), take_at(first, index + 1));
                 if !crate::value::Map::is_key(&key) {
                     return Err(mismatch("a key", &key, program));
                 }
@@ -282,11 +300,11 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
             map.into()
         }
         // SAFETY: verify has checked that the run lies in the frame.
-        Opcode::MakeTuple => unsafe { take_from_slots(RecordKind::Tuple, register(at.b()), at.c()) },
+        Opcode::MakeTuple => unsafe { take_from_slots(RecordKind::Tuple, register(at.b()), at.number_c()) },
         Opcode::MakeRange => crate::value::Range::new(read(at.b()).int_bits(), read(at.c()).int_bits(), at.x() == 1).into(),
-        Opcode::MakeClosure => match at.c() {
-            0 => Value::function(FunctionId(at.b().into())),
-            count => take_window(RecordKind::Closure(FunctionId(at.b().into())), count),
+        Opcode::MakeClosure => match at.number_c() {
+            0 => Value::function(FunctionId(at.number_b().into())),
+            count => take_window(RecordKind::Closure(FunctionId(at.number_b().into())), count),
         },
         Opcode::Push => {
             let value = take(at.b());
@@ -300,11 +318,11 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
             // SAFETY: as above; key and value are copies of their own.
             return set_index(unsafe { &mut *register(at.a()) }, &key, value, program);
         }
-        Opcode::Field => field(read(at.b()), at.c(), program)?,
+        Opcode::Field => field(read(at.b()), at.number_c(), program)?,
         Opcode::SetField => {
             let value = take(at.c());
             // SAFETY: as above; `value` was moved out.
-            *field_mut(unsafe { &mut *register(at.a()) }, at.b(), program)? = value;
+            *field_mut(unsafe { &mut *register(at.a()) }, at.number_b(), program)? = value;
             return Ok(());
         }
         Opcode::PartGet => nested_copy(read(at.b()), read(at.c()), at.x(), program)?,
@@ -315,12 +333,14 @@ pub(crate) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, prog
         }
         Opcode::Slice => slice(read(at.b()), read(at.c()), program)?,
         Opcode::Len => Value::int(length(read(at.b()), program)?),
-        Opcode::IsType => Value::bool(is_type::is_type(read(at.b()), TypeId(at.c().into()), module)),
-        Opcode::Narrow => is_type::narrow(read(at.b()).clone(), TypeId(at.c().into()), module)?,
-        Opcode::MakeError => Error::thrown(KindId(at.b().into()), take_run(at.a() + 1, at.c()), module).into(),
-        Opcode::ErrorIs => Value::bool(read(at.b()).as_error().is_some_and(|error| error.is(KindId(at.c().into()), module))),
+        Opcode::IsType => Value::bool(is_type::is_type(read(at.b()), TypeId(at.number_c().into()), module)),
+        Opcode::Narrow => is_type::narrow(read(at.b()).clone(), TypeId(at.number_c().into()), module)?,
+        Opcode::MakeError => Error::thrown(KindId(at.number_b().into()), take_run(window, at.number_c()), module).into(),
+        Opcode::ErrorIs => {
+            Value::bool(read(at.b()).as_error().is_some_and(|error| error.is(KindId(at.number_c().into()), module)))
+        }
         Opcode::ErrorPayload => match read(at.b()).as_error() {
-            Some(error) => error.payload_as(KindId(at.c().into()), at.x().into()),
+            Some(error) => error.payload_as(KindId(at.number_c().into()), at.x().into()),
             None => Value::NULL,
         },
         Opcode::ErrorAttach => {
@@ -515,13 +535,13 @@ fn length(value: &Value, program: &LoadedProgram) -> Result<i64, Error> {
     Ok(length as i64)
 }
 
-/// Puts the next element of the container in `b` into `a` and advances the position in `b + 1`; false when there is none.
+/// Puts the next element of the container in `b` into `a` and advances the position in the slot after `b`; false when there is none.
 ///
 /// # Safety
-/// As for [`execute`]; `a`, `b` and `b + 1` are different registers.
-pub(crate) unsafe fn next_element(base: *mut Value, a: u16, b: u16, program: &LoadedProgram) -> Result<bool, Error> {
-    // SAFETY: verify has checked the registers.
-    let (container, position) = unsafe { (&*base.add(b as usize), (*base.add(b as usize + 1)).int_bits()) };
+/// The three are different slots, which hold values.
+pub(crate) unsafe fn next_element(a: *mut Value, b: *mut Value, program: &LoadedProgram) -> Result<bool, Error> {
+    // SAFETY: as the caller promises.
+    let (container, position) = unsafe { (&*b, (*b.add(1)).int_bits()) };
     let next = match container.view() {
         View::Array(array) => array.get(position).map(|element| (element.clone(), position + 1)),
         View::Range(range) => {
@@ -543,8 +563,8 @@ pub(crate) unsafe fn next_element(base: *mut Value, a: u16, b: u16, program: &Lo
     let Some((element, position)) = next else { return Ok(false) };
     // SAFETY: as above; the references to both slots have ended.
     unsafe {
-        *base.add(b as usize + 1) = Value::int(position);
-        *base.add(a as usize) = element;
+        *b.add(1) = Value::int(position);
+        *a = element;
     }
     Ok(true)
 }

@@ -1,8 +1,9 @@
 //! Instructions on places inside of values, as `a.b[i].c`: read, write, take out, append, each in the storage of the variable.
 
+use vega_bytecode::Opcode;
 use vega_bytecode::module::PathStep;
-use vega_bytecode::{Instruction, Opcode};
 
+use super::loaded::Loaded;
 use super::operate;
 use super::program::LoadedProgram;
 use crate::error::Error;
@@ -13,11 +14,11 @@ use crate::value::Value;
 /// # Safety
 /// `base` is the first register of a frame of the running function, whose instructions are verified; the root in `a` is none of the
 /// path's registers.
-pub(super) unsafe fn execute(op: Opcode, at: Instruction, base: *mut Value, program: &LoadedProgram) -> Result<(), Error> {
+pub(super) unsafe fn execute(op: Opcode, at: &Loaded, base: *mut Value, program: &LoadedProgram) -> Result<(), Error> {
     let path = &program.module().paths[at.bc() as usize];
     let mut steps = Steps { base, register: path.registers, steps: &path.steps };
     // SAFETY: verify has checked the root's register; it is none of the path's, so nothing below refers to it a second time.
-    let root = unsafe { &mut *base.add(at.a() as usize) };
+    let root = unsafe { &mut *at.a().of(base) };
     if op == Opcode::PathGet {
         let found = steps.read(root, program)?;
         steps.put(found);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use vega_bytecode::module::Module;
-use vega_bytecode::{FunctionId, Instruction, Opcode, VerifiedModule};
+use vega_bytecode::{FunctionId, Instruction, VerifiedModule};
 
+use super::loaded::{Loaded, load};
 use crate::value::Value;
 use crate::value::constant::ConstantPool;
 
@@ -33,8 +34,8 @@ pub struct LoadedProgram {
 
 /// A function as the interpreter needs it at a call.
 pub(crate) struct LoadedFunction {
-    /// Its instructions, in the form in which they are executed: see [`loaded`].
-    code: Box<[Instruction]>,
+    /// Its instructions.
+    code: Box<[Loaded]>,
     /// Registers of a frame.
     pub(crate) registers: u32,
     /// Bytes of a frame and its header.
@@ -50,9 +51,19 @@ pub(crate) struct LoadedFunction {
 impl LoadedProgram {
     /// Makes a module ready to run.
     pub fn new(module: VerifiedModule, limits: VmLimits) -> Arc<LoadedProgram> {
-        let functions = module.functions.iter().map(LoadedFunction::new).collect();
+        Self::with(module, limits, load)
+    }
+
+    fn with(module: VerifiedModule, limits: VmLimits, load: Load) -> Arc<LoadedProgram> {
+        let functions = module.functions.iter().map(|function| LoadedFunction::new(function, load)).collect();
         let constants = ConstantPool::new(&module.constants);
         Arc::new(LoadedProgram { module, functions, constants, limits })
+    }
+
+    /// The same without operations that only loaded code has.
+    #[cfg(test)]
+    pub(crate) fn plain(module: VerifiedModule, limits: VmLimits) -> Arc<LoadedProgram> {
+        Self::with(module, limits, |code, releases| code.iter().map(|&instruction| Loaded::new(instruction, releases)).collect())
     }
 
     /// The module.
@@ -88,12 +99,15 @@ impl LoadedProgram {
     }
 }
 
+/// Makes code ready; the flag says whether the function has registers to release.
+type Load = fn(&[Instruction], bool) -> Box<[Loaded]>;
+
 impl LoadedFunction {
-    fn new(function: &vega_bytecode::module::Function) -> Self {
+    fn new(function: &vega_bytecode::module::Function, load: Load) -> Self {
         // `self` stays in place for the caller, so it is not released.
         let released = function.value_registers.iter().copied().filter(|&register| !(function.returns_self && register == 0));
         let value_registers: Box<[u16]> = released.collect();
-        let code = function.code.iter().map(|&instruction| loaded(instruction, !value_registers.is_empty())).collect();
+        let code = load(&function.code, !value_registers.is_empty());
         LoadedFunction {
             code,
             registers: function.registers.into(),
@@ -104,48 +118,20 @@ impl LoadedFunction {
         }
     }
 
+    /// Whether its code holds an operation.
+    #[cfg(test)]
+    pub(crate) fn has(&self, op: vega_bytecode::Opcode) -> bool {
+        self.code.iter().any(|loaded| loaded.byte() == op as u8)
+    }
+
     #[inline]
-    pub(crate) fn code(&self) -> *const Instruction {
+    pub(crate) fn code(&self) -> *const Loaded {
         self.code.as_ptr()
     }
 
     /// The number of the instruction before `ip`, the one that is being executed.
-    pub(crate) fn pc_before(&self, ip: *const Instruction) -> u32 {
+    pub(crate) fn pc_before(&self, ip: *const Loaded) -> u32 {
         let bytes = (ip as usize).wrapping_sub(self.code.as_ptr() as usize);
-        ((bytes / size_of::<Instruction>()) as u32).saturating_sub(1)
+        ((bytes / size_of::<Loaded>()) as u32).saturating_sub(1)
     }
-}
-
-/// An instruction in the form that is quickest to execute.
-///
-/// Returns say in their unused field `x` whether the function has registers to release, so that the many that have none need not look.
-/// Jumps have their offset in one piece at the upper end, with `a` and `b` right after the opcode: it is read by one shift.
-fn loaded(instruction: Instruction, releases: bool) -> Instruction {
-    match instruction.opcode() {
-        Some(op @ (Opcode::Return | Opcode::ReturnScalar | Opcode::ReturnNull)) => {
-            Instruction::xabc(op, releases.into(), instruction.a(), 0, 0)
-        }
-        Some(op) if op.has_jump() => Instruction(
-            op as u64 | u64::from(instruction.a()) << 8 | u64::from(instruction.b()) << 24 | (instruction.offset() as u64) << 40,
-        ),
-        _ => instruction,
-    }
-}
-
-/// Field `a` of a loaded jump.
-#[inline]
-pub(crate) fn jump_a(jump: Instruction) -> u16 {
-    (jump.0 >> 8) as u16
-}
-
-/// Field `b` of a loaded jump.
-#[inline]
-pub(crate) fn jump_b(jump: Instruction) -> u16 {
-    (jump.0 >> 24) as u16
-}
-
-/// Where a loaded jump goes, relative to the next instruction.
-#[inline]
-pub(crate) fn jump_offset(jump: Instruction) -> isize {
-    (jump.0 as i64 >> 40) as isize
 }

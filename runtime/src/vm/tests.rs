@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod loaded; // two instructions in one
 mod scripted; // a host whose natives do what a test has written down
 mod values; // instructions on values and places
 

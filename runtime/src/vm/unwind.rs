@@ -3,10 +3,10 @@
 //!
 //! Nothing here recurses: each step says in a [`Flow`] what comes next, however deep Vega and native frames are nested.
 
-use vega_bytecode::Instruction;
 use vega_bytecode::kinds;
 
 use super::host::{After, Host};
+use super::loaded::Loaded;
 use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NativeFrame, callee, return_address};
 use super::program::LoadedProgram;
 use crate::error::Error;
@@ -157,7 +157,7 @@ impl Machine {
     }
 
     /// Goes back to the caller of the topmost frame, whose header said `back`.
-    fn return_from(&mut self, back: *const Instruction) -> Below {
+    fn return_from(&mut self, back: *const Loaded) -> Below {
         if back == BOTTOM {
             self.base = 0;
             return Below::Nothing;
@@ -170,14 +170,14 @@ impl Machine {
         }
         // SAFETY: other addresses in headers are those after a call instruction of the program's code.
         let call = unsafe { *back.sub(1) };
-        self.base = self.base - 1 - u32::from(call.a());
+        self.base = self.base - 1 - call.a().number();
         self.ip = back;
         self.depth -= 1;
         Below::Vega
     }
 
     /// Goes on after a frame has returned to an address that is no code.
-    pub(crate) fn returned(&mut self, back: *const Instruction, result: Value) -> Flow {
+    pub(crate) fn returned(&mut self, back: *const Loaded, result: Value) -> Flow {
         match self.return_from(back) {
             Below::Vega => Flow::Continue,
             Below::Native => Flow::Step(Input::Returned(Ok(result))),
