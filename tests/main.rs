@@ -14,4 +14,5 @@ mod measure; // `vega bench`
 mod command; // what a user sees when the command cannot do what it is asked
 mod faults; // what a user sees when a call goes wrong
 mod mutations; // damaged sources and bytecode
+mod copies; // what copies a value, and what does not
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

@@ -94,6 +94,8 @@ struct Tables<'p> {
     positions: Positions,
     path_indexes: FxHashMap<(u16, Vec<(bool, u16)>), u32>,
     limits: Vec<Diagnostic>,
+    /// Whether one of the limits is the function's under way: what else is wrong with it may only follow from that.
+    is_reported: bool,
 }
 
 impl<'p> Tables<'p> {
@@ -108,11 +110,15 @@ impl<'p> Tables<'p> {
             positions: Positions::default(),
             path_indexes: FxHashMap::default(),
             limits: Vec::new(),
+            is_reported: false,
         }
     }
 
-    /// Reports that the program exceeds the format.
+    /// Reports that the program exceeds the format, once for each function.
     fn limit(&mut self, span: Span, title: impl Into<String>) {
+        if std::mem::replace(&mut self.is_reported, true) {
+            return;
+        }
         self.limits.push(Diagnostic::error(codes::FORMAT_LIMIT, span, title).with_help("split it into smaller parts"));
     }
 

@@ -87,6 +87,7 @@ pub(super) struct FunctionEmitter<'e, 'p> {
 
 /// Emits a function of the program.
 pub(super) fn emit<'p>(tables: &mut Tables<'p>, function: &'p ir::Function) -> vega_bytecode::module::Function {
+    tables.is_reported = false;
     let mut emitter = FunctionEmitter {
         tables,
         function,
@@ -131,9 +132,6 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     fn finish(self) -> vega_bytecode::module::Function {
         let outlives: &[u16] = if self.function.returns_self { &[0] } else { &[] };
-        if self.is_too_large() {
-            self.tables.limit(self.function.span, "this function needs more than 8,192 registers for variables and intermediate results");
-        }
         let registers = self.registers.min(usize::from(REGISTERS_MAX)) as u16;
         let assembled = self.asm.finish(outlives);
         if assembled.jump_too_far {
@@ -185,13 +183,24 @@ impl<'p> FunctionEmitter<'_, 'p> {
     pub(super) fn push_slot(&mut self) -> u16 {
         let register = self.top();
         self.slots.push(Slot { holds: false, is_local: false });
-        self.registers = self.registers.max(self.slots.len());
+        self.need(self.slots.len());
         register
+    }
+
+    /// Notes how many registers are in use at once.
+    fn need(&mut self, registers: usize) {
+        self.registers = self.registers.max(registers);
+        if self.is_too_large() {
+            self.tables.limit(
+                self.function.span,
+                "this function needs more than 8,192 registers for variables and intermediate results",
+            );
+        }
     }
 
     /// Makes sure that the frame has the register although it is not in use here: a handler will write to it.
     pub(super) fn reserve(&mut self, register: u16) {
-        self.registers = self.registers.max(usize::from(register) + 1);
+        self.need(usize::from(register) + 1);
     }
 
     /// Gives back the top register, which holds nothing any more.
