@@ -232,7 +232,7 @@ fn too_large() -> Vec<(&'static str, String)> {
 fn a_function_that_needs_too_many_registers_is_refused_as_such() {
     let folder = crate::support::Folder::new("too_large");
     for (name, body) in too_large() {
-        let program = folder.write("large.vega", &format!("fn main() {{\n{body}}}\n"));
+        let program = folder.write("large.vega", format!("fn main() {{\n{body}}}\n"));
         let built = crate::support::output(vega().arg("build").arg(&program));
         let text = stderr(&built);
         assert!(text.starts_with("error[V0601]: this function needs more than 8,192 registers"), "{name}: {text}");

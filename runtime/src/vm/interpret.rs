@@ -504,9 +504,10 @@ impl Machine {
                 Opcode::JumpIfEqImmediate => jump_if!(at, int!(at.jump_a()) == at.jump_number()),
                 Opcode::JumpIfNeImmediate => jump_if!(at, int!(at.jump_a()) != at.jump_number()),
                 Opcode::ForInt => for_int!(at),
-                // SAFETY: verify has checked the registers, `b + 1` included, and that none is the element's.
                 Opcode::IterNext => {
-                    match unsafe { operate::next_element(register!(at.jump_a()), register!(at.jump_b()), program) } {
+                    let (element, container) = (register!(at.jump_a()), register!(at.jump_b()));
+                    // SAFETY: verify has checked the registers, `b + 1` included, and that none is the element's.
+                    match unsafe { operate::next_element(element, container, program) } {
                         Ok(true) => {}
                         Ok(false) => jump!(at),
                         Err(error) => raise!(error),
