@@ -210,8 +210,8 @@ pub(crate) struct BenchArguments {
 /// What to measure.
 #[derive(Subcommand, Debug)]
 pub(crate) enum BenchCommand {
-    /// Start processes that end at once, a thousand at a time
-    Spawn(MeasureArguments),
+    /// Start processes that end at once, in batches or all together
+    Spawn(SpawnMeasureArguments),
     /// The same, each linked to whoever started it
     SpawnLinked(MeasureArguments),
     /// The same, each watched until its end
@@ -221,7 +221,7 @@ pub(crate) enum BenchCommand {
     /// Send a message there and back between two processes
     PingPong(MeasureArguments),
     /// Send a message around a ring of a thousand processes
-    Ring(MeasureArguments),
+    Ring(RingMeasureArguments),
     /// Send from a hundred processes to one
     FanIn(MeasureArguments),
     /// Kill a supervised process and wait for its next incarnation
@@ -230,6 +230,32 @@ pub(crate) enum BenchCommand {
     Preempt(MeasureArguments),
     /// Ask an agent of the scripted model
     Calls(MeasureArguments),
+}
+
+/// How to start processes.
+#[derive(Args, Debug)]
+pub(crate) struct SpawnMeasureArguments {
+    #[command(flatten)]
+    pub(crate) measure: MeasureArguments,
+    /// Start the next ones when so many have ended
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=50_000))]
+    pub(crate) batch: u64,
+    /// Start all of them without waiting for any
+    #[arg(long, conflicts_with_all = ["batch", "groups"])]
+    pub(crate) at_once: bool,
+    /// Let so many processes start them, which know nothing of each other
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) groups: u64,
+}
+
+/// How to send a message around.
+#[derive(Args, Debug)]
+pub(crate) struct RingMeasureArguments {
+    #[command(flatten)]
+    pub(crate) measure: MeasureArguments,
+    /// Use so many rings at a time, which know nothing of each other
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub(crate) groups: u64,
 }
 
 /// How much to measure.

@@ -30,6 +30,22 @@ fn every_question_is_answered_in_json() {
 }
 
 #[test]
+fn processes_start_at_once_in_batches_or_in_groups_and_rings_go_side_by_side() {
+    let ways: [(&[&str], &str); 4] = [
+        (&["spawn", "--at-once"], "spawn-at-once"),
+        (&["spawn", "--batch", "7"], "spawn"),
+        (&["spawn", "--groups", "3", "--batch", "7"], "spawn-groups"),
+        (&["ring", "--groups", "3"], "ring"),
+    ];
+    for (way, what) in ways {
+        let run = output(vega().arg("bench").args(way).args(["--count", "130", "--runs", "1", "--json"]));
+        let (text, error) = (stdout(&run), stderr(&run));
+        assert!(run.status.success(), "{way:?}: {error}");
+        assert!(text.starts_with(&format!("{{\"what\":\"{what}\",\"count\":130,")), "{text}");
+    }
+}
+
+#[test]
 fn without_json_the_answer_is_for_people() {
     let run = output(vega().args(["bench", "preempt", "--count", "5", "--runs", "1"]));
     let text = stdout(&run);

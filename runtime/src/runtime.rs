@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::native::{AgentHost, Extensions, NativeTable};
 use crate::output::{Discard, Output};
 use crate::process::block::{Birth, Extension};
+use crate::process::few::Few;
 use crate::process::{ExitReason, Pid, ProcessPath, TraceLine};
 use crate::supervisor::Ending;
 use crate::value::heap::{self, Account};
@@ -332,11 +333,12 @@ impl Runtime {
         let birth = Birth {
             machine,
             account,
-            capabilities: world.grants.clone(),
-            scope: world.scope.clone(),
+            capabilities: None,
+            scope: None,
             path: ProcessPath::root(),
             parent: Pid::from_bits(0),
             priority: Priority::Normal,
+            watchers: Few::None,
             extension: Some(Box::new(Extension { ending: Some(Ending::Main), ..Extension::default() })),
         };
         self.scheduler().remote().post(0, Post::BeginMain(Box::new(birth)));

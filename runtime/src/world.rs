@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
+use crossbeam_utils::CachePadded;
 use vega_bytecode::kinds;
 use vega_scheduler::{Epoch, Remote, WaitSampler, Worker};
 
@@ -56,12 +57,12 @@ pub(crate) struct World {
     pub(crate) names: Mutex<HashMap<String, Pid>>,
     /// Families of processes that live, by owner: for drawings of the tree.
     pub(crate) families: Mutex<HashMap<u64, Weak<Family>>>,
-    /// Numbers of monitors, unique in the runtime.
+    /// The next number of a monitor that no worker has. Unique in the runtime.
     monitors: AtomicU64,
     /// Reductions of slices that are over, where the run is bounded.
     reductions: AtomicU64,
-    /// Processes started so far.
-    started: AtomicU64,
+    /// Processes started so far, by worker: each writes only its own number.
+    started: Mutex<Vec<Arc<CachePadded<AtomicU64>>>>,
     /// No new call to a model begins.
     draining: AtomicBool,
     /// Calls to models that are under way.
@@ -113,7 +114,14 @@ pub(crate) enum AccountSwitch {
 #[derive(Default)]
 pub(crate) struct Local {
     pub(crate) free: std::cell::RefCell<FreeSlots>,
+    /// Numbers of monitors that this worker gives out: the next, and the first that is not its own.
+    monitors: std::cell::Cell<(u64, u64)>,
+    /// Processes that began here.
+    started: Arc<CachePadded<AtomicU64>>,
 }
+
+/// Numbers of monitors that a worker takes at once.
+const BATCH_MONITORS: u64 = 1_024;
 
 /// What a world begins with.
 pub(crate) struct WorldParts {
@@ -153,7 +161,7 @@ impl World {
             families: Mutex::default(),
             monitors: AtomicU64::new(1),
             reductions: AtomicU64::new(0),
-            started: AtomicU64::new(0),
+            started: Mutex::default(),
             draining: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             program: OnceLock::new(),
@@ -167,6 +175,7 @@ impl World {
     }
 
     /// The program. Every process has one, so there is one as soon as there are processes.
+    #[inline]
     pub(crate) fn program(&self) -> &Program {
         self.program.get().expect("a program is loaded before the first process begins")
     }
@@ -198,7 +207,7 @@ impl World {
     /// A native of this worker suspends or goes on: the bytes that are charged meanwhile are another process's.
     pub(crate) fn switch_account(&self, pid: Pid, worker: &Worker<World>, switch: AccountSwitch) {
         let Some(process) = self.table.slot_of(pid) else { return };
-        debug_assert!(process.state.phase() == Phase::Running || process.state.is_in_native_of(worker.index()));
+        debug_assert!(process.state.phase() == Phase::Runnable || process.state.is_in_native_of(worker.index()));
         // SAFETY: the process waits in a native of this worker, which is not running it at this moment.
         let life = unsafe { process.life() };
         match switch {
@@ -233,52 +242,74 @@ impl World {
             }
             process.state.begin_exit();
             // SAFETY: the threads that could own the process are gone, and it lives, so its cells are filled.
-            let (machine, mut life) = unsafe { process.take_out() };
-            process.mailbox.close(life.inbox_and_extension().0);
+            process.mailbox.close(unsafe { process.life() }.inbox_and_extension().0);
             let outer = heap::enter(Account::UNLIMITED);
-            drop(machine);
-            drop(life);
+            // SAFETY: as above; the reference is not used any more.
+            unsafe { process.clear() };
             heap::enter(outer);
             process.state.end_exit();
         }
     }
 
+    #[inline]
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes }
     }
 
-    pub(crate) fn new_monitor(&self) -> u64 {
-        self.monitors.fetch_add(1, Ordering::Relaxed)
+    pub(crate) fn new_monitor(&self, worker: &Worker<World>) -> u64 {
+        let (mut next, mut end) = worker.local().monitors.get();
+        if next == end {
+            next = self.monitors.fetch_add(BATCH_MONITORS, Ordering::Relaxed);
+            end = next + BATCH_MONITORS;
+        }
+        worker.local().monitors.set((next + 1, end));
+        next
     }
 
     /// Processes started so far.
     pub(crate) fn started(&self) -> u64 {
-        self.started.load(Ordering::Relaxed)
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.iter().map(|worker| worker.load(Ordering::Relaxed)).sum()
+    }
+
+    /// What a worker begins with.
+    fn new_local(&self) -> Local {
+        let local = Local::default();
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&local.started));
+        local
     }
 
     /// Begins a process. It runs as soon as a worker is free.
+    #[inline]
     pub(crate) fn begin(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
         let priority = birth.priority;
         let taken = self.table.take(&mut worker.local().free.borrow_mut(), worker);
-        let Ok((slot, pid)) = taken else {
-            // What was made for the process is dropped in the account that it was charged to.
-            let outer = heap::enter(birth.account);
-            drop(birth);
-            heap::enter(outer);
-            let which = format!("processes: {} are alive, as many as may be", self.limits.processes);
-            return Err(Error::new(kinds::LIMIT_REACHED, which));
-        };
+        let Ok((slot, pid)) = taken else { return Err(self.too_many(birth)) };
         // SAFETY: the slot was just taken from the table, which keeps it mapped.
         let process = unsafe { slot.as_ref() };
         // SAFETY: as above: it is nobody else's.
-        unsafe { process.begin(pid, birth) };
-        self.started.fetch_add(1, Ordering::Relaxed);
+        unsafe { process.begin(pid, birth, self.bounds()) };
+        let started = &worker.local().started;
+        // One writer, so a load and a store do.
+        started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.sample_push(pid, worker);
         worker.push(Job::new(process), priority);
         Ok(pid)
     }
 
+    /// The error of a process that is one too many.
+    #[cold]
+    fn too_many(&self, birth: Birth) -> Error {
+        // What was made for the process is dropped in the account that it was charged to.
+        let outer = heap::enter(birth.account);
+        drop(birth);
+        heap::enter(outer);
+        let which = format!("processes: {} are alive, as many as may be", self.limits.processes);
+        Error::new(kinds::LIMIT_REACHED, which)
+    }
+
     /// Delivers a program's message. `Ok(true)` where the sender should give way; a process that has ended takes it as well.
+    #[inline]
     pub(crate) fn send(&self, to: Pid, message: Message, worker: &Worker<World>) -> Result<bool, Message> {
         let Some(process) = self.table.slot_of(to) else { return Ok(false) };
         let bytes = message.size_bytes();
@@ -344,6 +375,7 @@ impl World {
     }
 
     /// Tells a process that something came, and makes it run where it slept.
+    #[inline]
     pub(crate) fn wake(&self, process: &Process, event: u32, worker: &Worker<World>) {
         match process.state.notify(event) {
             Wake::Nothing => {}
@@ -396,6 +428,7 @@ impl World {
     }
 
     /// Reductions that a slice spent; false once the run has spent all it may.
+    #[inline]
     pub(crate) fn charge_run(&self, spent: u32) -> bool {
         let Some(limit) = self.limits.run_reductions else { return true };
         self.reductions.fetch_add(u64::from(spent), Ordering::Relaxed) + u64::from(spent) < limit

@@ -196,8 +196,12 @@ impl Host for Fake {
         self.answer(machine)
     }
 
-    fn send(&mut self, machine: &Machine, _target: &Value, _message: &Value, _wait: Option<i64>) -> NativeResult {
-        self.answer(machine)
+    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+        match self.random.u8(..8) {
+            0 => Err(self.error()),
+            1 => Ok(Some(Box::new(Idle))),
+            _ => Ok(None),
+        }
     }
 
     fn link(&mut self, _target: &Value) -> Result<(), Error> {

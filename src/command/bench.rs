@@ -44,6 +44,8 @@ macro_rules! question {
 }
 
 const SPAWN: Question = question!("spawn", "spawn", "process started and ended", 1_000_000, None);
+const SPAWN_GROUPS: Question = question!("spawn-groups", "spawn_groups", "process started and ended", 1_000_000, None);
+const SPAWN_AT_ONCE: Question = question!("spawn-at-once", "spawn_at_once", "process started and ended", 1_000_000, None);
 const SPAWN_LINKED: Question = question!("spawn-linked", "spawn_linked", "linked process started and ended", 500_000, None);
 const SPAWN_MONITORED: Question =
     question!("spawn-monitored", "spawn_monitored", "process started, watched and ended", 500_000, None);
@@ -67,13 +69,26 @@ struct Round {
 }
 
 pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
+    // What a program is told besides the count: groups and the size of a batch.
+    let (mut groups, mut batch) = (1, 1_000);
     let (question, measure) = match &arguments.what {
-        BenchCommand::Spawn(measure) => (SPAWN, measure),
+        BenchCommand::Spawn(spawn) => {
+            (groups, batch) = (spawn.groups, spawn.batch);
+            let question = match (spawn.at_once, groups) {
+                (true, _) => SPAWN_AT_ONCE,
+                (false, 1) => SPAWN,
+                (false, _) => SPAWN_GROUPS,
+            };
+            (question, &spawn.measure)
+        }
         BenchCommand::SpawnLinked(measure) => (SPAWN_LINKED, measure),
         BenchCommand::SpawnMonitored(measure) => (SPAWN_MONITORED, measure),
         BenchCommand::Idle(measure) => (IDLE, measure),
         BenchCommand::PingPong(measure) => (PING_PONG, measure),
-        BenchCommand::Ring(measure) => (RING, measure),
+        BenchCommand::Ring(ring) => {
+            groups = ring.groups;
+            (RING, &ring.measure)
+        }
         BenchCommand::FanIn(measure) => (FAN_IN, measure),
         BenchCommand::Restart(measure) => (RESTART, measure),
         BenchCommand::Preempt(measure) => (PREEMPT, measure),
@@ -84,8 +99,9 @@ pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
         return refuse("there is nothing to measure in 0 of anything");
     }
     let mut rounds = Vec::new();
+    let numbers = [count, groups, batch].map(|number| number.to_string());
     for _ in 0..measure.rounds {
-        match round(&question, count, measure) {
+        match round(&question, &numbers, measure) {
             Ok(round) => rounds.push(round),
             Err(problem) => return refuse(&problem),
         }
@@ -95,7 +111,7 @@ pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn round(question: &Question, count: u64, measure: &MeasureArguments) -> Result<Round, String> {
+fn round(question: &Question, arguments: &[String], measure: &MeasureArguments) -> Result<Round, String> {
     let compiled = vega_compiler::compile(&Embedded(question.program), ENTRY).map_err(|error| format!("{error:?}"))?;
     let module = compiled
         .module
@@ -114,7 +130,7 @@ fn round(question: &Question, count: u64, measure: &MeasureArguments) -> Result<
     if let Some(workers) = measure.workers {
         builder = builder.workers(usize::from(workers));
     }
-    let runtime = builder.arguments(vec![count.to_string()]).build().map_err(|error| error.to_string())?;
+    let runtime = builder.arguments(arguments.to_vec()).build().map_err(|error| error.to_string())?;
     runtime.load(module).map_err(|error| error.to_string())?;
     let resident = resident_bytes();
     let (start, cpu) = (Instant::now(), cpu_time());

@@ -301,6 +301,17 @@ pub struct SpawnDescription {
 }
 
 impl SpawnDescription {
+    /// The function, where nothing more is asked for than a process that runs it.
+    #[inline]
+    pub fn plain_function(&self) -> Option<FunctionId> {
+        match self.target {
+            SpawnTarget::Function(function) if self.supervision.is_none() => {
+                (!self.asynchronous && !self.linked && !self.member).then_some(function)
+            }
+            SpawnTarget::Function(_) | SpawnTarget::Agent(_) | SpawnTarget::Task(_) => None,
+        }
+    }
+
     /// How many values lie in its window: arguments, then the numbers that the supervision gives.
     pub fn window_values(&self) -> usize {
         let numbers = self.supervision.map_or(0, |supervision| {

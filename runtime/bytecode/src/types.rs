@@ -129,6 +129,7 @@ impl TypeTable {
     }
 
     /// The type of an id, or `None` where the id is not of this table.
+    #[inline]
     pub fn get(&self, id: TypeId) -> Option<&Type> {
         self.types.get(id.0 as usize)
     }

@@ -37,4 +37,11 @@ impl Ground {
             None => false,
         }
     }
+
+    /// The same for work from outside, which workers that rest from searching take too.
+    pub(crate) fn wake_resting(&self) {
+        if let Some(worker) = self.sleepers.notify_resting() {
+            self.inboxes[worker].wake_poll();
+        }
+    }
 }

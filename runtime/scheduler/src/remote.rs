@@ -31,7 +31,12 @@ pub(crate) struct Shared<H: Host> {
 impl<H: Host> Shared<H> {
     /// Whether any worker's queue, or the injector, has a job.
     pub(crate) fn has_jobs(&self) -> bool {
-        !self.injectors.iter().all(Injector::is_empty) || !self.stealers.iter().flatten().all(Stealer::is_empty)
+        self.has_injected() || !self.stealers.iter().flatten().all(Stealer::is_empty)
+    }
+
+    /// Whether there is a job from outside the workers.
+    pub(crate) fn has_injected(&self) -> bool {
+        !self.injectors.iter().all(Injector::is_empty)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -65,7 +70,9 @@ impl<H: Host> Remote<H> {
             return;
         }
         self.0.injectors[priority as usize].push(job);
-        self.0.ground.wake_searcher();
+        if !self.0.ground.wake_searcher() {
+            self.0.ground.wake_resting();
+        }
     }
 
     /// Gives a message to one worker's [`posted`](Host::posted). After the shutdown it is dropped with the scheduler.

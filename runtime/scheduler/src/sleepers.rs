@@ -4,8 +4,11 @@
 //! publishes its work, then looks for a parked worker. Both put a sequentially consistent fence between their two steps, so
 //! at least one of them sees the other.
 //!
+//! A worker for which searching does not pay may rest instead: it sleeps for a bounded time, hears what is sent to it alone, and
+//! searches again by itself afterwards. Producers neither see it nor need to.
+//!
 //! Invariant: a producer skips waking only while some worker is counted as searching, and whoever lowers that count to zero
-//! looks at the queues or at the sleepers afterwards.
+//! looks at the queues or at the sleepers afterwards: at once where it parks, after its bounded sleep where it rests.
 
 use crossbeam_utils::CachePadded;
 
@@ -19,6 +22,8 @@ const PARKED: u8 = 1;
 const CLAIMED: u8 = 2;
 /// Somebody claimed the sleeper to search for work, and has counted it as searching already.
 const CLAIMED_TO_SEARCH: u8 = 3;
+/// The worker sleeps for a bounded time, or is about to after one more look at what is meant for it alone.
+const RESTING: u8 = 4;
 
 /// How a worker came to be awake again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +98,18 @@ impl Sleepers {
         }
     }
 
+    /// Announces that `worker` sleeps for a bounded time in which nobody wakes it to search, ends its search if it was `searching`, and
+    /// looks once more at what it hears meanwhile. True: it may sleep, and calls [`unpark`](Sleepers::unpark) when its poll returns.
+    pub(crate) fn rest(&self, worker: usize, searching: bool, has_message: impl FnOnce() -> bool) -> Result<(), Woken> {
+        self.states[worker].store(RESTING, Ordering::SeqCst);
+        if searching {
+            self.searching.fetch_sub(1, Ordering::SeqCst);
+        }
+        // Orders the announcement before the look at the inbox. Pairs with the fence in `notify`.
+        fence(Ordering::SeqCst);
+        if has_message() { Err(self.unpark(worker)) } else { Ok(()) }
+    }
+
     /// Takes `worker` out of the parked state after its sleep.
     pub(crate) fn unpark(&self, worker: usize) -> Woken {
         // Acquires what the claimer published before its claim.
@@ -101,6 +118,7 @@ impl Sleepers {
                 self.parked.fetch_sub(1, Ordering::SeqCst);
                 Woken::ByItself
             }
+            RESTING => Woken::ByItself,
             CLAIMED_TO_SEARCH => Woken::ToSearch,
             _ => Woken::ForItself,
         }
@@ -135,7 +153,21 @@ impl Sleepers {
     pub(crate) fn notify(&self, worker: usize) -> bool {
         // Orders the published message before the look at the sleeper. Pairs with the fence in `park`.
         fence(Ordering::SeqCst);
-        self.claim(worker, CLAIMED)
+        self.claim(worker, CLAIMED) || self.claim_resting(worker)
+    }
+
+    /// After work was published that resting workers look for too, and [`notify_one`](Sleepers::notify_one) found nobody: claims one
+    /// of them. The caller wakes the returned worker's poll.
+    pub(crate) fn notify_resting(&self) -> Option<usize> {
+        // Orders the published work before the look at the sleepers. Pairs with the fence in `rest`.
+        fence(Ordering::SeqCst);
+        (0..self.states.len()).find(|&worker| self.claim_resting(worker))
+    }
+
+    fn claim_resting(&self, worker: usize) -> bool {
+        let state = &self.states[worker];
+        state.load(Ordering::Relaxed) == RESTING
+            && state.compare_exchange(RESTING, CLAIMED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     fn claim_any(&self) -> Option<usize> {
@@ -179,6 +211,17 @@ mod tests {
         assert_eq!(sleepers.park(0, false, || true), Err(Woken::ByItself));
         assert!(!sleepers.someone_sleeps());
         assert!(!sleepers.notify(0), "an awake worker needs no wake-up");
+    }
+
+    #[test]
+    fn a_worker_that_rests_hears_its_inbox_and_no_producer() {
+        let sleepers = Sleepers::new(2);
+        assert_eq!(sleepers.rest(0, false, || false), Ok(()));
+        assert!(!sleepers.someone_sleeps());
+        assert_eq!(sleepers.notify_one(), None);
+        assert!(sleepers.notify(0) && !sleepers.notify(0), "claimed once");
+        assert_eq!(sleepers.unpark(0), Woken::ForItself);
+        assert_eq!(sleepers.rest(0, false, || true), Err(Woken::ByItself));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Invariant: coroutines never migrate; only jobs, which are pointers, move between workers. So thread-locals, `RefCell` guards
 //! and frames that are not `Send` stay sound below a suspension.
 
+mod search; // whether searching for work pays
 mod idle; // searching for work, sleeping, and the virtual clock's steps
 mod queue; // which job runs next
 mod turn; // the main loop: housekeeping, resuming runners, shutting down
@@ -13,6 +14,7 @@ mod turn; // the main loop: housekeeping, resuming runners, shutting down
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use self::search::SearchLog;
 use crate::core::{Core, Place, with_place};
 use crate::epoch::Epoch;
 use crate::host::{Host, Priority};
@@ -56,6 +58,8 @@ pub struct Worker<H: Host> {
     pushed: Cell<bool>,
     /// This worker counts as searching.
     searching: Cell<bool>,
+    /// What searches came to, and until when this worker rests from them.
+    search_log: SearchLog,
     /// Runners that may run any slice.
     idle_runners: RefCell<Vec<u32>>,
     last_poll: Cell<Instant>,
@@ -90,6 +94,7 @@ impl<H: Host> Worker<H> {
             epoch: Cell::new(0),
             pushed: Cell::new(false),
             searching: Cell::new(false),
+            search_log: SearchLog::new(),
             idle_runners: RefCell::default(),
             last_poll: Cell::new(now),
             last_trim: Cell::new(now),

@@ -202,12 +202,12 @@ impl<'a> NativeContext<'a> {
 
     /// What this process may touch.
     pub fn capabilities(&self) -> CapabilitySet {
-        self.turn.life().capabilities.clone()
+        self.turn.life().capabilities.as_ref().unwrap_or(&self.turn.world.grants).clone()
     }
 
     /// What this process's spending is charged to.
     pub fn scope(&self) -> Scope {
-        self.turn.life().scope.clone()
+        self.turn.scope().clone()
     }
 
     /// Who spawned this process.
@@ -218,7 +218,7 @@ impl<'a> NativeContext<'a> {
     /// The operation under way, named independently of timing.
     pub fn coordinate(&self) -> Coordinate {
         let activations = self.machine.coordinate(self.program());
-        Coordinate { process: self.turn.life().path.clone(), activations }
+        Coordinate { process: self.turn.life().path.share(), activations }
     }
 
     /// The same for a step of a state machine, which has no site of the program under it.
@@ -341,6 +341,12 @@ impl<'a> NativeContext<'a> {
 
     /// Where a process that is spawned here stands.
     pub(crate) fn child_path(&self, step: u32) -> ProcessPath {
+        if step == 0
+            && let Some((function, site, loops)) = self.machine.only_site(self.program())
+            && let Some(path) = self.turn.life().path.spawned_in_first_function(function, site, loops)
+        {
+            return path;
+        }
         let mut coordinate = self.coordinate();
         if step > 0 {
             match coordinate.activations.last_mut() {
@@ -398,19 +404,13 @@ impl<'a> NativeContext<'a> {
         ending: Option<Ending>,
     ) -> Result<Spawned, Error> {
         let span = self.span();
-        let needs_extension = native_born
-            || options.linked
-            || options.traps_exits
-            || options.monitored
-            || options.label.is_some()
-            || ending.is_some()
-            || span.is_some();
+        let needs_extension =
+            native_born || options.linked || options.traps_exits || options.label.is_some() || ending.is_some() || span.is_some();
         // Set before the process begins, so that even the shortest one is reported with its own reason.
-        let monitor = options.monitored.then(|| self.turn.world.new_monitor());
+        let monitor = options.monitored.then(|| self.turn.world.new_monitor(self.turn.worker));
         let extension = needs_extension.then(|| {
             Box::new(Extension {
-                links: if options.linked { Few::one(self.turn.pid(), ()) } else { Few::default() },
-                watchers: monitor.map_or_else(Few::default, |monitor| Few::one(monitor, self.turn.pid())),
+                links: if options.linked { Few::One(self.turn.pid(), ()) } else { Few::None },
                 traps_exits: options.traps_exits,
                 native_born,
                 span,
@@ -422,11 +422,12 @@ impl<'a> NativeContext<'a> {
         let birth = Birth {
             machine,
             account,
-            capabilities: options.capabilities.unwrap_or_else(|| self.capabilities()),
-            scope: options.scope.unwrap_or_else(|| self.scope()),
+            capabilities: options.capabilities.or_else(|| self.turn.life().capabilities.clone()),
+            scope: options.scope.or_else(|| self.turn.life().scope.clone()),
             path,
             parent: self.turn.pid(),
             priority: options.priority,
+            watchers: monitor.map_or(Few::None, |monitor| Few::One(monitor, self.turn.pid())),
             extension,
         };
         let process = self.turn.world.begin(birth, self.turn.worker)?;

@@ -7,16 +7,16 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use vega_scheduler::{Instant, NativeToken, Priority, TimerHandle};
 use vega_trace::{SpanId, TraceId};
 
 use super::few::Few;
 use super::mail::Mail;
-use super::mailbox::{Inbox, Mailbox};
+use super::mailbox::{Bounds, Inbox, Mailbox};
 use super::session::Session;
-use super::state::StateWord;
+use super::state::{Phase, StateWord};
 use super::{ExitReason, Pid, ProcessPath};
 use crate::capability::CapabilitySet;
 use crate::ledger::Scope;
@@ -34,6 +34,8 @@ pub(crate) struct Process {
     pub(crate) state: StateWord,
     /// The number of its priority: anybody may change it, and it holds from the next time that the process is queued.
     priority: AtomicU8,
+    /// Whether a worker interprets it; its owner writes this, and others may see it late.
+    interpreted: AtomicBool,
     machine: UnsafeCell<MaybeUninit<Machine>>,
     life: UnsafeCell<MaybeUninit<Life>>,
 }
@@ -49,13 +51,17 @@ pub(crate) struct Life {
     pub(crate) inbox: Inbox<Mail>,
     /// Bytes of values held, while it does not run.
     pub(crate) account: Account,
-    pub(crate) capabilities: CapabilitySet,
-    pub(crate) scope: Scope,
+    /// What it may touch; none for all that the program may. Most processes may, and so do not count references.
+    pub(crate) capabilities: Option<CapabilitySet>,
+    /// What its spending is charged to; none for the program's own scope.
+    pub(crate) scope: Option<Scope>,
     pub(crate) path: ProcessPath,
     /// Until when the wait under way lasts; [`Instant::NEVER`] where it has no end or there is none.
     pub(crate) deadline: Instant,
     /// Who spawned it.
     pub(crate) parent: Pid,
+    /// Monitors that others set on this process: here, since many have one and nothing else.
+    pub(crate) watchers: Few<u64, Pid>,
     /// Reductions spent in slices that are over.
     pub(crate) reductions: u64,
     /// Reductions that natives charged since the machine last asked.
@@ -76,8 +82,6 @@ pub(crate) struct Extension {
     pub(crate) slot_links: Few<u64, Child>,
     /// Monitors that this process set, by number.
     pub(crate) monitors: Few<u64, Monitoring>,
-    /// Monitors that others set on this process.
-    pub(crate) watchers: Few<u64, Pid>,
     pub(crate) traps_exits: bool,
     /// The last port that was given out.
     pub(crate) last_port: u64,
@@ -102,6 +106,12 @@ pub(crate) struct Extension {
     pub(crate) in_hand: Option<CallGuard>,
 }
 
+/// What signals change.
+pub(crate) struct Kin<'l> {
+    pub(crate) extension: &'l mut Option<Box<Extension>>,
+    pub(crate) watchers: &'l mut Few<u64, Pid>,
+}
+
 /// One monitor, on the side of whoever set it.
 pub(crate) struct Monitoring {
     pub(crate) watched: Watched,
@@ -121,11 +131,14 @@ pub(crate) enum Watched {
 pub(crate) struct Birth {
     pub(crate) machine: Machine,
     pub(crate) account: Account,
-    pub(crate) capabilities: CapabilitySet,
-    pub(crate) scope: Scope,
+    /// What it may touch; none for all that the program may. Most processes may, and so do not count references.
+    pub(crate) capabilities: Option<CapabilitySet>,
+    /// What its spending is charged to; none for the program's own scope.
+    pub(crate) scope: Option<Scope>,
     pub(crate) path: ProcessPath,
     pub(crate) parent: Pid,
     pub(crate) priority: Priority,
+    pub(crate) watchers: Few<u64, Pid>,
     pub(crate) extension: Option<Box<Extension>>,
 }
 
@@ -134,11 +147,13 @@ unsafe impl Send for Birth {}
 
 impl Process {
     /// Whether this slot holds, or last held, the process of that id.
+    #[inline]
     pub(crate) fn is(&self, pid: Pid) -> bool {
         // Acquire sees the slot as the birth left it. Pairs with the Release in `begin`.
         self.pid.load(Ordering::Acquire) == pid.to_bits()
     }
 
+    #[inline]
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_bits(self.pid.load(Ordering::Relaxed))
     }
@@ -149,6 +164,7 @@ impl Process {
     }
 
     /// How soon it runs relative to others.
+    #[inline]
     pub(crate) fn priority(&self) -> Priority {
         // Relaxed: a priority orders nothing but the queue that the process goes to next.
         match self.priority.load(Ordering::Relaxed) {
@@ -158,23 +174,40 @@ impl Process {
         }
     }
 
+    #[inline]
     pub(crate) fn set_priority(&self, priority: Priority) {
         self.priority.store(priority as u8, Ordering::Relaxed);
+    }
+
+    /// How it stands, for people.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.state.phase() {
+            Phase::Runnable if self.interpreted.load(Ordering::Relaxed) => Phase::Running,
+            phase => phase,
+        }
+    }
+
+    /// Only the owner says so.
+    #[inline]
+    pub(crate) fn set_interpreted(&self, interpreted: bool) {
+        self.interpreted.store(interpreted, Ordering::Relaxed);
     }
 
     /// Fills an empty slot. The process is then runnable and in the caller's hands, who pushes it.
     ///
     /// # Safety
     /// The caller took the slot from the table, and nobody else has it.
-    pub(crate) unsafe fn begin(&self, pid: Pid, birth: Birth) {
+    #[inline]
+    pub(crate) unsafe fn begin(&self, pid: Pid, birth: Birth, bounds: Bounds) {
         let life = Life {
-            inbox: Inbox::new(),
+            inbox: Inbox::new(bounds),
             account: birth.account,
             capabilities: birth.capabilities,
             scope: birth.scope,
             path: birth.path,
             deadline: Instant::NEVER,
             parent: birth.parent,
+            watchers: birth.watchers,
             reductions: 0,
             debt: 0,
             deaf: false,
@@ -189,6 +222,7 @@ impl Process {
             self.mailbox.reopen();
         }
         self.set_priority(birth.priority);
+        self.set_interpreted(false);
         self.state.born_runnable();
         // From here on others find the process by its id. Pairs with the Acquire in `is`.
         self.pid.store(pid.to_bits(), Ordering::Release);
@@ -199,6 +233,7 @@ impl Process {
     /// # Safety
     /// The caller owns the process by its state word, the process is alive, and no other reference from this function is in use.
     #[expect(clippy::mut_from_ref, reason = "the state word is the lock on the cell")]
+    #[inline]
     pub(crate) unsafe fn life(&self) -> &mut Life {
         // SAFETY: by the caller's promise the cell is filled and nobody else is in it.
         unsafe { (*self.life.get()).assume_init_mut() }
@@ -209,28 +244,34 @@ impl Process {
     /// # Safety
     /// As for [`Process::life`].
     #[expect(clippy::mut_from_ref, reason = "the state word is the lock on the cell")]
+    #[inline]
     pub(crate) unsafe fn machine(&self) -> &mut Machine {
         // SAFETY: by the caller's promise the cell is filled and nobody else is in it.
         unsafe { (*self.machine.get()).assume_init_mut() }
     }
 
-    /// Takes the content out, and leaves the slot empty but closed.
+    /// Drops the content, and leaves the slot empty but closed. In the account in force.
     ///
     /// # Safety
     /// The caller owns the process, holds no reference into it, and calls this once.
-    pub(crate) unsafe fn take_out(&self) -> (Machine, Life) {
+    pub(crate) unsafe fn clear(&self) {
         // SAFETY: the cells are filled while the process lives, and this is the last access to them.
-        unsafe { ((*self.machine.get()).assume_init_read(), (*self.life.get()).assume_init_read()) }
+        unsafe {
+            (*self.machine.get()).assume_init_drop();
+            (*self.life.get()).assume_init_drop();
+        }
     }
 }
 
 impl Life {
     /// What the process has beyond the basics, if anything.
+    #[inline]
     pub(crate) fn extension(&self) -> Option<&Extension> {
         self.extension.as_deref()
     }
 
     /// The same, to be changed; not made where it is absent.
+    #[inline]
     pub(crate) fn extension_mut(&mut self) -> Option<&mut Extension> {
         self.extension.as_deref_mut()
     }
@@ -241,11 +282,18 @@ impl Life {
     }
 
     /// Inbox and extension, to be changed at the same time.
+    #[inline]
     pub(crate) fn inbox_and_extension(&mut self) -> (&mut Inbox<Mail>, &mut Option<Box<Extension>>) {
         (&mut self.inbox, &mut self.extension)
     }
 
+    /// The same, and who watches the process.
+    pub(crate) fn inbox_and_kin(&mut self) -> (&mut Inbox<Mail>, Kin<'_>) {
+        (&mut self.inbox, Kin { extension: &mut self.extension, watchers: &mut self.watchers })
+    }
+
     /// Why it must end, if it must.
+    #[inline]
     pub(crate) fn doom(&self) -> Option<&ExitReason> {
         self.extension()?.doom.as_ref()
     }
@@ -264,6 +312,7 @@ unsafe impl Send for Job {}
 
 impl Job {
     /// Only whoever won the step to *Runnable*, or began the process, makes its job.
+    #[inline]
     pub(crate) fn new(process: &Process) -> Self {
         Self(NonNull::from(process))
     }
@@ -275,6 +324,7 @@ impl Job {
     }
 
     /// The slot. Slots live as long as the table, which outlives the scheduler's threads.
+    #[inline]
     pub(crate) fn slot(&self) -> NonNull<Process> {
         self.0
     }

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use vega_bytecode::{FunctionId, Module};
@@ -30,39 +31,64 @@ impl Activation {
     }
 }
 
-/// Names a process independently of timing. Cloning shares it.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct ProcessPath(Option<Arc<Step>>);
+/// Names a process independently of timing.
+#[derive(Clone, Default)]
+pub struct ProcessPath(Last);
+
+/// The last step of a path.
+///
+/// Most processes start no others, so a young one has its step in place, without storage of its own; it is moved to shared storage when
+/// the path is first handed on.
+#[derive(Clone, Default)]
+enum Last {
+    /// The program's first process was not spawned.
+    #[default]
+    Root,
+    InPlace(Step),
+    Shared(Arc<Step>),
+}
 
 /// One spawn.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Step {
-    parent: ProcessPath,
+    /// The path of the spawner; none for the program's first process.
+    parent: Option<Arc<Step>>,
     spawn: Spawn,
     /// Which life of a supervised child, from 1.
     incarnation: u32,
 }
 
-/// Where a spawn happened. The usual ones, in the process's first function and at most one loop, take no storage of their own: there
+/// Where a spawn happened. The usual ones, in the process's first function and at most two loops, take no storage of their own: there
 /// may be a million of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Spawn {
     Straight { function: FunctionId, site: u32 },
     InLoop { function: FunctionId, site: u32, iteration: i64 },
+    InTwoLoops { function: FunctionId, site: u32, iterations: [i64; 2] },
     Deep(Box<[Activation]>),
 }
 
 impl Spawn {
     fn new(activations: Vec<Activation>) -> Self {
-        if let [activation] = &activations[..] {
-            let (function, site) = (activation.function, activation.site);
-            match activation.loops[..] {
-                [] => return Spawn::Straight { function, site },
-                [iteration] => return Spawn::InLoop { function, site, iteration },
-                _ => {}
-            }
+        if let [activation] = &activations[..]
+            && let Some(spawn) = Spawn::usual(activation.function, activation.site, activation.loops.iter().copied())
+        {
+            return spawn;
         }
         Spawn::Deep(activations.into())
+    }
+
+    /// A spawn in a process's first function, if there are few enough loops around it.
+    #[inline]
+    fn usual(function: FunctionId, site: u32, mut loops: impl ExactSizeIterator<Item = i64>) -> Option<Self> {
+        let count = loops.len();
+        let mut next = || loops.next().unwrap_or_default();
+        match count {
+            0 => Some(Spawn::Straight { function, site }),
+            1 => Some(Spawn::InLoop { function, site, iteration: next() }),
+            2 => Some(Spawn::InTwoLoops { function, site, iterations: [next(), next()] }),
+            _ => None,
+        }
     }
 
     fn activations(&self) -> Vec<Activation> {
@@ -70,6 +96,9 @@ impl Spawn {
             Spawn::Straight { function, site } => vec![Activation { function: *function, site: *site, loops: Vec::new() }],
             Spawn::InLoop { function, site, iteration } => {
                 vec![Activation { function: *function, site: *site, loops: vec![*iteration] }]
+            }
+            Spawn::InTwoLoops { function, site, iterations } => {
+                vec![Activation { function: *function, site: *site, loops: iterations.to_vec() }]
             }
             Spawn::Deep(activations) => activations.to_vec(),
         }
@@ -88,22 +117,72 @@ pub struct Coordinate {
 impl ProcessPath {
     /// The program's first process.
     pub fn root() -> Self {
-        Self(None)
+        Self(Last::Root)
     }
 
     /// The process spawned at a coordinate, in its first life.
     pub fn spawned_at(coordinate: Coordinate) -> Self {
-        let step = Step { parent: coordinate.process, spawn: Spawn::new(coordinate.activations), incarnation: 1 };
-        Self(Some(Arc::new(step)))
+        Self::in_place(coordinate.process.into_shared(), Spawn::new(coordinate.activations))
+    }
+
+    /// The same for a spawn in a process's first function, with the iterations of the loops around it; none where there are too many
+    /// for a step that needs no storage.
+    #[inline]
+    pub(crate) fn spawned_in_first_function(
+        &mut self,
+        function: FunctionId,
+        site: u32,
+        loops: impl ExactSizeIterator<Item = i64>,
+    ) -> Option<Self> {
+        let spawn = Spawn::usual(function, site, loops)?;
+        Some(Self::in_place(self.shared(), spawn))
+    }
+
+    #[inline]
+    fn in_place(parent: Option<Arc<Step>>, spawn: Spawn) -> Self {
+        Self(Last::InPlace(Step { parent, spawn, incarnation: 1 }))
     }
 
     /// The same child in another life.
     pub fn incarnation(&self, number: u32) -> Self {
+        match self.last() {
+            Some(step) => Self(Last::InPlace(Step { incarnation: number, ..step.clone() })),
+            None => Self::root(),
+        }
+    }
+
+    /// The path, to be handed on: in shared storage from now on.
+    pub(crate) fn share(&mut self) -> Self {
+        Self(self.shared().map_or(Last::Root, Last::Shared))
+    }
+
+    /// The last step, in shared storage from now on.
+    #[inline]
+    fn shared(&mut self) -> Option<Arc<Step>> {
         match &self.0 {
-            Some(step) => {
-                Self(Some(Arc::new(Step { parent: step.parent.clone(), spawn: step.spawn.clone(), incarnation: number })))
+            Last::Root => None,
+            Last::Shared(step) => Some(Arc::clone(step)),
+            Last::InPlace(_) => {
+                let step = std::mem::take(self).into_shared()?;
+                self.0 = Last::Shared(Arc::clone(&step));
+                Some(step)
             }
-            None => self.clone(),
+        }
+    }
+
+    fn into_shared(self) -> Option<Arc<Step>> {
+        match self.0 {
+            Last::Root => None,
+            Last::InPlace(step) => Some(Arc::new(step)),
+            Last::Shared(step) => Some(step),
+        }
+    }
+
+    fn last(&self) -> Option<&Step> {
+        match &self.0 {
+            Last::Root => None,
+            Last::InPlace(step) => Some(step),
+            Last::Shared(step) => Some(step),
         }
     }
 
@@ -114,9 +193,23 @@ impl ProcessPath {
     }
 
     fn steps(&self) -> Vec<&Step> {
-        let mut steps: Vec<&Step> = std::iter::successors(self.0.as_deref(), |step| step.parent.0.as_deref()).collect();
+        let mut steps: Vec<&Step> = std::iter::successors(self.last(), |step| step.parent.as_deref()).collect();
         steps.reverse();
         steps
+    }
+}
+
+impl PartialEq for ProcessPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.last() == other.last()
+    }
+}
+
+impl Eq for ProcessPath {}
+
+impl Hash for ProcessPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.last().hash(state);
     }
 }
 
@@ -196,6 +289,21 @@ mod tests {
         let child = ProcessPath::spawned_at(spawn).incarnation(2);
         let coordinate = Coordinate { process: child, activations: vec![at(1, &[]), at(0, &[])] };
         assert_eq!(format!("{coordinate:?}"), "0:2[0,7]!2/0:1>0:0");
+    }
+
+    #[test]
+    fn a_path_is_the_same_however_it_is_stored_and_however_deep_its_loops_are() {
+        for loops in [&[][..], &[3], &[3, 4], &[3, 4, 5]] {
+            let spawned =
+                || ProcessPath::spawned_at(Coordinate { process: ProcessPath::root(), activations: vec![at(2, loops)] });
+            let mut first = spawned();
+            let shared = first.share();
+            assert!(shared == spawned() && first == shared && first != ProcessPath::root());
+            let short = ProcessPath::root().spawned_in_first_function(FunctionId(0), 2, loops.iter().copied());
+            assert_eq!(short.is_some(), loops.len() <= 2);
+            assert!(short.is_none_or(|short| short == shared && format!("{short:?}") == format!("{shared:?}")));
+            assert_eq!(format!("{:?}", first.incarnation(2)), format!("{}!2/", format!("{first:?}").trim_end_matches('/')));
+        }
     }
 
     #[test]

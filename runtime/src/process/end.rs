@@ -38,34 +38,56 @@ impl Turn<'_> {
         self.disarm_timer();
         // The last mail: whoever linked or monitored until now is told the reason like the others.
         self.take_mail();
-        let (inbox, extension) = self.life().inbox_and_extension();
+        let (inbox, mut kin) = self.life().inbox_and_kin();
         self.process.mailbox.close(inbox);
         while let Some(mail) = inbox.pop(&self.process.mailbox) {
             match mail {
                 Mail::Signal(Signal::Describe { to, question }) => self.answer(&to, question, false),
                 Mail::Signal(signal) => {
-                    take_signal(extension, signal, pid);
+                    take_signal(&mut kin, signal, pid);
                 }
                 Mail::User(_) | Mail::Opened(_) | Mail::Notice(_) | Mail::Port(..) => {}
             }
         }
-        let mut extension = extension.take();
-        // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
-        let (machine, life) = unsafe { self.process.take_out() };
+        let mut extension = kin.extension.take();
+        let watchers = std::mem::take(kin.watchers);
         self.tell_ending(extension.as_deref_mut(), pid, &reason, &end);
-        let outer = heap::enter(life.account);
-        drop(machine);
-        drop(life);
+        let outer = heap::enter(self.life().account);
+        // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
+        unsafe { self.process.clear() };
         heap::enter(outer);
-        if let Some(extension) = extension {
-            self.tell_others(*extension, pid, &reason);
+        if let Some(extension) = &mut extension {
+            for (link, ()) in std::mem::take(&mut extension.links).into_entries() {
+                self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
+            }
+            for (_, child) in std::mem::take(&mut extension.slot_links).into_entries() {
+                child.linked_ended(pid, &reason, self);
+            }
         }
+        if watchers.is_none() && extension.is_none() {
+            return self.give_back(pid);
+        }
+        for (monitor, watcher) in watchers.into_entries() {
+            self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
+        }
+        if let Some(extension) = extension {
+            self.forget_others(*extension);
+        }
+        self.give_back(pid);
+    }
+
+    /// Leaves the slot to the next process.
+    #[inline]
+    fn give_back(&self, pid: Pid) {
         self.process.state.end_exit();
         self.world.table.give_back(pid, &mut self.worker.local().free.borrow_mut(), self.worker);
     }
 
     /// Tells whoever waits for the result; reports what nobody waits for.
     fn tell_ending(&self, mut extension: Option<&mut Extension>, pid: Pid, reason: &ExitReason, end: &End<'_>) {
+        if extension.is_none() && !matches!(end, End::Failed(_)) {
+            return;
+        }
         let module = self.world.program().loaded.module();
         let trace = || match end {
             End::Failed(error) => stack_trace(error.trace(), module, self.world.limits.trace_lines),
@@ -125,17 +147,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells links, monitors and children.
-    fn tell_others(&self, extension: Extension, pid: Pid, reason: &ExitReason) {
-        for (link, ()) in extension.links.into_entries() {
-            self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
-        }
-        for (_, child) in extension.slot_links.into_entries() {
-            child.linked_ended(pid, reason, self);
-        }
-        for (monitor, watcher) in extension.watchers.into_entries() {
-            self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
-        }
+    /// Takes back the monitors that the process had set, and ends its children.
+    fn forget_others(&self, extension: Extension) {
         for (number, Monitoring { watched, .. }) in extension.monitors.into_entries() {
             match watched {
                 Watched::Process(process) => self.world.signal(process, Signal::Demonitor { monitor: number }, self.worker),

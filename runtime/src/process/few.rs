@@ -3,65 +3,96 @@
 //! Invariant: a process with one link pays for one, and one with a hundred thousand finds each of them as soon as any other. What is
 //! in it is visited in an order that depends on nothing but what was put in and taken out.
 
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
-/// Entries that are looked for one after the other. More of them are kept in order.
-const FEW: usize = 32;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+/// Entries that are looked for one after the other. More of them are hashed.
+const FEW: usize = 16;
 
 /// See the module's text.
-#[derive(Debug)]
-pub(crate) struct Few<K, V> {
-    few: Vec<(K, V)>,
-    /// All entries, once there were more than a few.
-    #[expect(clippy::box_collection, reason = "one word where there are few, which is nearly always")]
-    many: Option<Box<BTreeMap<K, V>>>,
+#[derive(Default, Debug)]
+pub(crate) enum Few<K, V> {
+    /// No entry.
+    #[default]
+    None,
+    /// One, without storage of its own.
+    One(K, V),
+    /// Some, in order.
+    Some(Vec<(K, V)>),
+    /// More than a few.
+    Many(Box<IndexMap<K, V, FxBuildHasher>>),
 }
 
-impl<K, V> Default for Few<K, V> {
-    fn default() -> Self {
-        Self { few: Vec::new(), many: None }
-    }
-}
-
-impl<K: Ord, V> Few<K, V> {
-    /// One entry, in storage for one.
-    pub(crate) fn one(key: K, value: V) -> Self {
-        Self { few: vec![(key, value)], many: None }
-    }
-
+impl<K: Eq + Hash, V> Few<K, V> {
     /// Puts an entry in; one with the same key is replaced.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        if let Some(many) = &mut self.many {
-            many.insert(key, value);
-            return;
-        }
-        if let Some(entry) = self.few.iter_mut().find(|(other, _)| *other == key) {
-            entry.1 = value;
-            return;
-        }
-        self.few.push((key, value));
-        if self.few.len() > FEW {
-            self.many = Some(Box::new(std::mem::take(&mut self.few).into_iter().collect()));
+        match self {
+            Self::None => *self = Self::One(key, value),
+            Self::One(other, old) if *other == key => *old = value,
+            Self::One(..) => {
+                let Self::One(first, old) = std::mem::take(self) else { unreachable!("matched above") };
+                *self = Self::Some(vec![(first, old), (key, value)]);
+            }
+            Self::Some(entries) => match entries.iter().position(|(other, _)| *other == key) {
+                Some(index) => entries[index].1 = value,
+                None if entries.len() < FEW => entries.push((key, value)),
+                None => {
+                    let mut many: IndexMap<K, V, FxBuildHasher> = std::mem::take(entries).into_iter().collect();
+                    many.insert(key, value);
+                    *self = Self::Many(Box::new(many));
+                }
+            },
+            Self::Many(many) => drop(many.insert(key, value)),
         }
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        if let Some(many) = &mut self.many {
-            return many.remove(key);
+        match self {
+            Self::None => None,
+            Self::One(other, _) if *other != *key => None,
+            Self::One(..) => match std::mem::take(self) {
+                Self::One(_, value) => Some(value),
+                Self::None | Self::Some(_) | Self::Many(_) => unreachable!("matched above"),
+            },
+            Self::Some(entries) => {
+                let index = entries.iter().position(|(other, _)| other == key)?;
+                Some(entries.remove(index).1)
+            }
+            // The last entry takes the place of the one that goes.
+            Self::Many(many) => many.swap_remove(key),
         }
-        let index = self.few.iter().position(|(other, _)| other == key)?;
-        Some(self.few.remove(index).1)
+    }
+
+    /// Whether it holds nothing for sure; one that held more than one may hold nothing without saying so.
+    #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
     }
 
     /// The keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.few.iter().map(|(key, _)| key).chain(self.many.iter().flat_map(|many| many.keys()))
+        let (one, some, many) = match self {
+            Self::None => (None, None, None),
+            Self::One(key, _) => (Some(key), None, None),
+            Self::Some(entries) => (None, Some(entries), None),
+            Self::Many(many) => (None, None, Some(many)),
+        };
+        let some = some.into_iter().flatten().map(|(key, _)| key);
+        one.into_iter().chain(some).chain(many.into_iter().flat_map(|many| many.keys()))
     }
 
     /// All entries.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (K, V)> {
-        self.few.into_iter().chain(self.many.into_iter().flat_map(|many| *many))
+        let (one, some, many) = match self {
+            Self::None => (None, None, None),
+            Self::One(key, value) => (Some((key, value)), None, None),
+            Self::Some(entries) => (None, Some(entries), None),
+            Self::Many(many) => (None, None, Some(many)),
+        };
+        one.into_iter().chain(some.into_iter().flatten()).chain(many.into_iter().flat_map(|many| *many))
     }
 }
 
@@ -71,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_found_however_much_there_is() {
-        for count in [0, 1, FEW, FEW + 1, 10 * FEW] {
+        for count in [0, 1, 2, FEW, FEW + 1, 10 * FEW] {
             let mut map = Few::default();
             for key in 0..count {
                 map.insert(key, key + 1);
@@ -82,7 +113,9 @@ mod tests {
                 assert_eq!(map.remove(&key), Some(key + 2));
                 assert_eq!(map.remove(&key), None);
             }
-            let left: Vec<_> = map.into_entries().collect();
+            assert_eq!(map.keys().count(), count / 2);
+            let mut left: Vec<_> = map.into_entries().collect();
+            left.sort_unstable();
             assert_eq!(left, (0..count).filter(|key| key % 2 == 1).map(|key| (key, key + 2)).collect::<Vec<_>>());
         }
     }

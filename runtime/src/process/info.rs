@@ -37,7 +37,7 @@ impl Turn<'_> {
             traps_exits: extension.is_some_and(|extension| extension.traps_exits),
             heap_bytes: life.account.used.unsigned_abs(),
             reductions: life.reductions,
-            messages: self.process.mailbox.messages(),
+            messages: self.process.mailbox.messages(&life.inbox),
         }
     }
 
@@ -63,7 +63,7 @@ pub(super) fn info(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> 
         return Ok(Outcome::Value(info_value(pid, "running", facts, &turn)));
     }
     let Some(slot) = turn.world.table.slot_of(pid) else { return Ok(Outcome::Value(Value::NULL)) };
-    let status = match slot.state.phase() {
+    let status = match slot.phase() {
         Phase::Dead | Phase::Exiting => return Ok(Outcome::Value(Value::NULL)),
         Phase::Idle => "waiting",
         Phase::Runnable => "runnable",
@@ -81,7 +81,7 @@ pub(super) fn alive(context: &mut NativeContext<'_>, arguments: &mut [Value]) ->
         return Ok(Outcome::Value(Value::bool(true)));
     }
     let Some(slot) = context.turn().world.table.slot_of(pid) else { return Ok(Outcome::Value(Value::bool(false))) };
-    match slot.state.phase() {
+    match slot.phase() {
         Phase::Dead | Phase::Exiting => Ok(Outcome::Value(Value::bool(false))),
         // Nothing is on its way to it.
         Phase::Idle => Ok(Outcome::Value(Value::bool(true))),

@@ -19,6 +19,7 @@ pub(crate) const GENERATIONS_MAX: u64 = (1 << (64 - SLOT_BITS)) - 1;
 pub struct Pid(u64);
 
 impl Pid {
+    #[inline]
     pub(crate) fn new(slot: u32, generation: u64) -> Self {
         debug_assert!(slot < SLOTS_MAX && generation != 0 && generation <= GENERATIONS_MAX);
         Self(generation << SLOT_BITS | u64::from(slot))
@@ -34,10 +35,12 @@ impl Pid {
         Self(bits)
     }
 
+    #[inline]
     pub(crate) fn slot(self) -> u32 {
         (self.0 & u64::from(SLOTS_MAX - 1)) as u32
     }
 
+    #[inline]
     pub(crate) fn generation(self) -> u64 {
         self.0 >> SLOT_BITS
     }

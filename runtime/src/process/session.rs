@@ -6,6 +6,7 @@
 use vega_bytecode::kinds;
 
 use super::block::Life;
+use super::turn::Turn;
 use crate::error::Error;
 use crate::ledger::{Exceeded, Scope};
 use crate::value::Value;
@@ -18,19 +19,20 @@ pub(crate) struct Session {
     /// The depth of the frame that entered it.
     depth: u32,
     /// What the process is charged to again behind the block.
-    outer: Scope,
+    outer: Option<Scope>,
 }
 
 /// Enters a block with a limit.
-pub(super) fn enter(life: &mut Life, depth: u32, limit: i64) -> Result<(), Error> {
+pub(super) fn enter(turn: &Turn<'_>, depth: u32, limit: i64) -> Result<(), Error> {
     if limit < 0 {
         return Err(Error::new(kinds::INVALID_ARGUMENT, "the budget of a session must not be negative"));
     }
-    if life.scope.depth() >= SCOPES_MAX {
+    if turn.scope().depth() >= SCOPES_MAX {
         return Err(Error::new(kinds::LIMIT_REACHED, "sessions"));
     }
-    let inner = life.scope.child(Some(limit));
-    let outer = std::mem::replace(&mut life.scope, inner);
+    let inner = turn.scope().child(Some(limit));
+    let life = turn.life();
+    let outer = life.scope.replace(inner);
     life.extend().sessions.push(Session { depth, outer });
     Ok(())
 }

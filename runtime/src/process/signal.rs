@@ -2,7 +2,7 @@
 //!
 //! Invariant: a signal is handled by its receiver alone, at a safe point; no process touches the state of another.
 
-use super::block::{Extension, Monitoring, Watched};
+use super::block::{Kin, Monitoring, Watched};
 use super::mail::Mail;
 use super::{ExitReason, Pid};
 use crate::native::{Address, CallGuard, Notice};
@@ -40,8 +40,19 @@ pub(crate) enum Question {
 }
 
 /// Handles one signal. What it leaves for the program to see comes back.
-pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own: Pid) -> Option<Mail> {
-    let extension = slot.get_or_insert_default();
+pub(crate) fn take_signal(kin: &mut Kin<'_>, signal: Signal, own: Pid) -> Option<Mail> {
+    match signal {
+        Signal::Monitor { from, monitor } => {
+            kin.watchers.insert(monitor, from);
+            return None;
+        }
+        Signal::Demonitor { monitor } => {
+            kin.watchers.remove(&monitor);
+            return None;
+        }
+        _ => {}
+    }
+    let extension = kin.extension.get_or_insert_default();
     match signal {
         Signal::Link { from } => {
             extension.links.insert(from, ());
@@ -49,14 +60,6 @@ pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own
         }
         Signal::Unlink { from } => {
             extension.links.remove(&from);
-            None
-        }
-        Signal::Monitor { from, monitor } => {
-            extension.watchers.insert(monitor, from);
-            None
-        }
-        Signal::Demonitor { monitor } => {
-            extension.watchers.remove(&monitor);
             None
         }
         Signal::Exit { from, reason, linked } => {
@@ -88,8 +91,8 @@ pub(crate) fn take_signal(slot: &mut Option<Box<Extension>>, signal: Signal, own
             extension.in_hand = Some(call);
             None
         }
-        // Answered by whoever has the process's other fields too.
-        Signal::Describe { .. } => None,
+        // Taken above; the last is answered by whoever has the process's other fields too.
+        Signal::Monitor { .. } | Signal::Demonitor { .. } | Signal::Describe { .. } => None,
         Signal::Down { monitor, process, reason } => {
             let Monitoring { watched, port } = extension.monitors.remove(&monitor)?;
             if let Some(port) = port {

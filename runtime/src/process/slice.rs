@@ -29,6 +29,7 @@ impl World {
             waits.runs(job.pid().to_bits());
         }
         let mut events = process.state.begin();
+        process.set_interpreted(true);
         let full = self.limits.slice_reductions;
         let mut left = full;
         // What of it the process has been charged with: it may wait, hear something at once, and go on in the same slice.
@@ -55,7 +56,7 @@ impl World {
                         continue;
                     }
                     self.sample_push(job.pid(), worker);
-                    process.state.requeue();
+                    process.set_interpreted(false);
                     worker.push(job, process.priority());
                     break;
                 }
@@ -65,9 +66,13 @@ impl World {
                     turn.life().reductions += u64::from(full - left - charged);
                     charged = full - left;
                     let listen = if turn.life().deaf { Listen::NotToMail } else { Listen::ToAll };
-                    match process.state.park(listen) {
+                    process.set_interpreted(false);
+                    match process.state.park(listen, || process.mailbox.has_arrived()) {
                         Ok(()) => break,
-                        Err(came) => events = came,
+                        Err(came) => {
+                            events = came;
+                            process.set_interpreted(true);
+                        }
                     }
                 }
                 Exit::Done(value) => {
@@ -107,9 +112,9 @@ impl World {
         let Some(process) = self.table.slot_of(pid) else { return };
         match process.state.phase() {
             Phase::InNative => process.state.leave_native(),
-            Phase::Running => {}
+            Phase::Runnable | Phase::Running => {}
             // A value's destructor panicked while the process was ending: what it held is lost, the runtime goes on.
-            Phase::Exiting | Phase::Dead | Phase::Idle | Phase::Runnable => return,
+            Phase::Exiting | Phase::Dead | Phase::Idle => return,
         }
         let turn = Turn { world: self, worker, process };
         turn.life().account = heap::enter(Account::UNLIMITED);
@@ -147,6 +152,7 @@ impl World {
 
 impl Turn<'_> {
     /// Handles what came. True where the process must end now.
+    #[inline]
     pub(crate) fn take_events(&self, events: u32) -> bool {
         if events & KILL != 0 {
             self.life().doom_with(ExitReason::Killed);
@@ -162,10 +168,19 @@ impl Turn<'_> {
     }
 
     /// Moves what arrived to the inbox, and handles the signals among it.
+    #[inline]
     pub(crate) fn take_mail(&self) {
+        if self.process.mailbox.has_arrived() {
+            self.take_arrived();
+        } else {
+            self.life().inbox.publish(&self.process.mailbox);
+        }
+    }
+
+    fn take_arrived(&self) {
         let pid = self.process.pid();
-        let (inbox, extension) = self.life().inbox_and_extension();
-        let native_born = extension.as_ref().is_some_and(|extension| extension.native_born);
+        let (inbox, mut kin) = self.life().inbox_and_kin();
+        let native_born = kin.extension.as_ref().is_some_and(|extension| extension.native_born);
         let apart = |mail: &Mail| match mail {
             Mail::Signal(_) => true,
             // A state machine reads no messages of programs, and keeps none.
@@ -179,7 +194,7 @@ impl Turn<'_> {
                 curious.push((to, question));
                 None
             }
-            Mail::Signal(signal) => take_signal(extension, signal, pid),
+            Mail::Signal(signal) => take_signal(&mut kin, signal, pid),
             Mail::User(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
         if !curious.is_empty() {
@@ -201,6 +216,7 @@ impl Turn<'_> {
     }
 
     /// Sees to it that the process is woken at its deadline.
+    #[inline]
     fn arm_timer(&self) {
         let deadline = self.life().deadline;
         let armed = self.life().extension().and_then(|extension| extension.timer);

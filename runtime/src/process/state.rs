@@ -1,8 +1,8 @@
 //! The state word of a process: who owns its fields, and what came for it meanwhile. One atomic word, so that a wake-up is never lost.
 //!
 //! Invariant: exactly one party owns the process's fields. *Idle*: nobody, until somebody wins the step to *Runnable*. *Runnable*: the
-//! run queue that holds it. *Running*: the worker that interprets it. *InNative*: the worker in whose native it waits. *Exiting* and
-//! *Dead*: whoever ended it.
+//! run queue that holds it, or the worker that took it out and interprets it. *InNative*: the worker in whose native it waits. *Exiting*
+//! and *Dead*: whoever ended it.
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -12,10 +12,8 @@ const PHASE: u32 = 0b111;
 const DEAD: u32 = 0;
 /// Waits for mail, a signal or a timer; in no queue.
 const IDLE: u32 = 1;
-/// In a run queue, or on the way into one in the hands of whoever made it runnable.
+/// In a run queue, on the way into one in the hands of whoever made it runnable, or interpreted by the worker that took it out.
 const RUNNABLE: u32 = 2;
-/// A worker interprets it.
-const RUNNING: u32 = 3;
 /// A native of it waits on the worker in the upper half of the word.
 const IN_NATIVE: u32 = 4;
 /// Its end is being told to others.
@@ -64,6 +62,7 @@ pub(crate) enum Phase {
     Dead,
     Idle,
     Runnable,
+    /// Runnable, and a worker interprets it: the word does not say so, but the process does.
     Running,
     InNative,
     Exiting,
@@ -77,11 +76,13 @@ impl StateWord {
     }
 
     /// A new process begins in the hands of its spawner, which pushes it. The caller owns the slot.
+    #[inline]
     pub(crate) fn born_runnable(&self) {
         self.0.store(RUNNABLE, Ordering::Release);
     }
 
     /// Tells the owner that something came. What came must have been published before.
+    #[inline]
     pub(crate) fn notify(&self, event: u32) -> Wake {
         debug_assert!(event & !EVENTS == 0);
         let mut old = self.0.load(Ordering::Relaxed);
@@ -91,7 +92,7 @@ impl StateWord {
                 IDLE if event & !old == 0 => (old, Wake::Nothing),
                 IDLE => ((old | event) & !PHASE | RUNNABLE, Wake::Push),
                 IN_NATIVE if event & (SIGNAL | KILL) & !old != 0 => (old | event, Wake::Tell((old >> WORKER_SHIFT) as usize)),
-                RUNNABLE | RUNNING | IN_NATIVE => (old | event, Wake::Nothing),
+                RUNNABLE | IN_NATIVE => (old | event, Wake::Nothing),
                 _ => return Wake::Nothing,
             };
             // Release publishes what came (the mailbox orders itself, a killer's reason does not); Acquire, because the winner of
@@ -103,14 +104,18 @@ impl StateWord {
         }
     }
 
-    /// *Runnable* to *Running*. Gives what came and forgets it.
+    /// A worker took the process out of its queue. Gives what came, and forgets it; mail alone is not forgotten, so that the most
+    /// frequent reason to run costs no read-modify-write here: see [`StateWord::park`].
+    #[inline]
     pub(crate) fn begin(&self) -> u32 {
-        let old = self.0.swap(RUNNING, Ordering::AcqRel);
+        // Acquire sees what whoever told of it had published, as the step from idle did.
+        let old = self.0.load(Ordering::Acquire);
         debug_assert_eq!(old & PHASE, RUNNABLE);
-        old & EVENTS
+        if old & EVENTS & !MAIL == 0 { old & EVENTS } else { self.take_events() }
     }
 
     /// Gives what came while running and forgets it.
+    #[inline]
     pub(crate) fn take_events(&self) -> u32 {
         if self.0.load(Ordering::Relaxed) & EVENTS == 0 {
             return 0;
@@ -120,44 +125,51 @@ impl StateWord {
     }
 
     /// Whether something of this kind waits to be handled.
+    #[inline]
     pub(crate) fn has_event(&self, event: u32) -> bool {
         self.0.load(Ordering::Relaxed) & event != 0
     }
 
-    /// *Running* to *Idle*, unless something came since the owner last looked: then it stays running and gets the events.
+    /// *Runnable* to *Idle*, unless something came since the owner last looked: then it stays the caller's, who gets the events.
+    /// `has_mail` says whether something lies in the mailbox.
     ///
     /// After `Ok` the process is no longer the caller's: another worker may run it at once.
-    pub(crate) fn park(&self, listen: Listen) -> Result<(), u32> {
+    #[inline]
+    pub(crate) fn park(&self, listen: Listen, has_mail: impl FnOnce() -> bool) -> Result<(), u32> {
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
-            debug_assert_eq!(old & PHASE, RUNNING);
-            let unheard = match listen {
-                Listen::ToAll => 0,
-                Listen::NotToMail => MAIL,
-            };
-            if old & EVENTS & !unheard != 0 {
+            debug_assert_eq!(old & PHASE, RUNNABLE);
+            if old & EVENTS & !MAIL != 0 {
                 return Err(self.take_events());
             }
-            // Release hands all fields to whoever wakes the process. Pairs with the Acquire in `notify`. A sleeper that does not
-            // listen to mail keeps the flag set, so that mail neither wakes it nor is forgotten: `begin` sees it.
-            match self.0.compare_exchange_weak(old, IDLE | (old & EVENTS) | unheard, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
+            // A sleeper that does not listen to mail keeps the flag set, so that mail neither wakes it nor is forgotten: `begin` sees it.
+            let asleep = match listen {
+                Listen::ToAll => IDLE,
+                Listen::NotToMail => IDLE | MAIL,
+            };
+            // Release hands all fields to whoever wakes the process. Pairs with the Acquire in `notify`. Acquire, for the look below.
+            match self.0.compare_exchange_weak(old, asleep, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
                 Err(now) => old = now,
             }
         }
+        // The flag that told of mail may be an old one, so it says nothing about mail that came since. But whoever told of such mail did
+        // so before this step, since otherwise it would have woken the process; so the mail is visible now.
+        if listen == Listen::ToAll && has_mail() {
+            // Whoever wins this step owns the process.
+            let awake = self.0.compare_exchange(IDLE, RUNNABLE, Ordering::AcqRel, Ordering::Relaxed);
+            if awake.is_ok() {
+                return Err(MAIL);
+            }
+        }
+        Ok(())
     }
 
-    /// *Running* to *Runnable*, keeping what came. The caller pushes the process.
-    pub(crate) fn requeue(&self) {
-        let old = self.0.fetch_xor(RUNNING ^ RUNNABLE, Ordering::AcqRel);
-        debug_assert_eq!(old & PHASE, RUNNING);
-    }
-
-    /// *Running* to *InNative* on `worker`, unless a signal waits.
+    /// *Runnable* to *InNative* on `worker`, unless a signal waits.
     pub(crate) fn enter_native(&self, worker: usize) -> Result<(), SignalWaits> {
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
-            debug_assert_eq!(old & PHASE, RUNNING);
+            debug_assert_eq!(old & PHASE, RUNNABLE);
             if old & (SIGNAL | KILL) != 0 {
                 return Err(SignalWaits);
             }
@@ -169,12 +181,12 @@ impl StateWord {
         }
     }
 
-    /// *InNative* back to *Running*, keeping what came.
+    /// *InNative* back to *Runnable*, keeping what came.
     pub(crate) fn leave_native(&self) {
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
             debug_assert_eq!(old & PHASE, IN_NATIVE);
-            match self.0.compare_exchange_weak(old, (old & EVENTS) | RUNNING, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(old, (old & EVENTS) | RUNNABLE, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => old = now,
             }
@@ -188,11 +200,13 @@ impl StateWord {
     }
 
     /// The process ends: nobody else will own its fields. Called by the owner.
+    #[inline]
     pub(crate) fn begin_exit(&self) {
         self.0.store(EXITING, Ordering::Release);
     }
 
     /// The slot is empty.
+    #[inline]
     pub(crate) fn end_exit(&self) {
         self.0.store(DEAD, Ordering::Release);
     }
@@ -201,7 +215,6 @@ impl StateWord {
         match self.0.load(Ordering::Acquire) & PHASE {
             IDLE => Phase::Idle,
             RUNNABLE => Phase::Runnable,
-            RUNNING => Phase::Running,
             IN_NATIVE => Phase::InNative,
             EXITING => Phase::Exiting,
             _ => Phase::Dead,
@@ -228,17 +241,31 @@ mod tests {
     fn mail_while_running_keeps_the_owner_from_parking() {
         let state = running();
         assert_eq!(state.notify(MAIL), Wake::Nothing);
-        assert_eq!(state.park(Listen::ToAll), Err(MAIL));
-        assert_eq!(state.park(Listen::ToAll), Ok(()));
+        assert_eq!(state.park(Listen::ToAll, || true), Err(MAIL));
+        assert_eq!(state.park(Listen::ToAll, || false), Ok(()), "the owner has taken it");
         assert_eq!(state.notify(MAIL), Wake::Push);
         assert_eq!(state.notify(SIGNAL), Wake::Nothing);
         assert_eq!(state.begin(), MAIL | SIGNAL);
+        assert_eq!(state.park(Listen::ToAll, || false), Ok(()));
+    }
+
+    #[test]
+    fn other_events_than_mail_are_forgotten_when_they_are_taken() {
+        let state = running();
+        for event in [SIGNAL, TIMER, KILL] {
+            assert_eq!(state.notify(event), Wake::Nothing);
+            assert_eq!(state.park(Listen::ToAll, || false), Err(event));
+            assert_eq!(state.park(Listen::ToAll, || false), Ok(()));
+            assert_eq!(state.notify(event), Wake::Push);
+            assert_eq!(state.begin(), event);
+            assert_eq!(state.begin(), 0);
+        }
     }
 
     #[test]
     fn a_sleeper_hears_signals_and_timers_but_no_mail() {
         let state = running();
-        assert_eq!(state.park(Listen::NotToMail), Ok(()));
+        assert_eq!(state.park(Listen::NotToMail, || true), Ok(()));
         assert_eq!(state.notify(MAIL), Wake::Nothing);
         assert_eq!(state.notify(TIMER), Wake::Push);
         assert_eq!(state.begin(), MAIL | TIMER);
@@ -273,7 +300,7 @@ mod loom_tests {
     use loom::thread;
 
     use super::*;
-    use crate::process::mailbox::{Inbox, Mailbox};
+    use crate::process::mailbox::{Bounds, Inbox, Mailbox};
 
     /// One process: its word and its mailbox.
     struct Shared {
@@ -283,7 +310,7 @@ mod loom_tests {
 
     /// The owner looks for a message, parks if there is none, and is run again by whoever it was that woke it. `park` is the step
     /// under test: it says whether the process went to sleep.
-    fn a_message_sent_while_the_owner_parks_wakes_it(park: fn(&StateWord) -> bool) {
+    fn a_message_sent_while_the_owner_parks_wakes_it(park: fn(&Shared) -> bool) {
         loom::model(move || {
             let shared = Arc::new(Shared { state: StateWord::dead(), mailbox: Mailbox::new() });
             shared.state.born_runnable();
@@ -295,11 +322,11 @@ mod loom_tests {
                     shared.state.notify(MAIL)
                 })
             };
-            let mut inbox = Inbox::new();
+            let mut inbox = Inbox::new(Bounds { messages: 8, bytes: 100 });
             shared.mailbox.drain_into(&mut inbox);
             let mut parked = false;
             while inbox.peek().is_none() {
-                parked = park(&shared.state);
+                parked = park(&shared);
                 if parked {
                     break;
                 }
@@ -317,20 +344,58 @@ mod loom_tests {
 
     #[test]
     fn loom_a_message_sent_while_the_owner_parks_always_wakes_it() {
-        a_message_sent_while_the_owner_parks_wakes_it(|state| state.park(Listen::ToAll).is_ok());
+        a_message_sent_while_the_owner_parks_wakes_it(|shared| {
+            shared.state.park(Listen::ToAll, || shared.mailbox.has_arrived()).is_ok()
+        });
     }
 
     /// The same with a `park` that looks and steps in two operations. The model must notice, or it models nothing.
     #[test]
     #[should_panic(expected = "asleep with mail")]
     fn loom_the_model_catches_a_park_in_two_steps() {
-        a_message_sent_while_the_owner_parks_wakes_it(|state| {
-            if state.take_events() != 0 {
+        a_message_sent_while_the_owner_parks_wakes_it(|shared| {
+            if shared.state.take_events() != 0 {
                 return false;
             }
-            state.0.store(IDLE, Ordering::Release);
+            shared.state.0.store(IDLE, Ordering::Release);
             true
         });
+    }
+
+    /// A message was told of before the owner began, and another one comes while it parks: the flag is set already, so only the look
+    /// at the mailbox after the step finds it. `look` is the step under test.
+    fn a_second_message_is_found_behind_an_old_flag(look: fn(&Mailbox<u32>) -> bool) {
+        loom::model(move || {
+            let shared = Arc::new(Shared { state: StateWord::dead(), mailbox: Mailbox::new() });
+            shared.state.born_runnable();
+            shared.mailbox.push(1).expect("the mailbox is open");
+            shared.state.notify(MAIL);
+            assert_eq!(shared.state.begin(), MAIL);
+            let sender = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    shared.mailbox.push(2).expect("the mailbox is open");
+                    shared.state.notify(MAIL)
+                })
+            };
+            let mut inbox = Inbox::new(Bounds { messages: 8, bytes: 100 });
+            shared.mailbox.drain_into(&mut inbox);
+            assert_eq!(inbox.pop(&shared.mailbox), Some(1));
+            let parked = inbox.peek().is_none() && shared.state.park(Listen::ToAll, || look(&shared.mailbox)).is_ok();
+            let wake = sender.join().expect("the sender does not panic");
+            assert_eq!(parked, wake == Wake::Push, "asleep with mail, or in two queues");
+        });
+    }
+
+    #[test]
+    fn loom_a_second_message_is_found_behind_an_old_flag() {
+        a_second_message_is_found_behind_an_old_flag(|mailbox| mailbox.has_arrived());
+    }
+
+    #[test]
+    #[should_panic(expected = "asleep with mail")]
+    fn loom_the_model_catches_a_park_that_does_not_look_again() {
+        a_second_message_is_found_behind_an_old_flag(|_| false);
     }
 
     #[test]
@@ -359,7 +424,7 @@ mod loom_tests {
             let state = Arc::new(StateWord::dead());
             state.born_runnable();
             state.begin();
-            state.park(Listen::ToAll).expect("nothing came");
+            state.park(Listen::ToAll, || false).expect("nothing came");
             let other = {
                 let state = Arc::clone(&state);
                 thread::spawn(move || state.notify(MAIL))

@@ -24,6 +24,12 @@ const CHUNKS: usize = (SLOTS_MAX / FIRST_CHUNK_SLOTS).ilog2() as usize + 1;
 /// Slots that a worker takes or gives back at once.
 const BATCH_SLOTS: usize = 64;
 
+/// Processes that a worker may start before it looks at the common number again. It keeps twice as many permissions at most.
+const BATCH_PERMITS: u32 = 64;
+
+/// As soon as no more than so many further processes may live, workers take permissions one by one and keep none.
+const PERMITS_SCARCE: u32 = 4_096;
+
 /// All processes of one runtime.
 pub(crate) struct ProcessTable {
     /// Each chunk's first slot; null where the chunk is not mapped yet.
@@ -32,14 +38,16 @@ pub(crate) struct ProcessTable {
     fresh: AtomicU32,
     /// Slots that workers had too many of.
     surplus: Mutex<Vec<u32>>,
-    /// Processes alive, for the limit.
-    alive: AtomicU32,
+    /// Processes that live or may be started without asking again, for the limit.
+    permitted: AtomicU32,
     alive_max: u32,
 }
 
 /// One worker's free slots.
 #[derive(Default)]
 pub(crate) struct FreeSlots {
+    /// Processes that this worker may start without asking.
+    permits: u32,
     ready: Vec<u32>,
     /// Ended since the last batch was closed.
     ended: Vec<u32>,
@@ -63,12 +71,13 @@ impl ProcessTable {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             fresh: AtomicU32::new(0),
             surplus: Mutex::default(),
-            alive: AtomicU32::new(0),
+            permitted: AtomicU32::new(0),
             alive_max: alive_max.min(SLOTS_MAX),
         }
     }
 
     /// The slot that holds, or held, a process. Only on a worker, and not kept beyond the slice.
+    #[inline]
     pub(crate) fn slot_of(&self, pid: Pid) -> Option<&Process> {
         // A generation of zero would find slots that were never used.
         if pid.generation() == 0 {
@@ -79,18 +88,19 @@ impl ProcessTable {
     }
 
     /// An empty slot and the id of the process to come.
+    #[inline]
     pub(crate) fn take(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
-        if self.alive.fetch_add(1, Ordering::Relaxed) >= self.alive_max {
-            self.alive.fetch_sub(1, Ordering::Relaxed);
-            return Err(TooMany);
+        if free.permits == 0 {
+            free.permits = self.ask_for_permits()?;
         }
+        free.permits -= 1;
         loop {
             if free.ready.is_empty() {
                 free.collect(epochs);
             }
             let Some(number) = free.ready.pop() else {
                 if let Err(error) = self.refill(free) {
-                    self.alive.fetch_sub(1, Ordering::Relaxed);
+                    free.permits += 1;
                     return Err(error);
                 }
                 continue;
@@ -105,8 +115,14 @@ impl ProcessTable {
     }
 
     /// Gives back the slot of a process that has ended.
+    #[inline]
     pub(crate) fn give_back(&self, pid: Pid, free: &mut FreeSlots, epochs: &impl Epochs) {
-        self.alive.fetch_sub(1, Ordering::Relaxed);
+        free.permits += 1;
+        if free.permits > 2 * BATCH_PERMITS {
+            self.give_back_permits(free, BATCH_PERMITS);
+        } else if self.permits_are_scarce() {
+            self.give_back_permits(free, 0);
+        }
         free.ended.push(pid.slot());
         if free.ended.len() >= BATCH_SLOTS {
             let batch = std::mem::take(&mut free.ended);
@@ -130,6 +146,29 @@ impl ProcessTable {
     pub(crate) fn used_slots(&self) -> impl Iterator<Item = NonNull<Process>> + '_ {
         let end = self.fresh.load(Ordering::Acquire).min(SLOTS_MAX);
         (0..end).filter_map(|number| self.slot(number))
+    }
+
+    #[inline]
+    fn permits_are_scarce(&self) -> bool {
+        self.permitted.load(Ordering::Relaxed).saturating_add(PERMITS_SCARCE) >= self.alive_max
+    }
+
+    #[cold]
+    fn ask_for_permits(&self) -> Result<u32, TooMany> {
+        let wanted = if self.permits_are_scarce() { 1 } else { BATCH_PERMITS };
+        // Relaxed: it is a number and orders nothing.
+        let permitted = self.permitted.fetch_add(wanted, Ordering::Relaxed);
+        if permitted.saturating_add(wanted) > self.alive_max {
+            self.permitted.fetch_sub(wanted, Ordering::Relaxed);
+            return Err(TooMany);
+        }
+        Ok(wanted)
+    }
+
+    #[cold]
+    fn give_back_permits(&self, free: &mut FreeSlots, keep: u32) {
+        self.permitted.fetch_sub(free.permits - keep, Ordering::Relaxed);
+        free.permits = keep;
     }
 
     fn refill(&self, free: &mut FreeSlots) -> Result<(), TooMany> {
@@ -171,6 +210,7 @@ impl ProcessTable {
         }
     }
 
+    #[inline]
     fn slot(&self, number: u32) -> Option<NonNull<Process>> {
         let (chunk, index) = place_of(number);
         let memory = self.chunks.get(chunk)?.load(Ordering::Acquire);
@@ -204,6 +244,7 @@ impl FreeSlots {
 }
 
 /// Chunk of a slot, and where in it.
+#[inline]
 fn place_of(number: u32) -> (usize, u32) {
     let shifted = number + FIRST_CHUNK_SLOTS;
     let chunk = shifted.ilog2() - FIRST_CHUNK_SLOTS.ilog2();
@@ -218,6 +259,42 @@ fn chunk_layout(chunk: usize) -> Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Slots stay away for ever: whoever wants one gets a fresh one.
+    struct Never;
+
+    impl Epochs for Never {
+        fn close(&self) -> vega_scheduler::Epoch {
+            unreachable!("fewer than a batch of processes end")
+        }
+        fn passed(&self, _: &vega_scheduler::Epoch) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_small_limit_is_exact_whoever_starts_and_whoever_ends() {
+        let table = ProcessTable::new(10);
+        let (mut one, mut other) = (FreeSlots::default(), FreeSlots::default());
+        let mut pids: Vec<Pid> = (0..6).map(|_| table.take(&mut one, &Never).expect("room").1).collect();
+        pids.extend((0..4).map(|_| table.take(&mut other, &Never).expect("room").1));
+        assert!(table.take(&mut one, &Never).is_err() && table.take(&mut other, &Never).is_err());
+        table.give_back(pids[0], &mut other, &Never);
+        table.take(&mut one, &Never).expect("one has ended, on another worker");
+        assert!(table.take(&mut one, &Never).is_err());
+    }
+
+    #[test]
+    fn a_large_limit_is_kept_and_reached_but_for_what_other_workers_hold() {
+        let limit = PERMITS_SCARCE + 2 * BATCH_PERMITS;
+        let table = ProcessTable::new(limit);
+        let (mut one, mut other) = (FreeSlots::default(), FreeSlots::default());
+        table.take(&mut other, &Never).expect("room");
+        let started = std::iter::from_fn(|| table.take(&mut one, &Never).ok()).count() as u32;
+        assert_eq!(started, limit - BATCH_PERMITS);
+        while table.take(&mut other, &Never).is_ok() {}
+        assert_eq!(table.permitted.load(Ordering::Relaxed), limit, "nothing is left over");
+    }
 
     #[test]
     fn slots_fill_one_chunk_after_the_other() {

@@ -5,20 +5,23 @@
 
 use std::time::Duration;
 
-use vega_bytecode::kinds;
-use vega_scheduler::{Instant, Worker};
+use vega_bytecode::{FunctionId, kinds};
+use vega_scheduler::{Instant, Priority, Worker};
 
 use super::Pid;
-use super::block::{Life, Monitoring, Process, Watched};
+use super::block::{Birth, Life, Monitoring, Process, Watched};
+use super::few::Few;
 use super::mail::Mail;
 use super::session;
 use super::signal::Signal;
 use super::state::KILL;
 use super::waiting::{Pause, SendWhenRoom};
 use crate::error::Error;
+use crate::ledger::Scope;
 use crate::native::{Input, NativeContext, NativeResult, Notice, Outcome, PortId, Resumable, Step};
 use crate::supervisor::{self, ChildHandle, FutureHandle};
 use crate::value::copy::Message;
+use crate::value::heap::Account;
 use crate::value::{Handle, HandleKind, HandleObject, Value, View};
 use crate::vm::{After, Host, Machine, Wake};
 use crate::world::World;
@@ -34,14 +37,21 @@ pub(crate) struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// The owner's fields. Each caller lets go of them before it calls anything that might ask for them again.
     #[expect(clippy::mut_from_ref, reason = "a turn is the right to the process's fields")]
+    #[inline]
     pub(crate) fn life(&self) -> &mut Life {
         // SAFETY: this worker owns the process while the turn lives (state word: running, in a native of this worker, or exiting), and
         // methods of the turn do not overlap their borrows.
         unsafe { self.process.life() }
     }
 
+    #[inline]
     pub(crate) fn pid(&self) -> Pid {
         self.process.pid()
+    }
+
+    /// What the process's spending is charged to.
+    pub(crate) fn scope(&self) -> &Scope {
+        self.life().scope.as_ref().unwrap_or(&self.world.scope)
     }
 
     /// Runs something that may suspend the native it belongs to. Fails where the process is to die first.
@@ -62,6 +72,7 @@ impl<'a> Turn<'a> {
     }
 
     /// What a handle or id refers to.
+    #[inline]
     pub(crate) fn target(&self, value: &Value) -> Result<Target, Error> {
         match value.view() {
             View::Process(word) => Ok(Target::Process(Pid::from_bits(word))),
@@ -99,7 +110,7 @@ impl<'a> Turn<'a> {
 
     /// The same, where the news may go to a port instead.
     pub(crate) fn watch_at(&self, other: Pid, port: Option<PortId>) -> u64 {
-        let monitor = self.world.new_monitor();
+        let monitor = self.world.new_monitor(self.worker);
         self.life().extend().monitors.insert(monitor, Monitoring { watched: Watched::Process(other), port });
         self.world.signal(other, Signal::Monitor { from: self.pid(), monitor }, self.worker);
         monitor
@@ -153,7 +164,32 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
+    /// What a process begins with that has nothing of its parent's and takes no values that must be copied: by far the most do. None
+    /// where it is any other.
+    #[inline]
+    fn plain_birth(&self, machine: &Machine, function: FunctionId, arguments: &[Value]) -> Option<Birth> {
+        let life = self.life();
+        let spanned = life.extension().is_some_and(|extension| extension.span.is_some());
+        if spanned || life.capabilities.is_some() || life.scope.is_some() || arguments.iter().any(Value::is_heap) {
+            return None;
+        }
+        let program = &self.world.program().loaded;
+        let (caller, site, loops) = machine.only_site(program)?;
+        Some(Birth {
+            path: life.path.spawned_in_first_function(caller, site, loops)?,
+            machine: Machine::new(program, function, arguments.iter().cloned()),
+            account: Account::with_limit(self.world.limits.heap_bytes),
+            capabilities: None,
+            scope: None,
+            parent: self.pid(),
+            priority: Priority::default(),
+            watchers: Few::None,
+            extension: None,
+        })
+    }
+
     /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
+    #[inline]
     pub(crate) fn offer(&self, target: &Target, message: Message) -> Result<bool, Message> {
         match target {
             Target::Process(pid) => self.world.send(*pid, message, self.worker),
@@ -170,7 +206,33 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Whether there is a message for the program that was not refused.
+    #[inline]
+    fn has_message(&self) -> bool {
+        if self.life().inbox.is_at_end() {
+            self.take_mail();
+        }
+        let inbox = &mut self.life().inbox;
+        loop {
+            match inbox.peek() {
+                None => return false,
+                Some(Mail::User(_) | Mail::Opened(_) | Mail::Notice(_)) => return true,
+                Some(Mail::Port(..) | Mail::Signal(_)) => inbox.skip(),
+            }
+        }
+    }
+
+    /// Waits for room for a message that did not fit, if its sender is ready to.
+    #[cold]
+    fn send_later(&self, target: &Value, message: Message, wait: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+        let Some(wait) = wait else { return Err(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox is full")) };
+        let target = self.target(target)?;
+        let until = self.worker.now() + Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
+        Ok(Some(Box::new(SendWhenRoom { target, message: Some(message), until })))
+    }
+
     /// The wait under way is over.
+    #[inline]
     fn end_wait(&self) {
         let life = self.life();
         life.deadline = Instant::NEVER;
@@ -181,6 +243,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The clock, read no more often than it must be.
+    #[inline]
     pub(crate) fn is_past(&self, deadline: Instant) -> bool {
         deadline != Instant::NEVER && (deadline <= self.worker.now() || deadline <= vega_scheduler::now())
     }
@@ -275,6 +338,12 @@ impl Host for Turn<'_> {
     }
 
     fn spawn(&mut self, machine: &Machine, spawn: u32, values: &mut [Value]) -> NativeResult {
+        let description = &self.world.program().loaded.module().spawns[spawn as usize];
+        if let Some(function) = description.plain_function()
+            && let Some(birth) = self.plain_birth(machine, function, values)
+        {
+            return Ok(Outcome::Value(Value::process(self.world.begin(birth, self.worker)?.to_bits())));
+        }
         let mut context = NativeContext::new(*self, machine, None);
         supervisor::spawn(&mut context, spawn, values)
     }
@@ -317,23 +386,28 @@ impl Host for Turn<'_> {
         }
     }
 
-    fn send(&mut self, _: &Machine, target: &Value, message: &Value, wait: Option<i64>) -> NativeResult {
-        let target = self.target(target)?;
+    #[inline]
+    fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
         let message = pack(message)?;
-        if let Some(receiver) = target.present() {
-            self.hand_on(receiver);
-        }
-        match self.offer(&target, message) {
-            Ok(false) => Ok(Outcome::Value(Value::NULL)),
-            // The receiver does not keep up: the rest of this slice goes to others.
-            Ok(true) => Ok(Outcome::Resume(Box::new(Pause))),
-            Err(message) => match wait {
-                None => Err(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox is full")),
-                Some(wait) => {
-                    let until = self.worker.now() + Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
-                    Ok(Outcome::Resume(Box::new(SendWhenRoom { target, message: Some(message), until })))
+        let sent = match target.view() {
+            View::Process(word) => {
+                let receiver = Pid::from_bits(word);
+                self.hand_on(receiver);
+                self.world.send(receiver, message, self.worker)
+            }
+            _ => {
+                let target = self.target(target)?;
+                if let Some(receiver) = target.present() {
+                    self.hand_on(receiver);
                 }
-            },
+                self.offer(&target, message)
+            }
+        };
+        match sent {
+            Ok(false) => Ok(None),
+            // The receiver does not keep up: the rest of this slice goes to others.
+            Ok(true) => Ok(Some(Box::new(Pause))),
+            Err(message) => self.send_later(target, message, wait),
         }
     }
 
@@ -350,7 +424,7 @@ impl Host for Turn<'_> {
     }
 
     fn budget_enter(&mut self, depth: u32, limit: i64) -> Result<(), Error> {
-        session::enter(self.life(), depth, limit)
+        session::enter(self, depth, limit)
     }
 
     fn budget_exit(&mut self, depth: u32) {
@@ -358,20 +432,26 @@ impl Host for Turn<'_> {
     }
 
     fn budget_remaining(&mut self) -> Option<i64> {
-        self.life().scope.remaining()
+        self.scope().remaining()
     }
 
     fn budget_check(&mut self, amount: i64) -> Result<(), Error> {
-        self.life().scope.check(amount).map_err(session::exceeded)
+        self.scope().check(amount).map_err(session::exceeded)
     }
 
+    #[inline]
     fn receive_peek(&mut self) -> Option<Value> {
-        self.take_mail();
+        // What was taken over before is looked at first: as long as there is some, the line that senders write is left alone.
+        if self.life().inbox.is_at_end() {
+            self.take_mail();
+        }
         let (inbox, _) = self.life().inbox_and_extension();
         loop {
             let mail = inbox.peek_mut()?;
             match mail {
                 Mail::Opened(value) => return Some(value.clone()),
+                // What owns nothing may be looked at where it lies.
+                Mail::User(message) if !message.value().is_heap() => return Some(message.value().clone()),
                 Mail::User(_) | Mail::Notice(_) => {
                     // Null takes the message's place while it is made a value.
                     let value = match std::mem::replace(mail, Mail::Opened(Value::NULL)) {
@@ -387,8 +467,7 @@ impl Host for Turn<'_> {
     }
 
     fn receive_accept(&mut self) {
-        let (inbox, _) = self.life().inbox_and_extension();
-        drop(inbox.accept(&self.process.mailbox));
+        self.life().inbox.accept(&self.process.mailbox);
         self.end_wait();
     }
 
@@ -397,7 +476,7 @@ impl Host for Turn<'_> {
     }
 
     fn receive_wait(&mut self, timeout: Option<i64>) -> Wake {
-        if self.receive_peek().is_some() {
+        if self.has_message() {
             return Wake::Mail;
         }
         let deadline = match (self.life().deadline, timeout) {
@@ -418,6 +497,7 @@ impl Host for Turn<'_> {
 }
 
 /// A copy that may leave the process.
+#[inline]
 pub(crate) fn pack(value: &Value) -> Result<Message, Error> {
     Message::copy_of(value).map_err(|refused| {
         Error::new(kinds::INVALID_ARGUMENT, format!("{} belongs to its process and cannot be sent", refused.what))

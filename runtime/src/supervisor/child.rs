@@ -48,8 +48,8 @@ struct Slot {
     owner: Option<Arc<dyn ChildOwner>>,
     family: Weak<Family>,
     /// What each incarnation begins with.
-    capabilities: CapabilitySet,
-    scope: Scope,
+    capabilities: Option<CapabilitySet>,
+    scope: Option<Scope>,
     priority: Priority,
     path: ProcessPath,
     span: Option<(TraceId, SpanId)>,
@@ -166,15 +166,15 @@ impl Child {
         };
         let (kind, owner) = owner.map_or((HandleKind::Process, None), |(kind, owner)| (kind, Some(owner)));
         let child = Child(Arc::new(Slot {
-            number: turn.world.new_monitor(),
+            number: turn.world.new_monitor(turn.worker),
             label,
             kind,
             factory,
             supervision,
             owner,
             family: Arc::downgrade(&family),
-            capabilities: options.capabilities.unwrap_or_else(|| context.capabilities()),
-            scope: options.scope.unwrap_or_else(|| context.scope()),
+            capabilities: options.capabilities.or_else(|| context.turn().life().capabilities.clone()),
+            scope: options.scope.or_else(|| context.turn().life().scope.clone()),
             priority: options.priority,
             path: context.child_path(options.step),
             span: context.span(),
@@ -234,6 +234,7 @@ impl Child {
                 path,
                 parent: slot.family.upgrade().and_then(|family| family.supervisor()).unwrap_or(slot.parent),
                 priority: slot.priority,
+                watchers: Few::None,
                 extension: Some(Box::new(extension)),
             },
             turn.worker,
@@ -613,7 +614,7 @@ impl ChildHandle {
 
     /// Watches the slot: its end for good is news.
     pub(crate) fn watch(&self, turn: &Turn<'_>, port: Option<PortId>) -> u64 {
-        let monitor = turn.world.new_monitor();
+        let monitor = turn.world.new_monitor(turn.worker);
         turn.life().extend().monitors.insert(monitor, Monitoring { watched: Watched::Child(self.0.clone()), port });
         let mut state = self.0.lock();
         match &state.stage {

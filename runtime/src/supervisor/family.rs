@@ -18,6 +18,7 @@ use super::watch::Supervisor;
 use crate::error::Error;
 use crate::native::{PortId, SupervisionValues};
 use crate::process::block::{Birth, Extension};
+use crate::process::few::Few;
 use crate::process::mail::Mail;
 use crate::process::state::MAIL;
 use crate::process::turn::Turn;
@@ -234,11 +235,12 @@ impl Family {
                 let birth = Birth {
                     machine: Machine::native(Box::new(Supervisor::new(Arc::clone(&self)))),
                     account: Account::UNLIMITED,
-                    capabilities: turn.world.grants.clone(),
-                    scope: turn.world.scope.clone(),
+                    capabilities: None,
+                    scope: None,
                     path: self.path.clone(),
                     parent: *owner,
                     priority: Priority::High,
+                    watchers: Few::None,
                     extension: Some(Box::new(Extension {
                         native_born: true,
                         span: self.span,

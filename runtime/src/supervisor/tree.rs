@@ -97,7 +97,7 @@ impl Drawing<'_> {
         };
         match (child.incarnation(), child.stopped()) {
             (Some(process), _) => {
-                let phase = self.turn.world.table.slot_of(process).map_or(Phase::Dead, |slot| slot.state.phase());
+                let phase = self.turn.world.table.slot_of(process).map_or(Phase::Dead, |slot| slot.phase());
                 let _ = write!(text, " {process} {}", status(phase));
             }
             (None, Some(reason)) => {

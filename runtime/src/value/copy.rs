@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::map::Map;
 use super::record::{self, RecordKind};
-use super::{Array, Record, Secret, Value, View, heap};
+use super::{Array, Record, Secret, Tag, Value, View, heap};
 use crate::error::Error;
 
 /// A value on its way from one process to another.
@@ -32,15 +32,22 @@ pub struct CannotTravel {
 
 impl Message {
     /// Copies a value. Fails where it holds a handle that belongs to its process.
+    #[inline]
     pub fn copy_of(value: &Value) -> Result<Message, CannotTravel> {
         // Most messages are one number or one word.
+        if !value.is_heap() && value.tag() != Tag::Frame {
+            return Ok(Message { value: value.clone(), bytes: 0 });
+        }
+        Self::copy_object(value)
+    }
+
+    fn copy_object(value: &Value) -> Result<Message, CannotTravel> {
         match value.view() {
             View::Str(text) => {
                 let (copy, bytes) = heap::detached(|| mark(text.travelling().into(), value.is_json()));
                 return Ok(Message { value: copy, bytes: usize::try_from(bytes).unwrap_or(0) });
             }
             View::Frame(_) => return Ok(Message { value: Value::NULL, bytes: 0 }),
-            _ if !value.is_heap() => return Ok(Message { value: value.clone(), bytes: 0 }),
             _ => {}
         }
         let (copied, bytes) = heap::detached(|| Copier { shared: HashMap::new() }.copy(value));
@@ -55,24 +62,31 @@ impl Message {
     }
 
     /// Bytes of storage that the receiver will be charged. Text that is shared counts in full.
+    #[inline]
     pub fn size_bytes(&self) -> usize {
         self.bytes + size_of::<Value>()
     }
 
     /// Hands the value over to the process that runs on this thread and charges it.
+    #[inline]
     pub fn adopt(mut self) -> Value {
         heap::charge(self.bytes);
         self.value.take()
     }
 
     /// The value, for looking at it on the thread that holds the message.
+    #[inline]
     pub fn value(&self) -> &Value {
         &self.value
     }
 }
 
 impl Drop for Message {
+    #[inline]
     fn drop(&mut self) {
+        if !self.value.is_heap() {
+            return;
+        }
         // Nobody was charged for it. After `adopt` the value is null.
         heap::detached(|| drop(self.value.take()));
     }

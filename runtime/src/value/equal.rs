@@ -35,12 +35,22 @@ impl<'a> Pairs<'a> {
 /// Whether two values are equal: by number for int and float, by content for everything that has content, by identity for handles.
 /// Functions are equal to nothing.
 pub fn equal(one: &Value, two: &Value) -> bool {
+    match compare(one, two) {
+        Step::Differ => false,
+        Step::Same => true,
+        begun @ Step::Compare(_) => equal_parts(one, two, begun),
+    }
+}
+
+/// The same for two containers whose comparison has begun.
+fn equal_parts<'a>(one: &'a Value, two: &'a Value, begun: Step<'a>) -> bool {
     let mut open: Vec<Pairs<'_>> = Vec::new();
     let mut seen: HashSet<(usize, usize)> = HashSet::new();
     let mut containers = 0_usize;
     let mut pair = (one, two);
+    let mut step = begun;
     loop {
-        match compare(pair.0, pair.1) {
+        match step {
             Step::Differ => return false,
             Step::Same => {}
             Step::Compare(pairs) => {
@@ -60,6 +70,7 @@ pub fn equal(one: &Value, two: &Value) -> bool {
                 Some(Some(pair)) => break pair,
             }
         };
+        step = compare(pair.0, pair.1);
     }
 }
 

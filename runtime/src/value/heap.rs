@@ -15,6 +15,7 @@ thread_local! {
 }
 
 /// Begins to account for a process that holds `used` bytes and may hold `limit`. Returns what was in force before.
+#[inline]
 pub fn enter(account: Account) -> Account {
     Account { used: USED.replace(account.used), limit: LIMIT.replace(account.limit) }
 }
@@ -79,6 +80,7 @@ pub fn credit(bytes: usize) {
 
 /// Runs `work` and takes what it charged out of the running process's account again. Returns the result and those bytes: for values
 /// that leave the process (messages), or that arrive without belonging to it.
+#[inline]
 pub fn detached<T>(work: impl FnOnce() -> T) -> (T, isize) {
     let before = USED.get();
     let result = work();

@@ -5,7 +5,7 @@
 use hashbrown::HashSet;
 use vega_bytecode::{Module, Type, TypeId, kinds};
 
-use super::{HandleKind, OK, RESULT, Value, View, json, print};
+use super::{HandleKind, OK, RESULT, Tag, Value, View, json, print};
 use crate::error::Error;
 
 /// Type arguments in force while the fields of a generic type are looked at.
@@ -21,6 +21,9 @@ const OUTERMOST: usize = 0;
 
 /// Whether a value has exactly a type.
 pub fn is_type(value: &Value, ty: TypeId, module: &Module) -> bool {
+    if let Some(answer) = at_a_glance(value, ty, module) {
+        return answer;
+    }
     let mut test = Test { module, scopes: vec![Scope { arguments: &[], outer: OUTERMOST }], open: Vec::new() };
     if value.is_json() {
         return test.json(value, ty);
@@ -35,6 +38,29 @@ pub fn is_type(value: &Value, ty: TypeId, module: &Module) -> bool {
         }
     }
     true
+}
+
+/// The same where the value's own tag and definition settle it, which is usual for messages: nothing has to be looked through.
+#[inline]
+pub(crate) fn at_a_glance(value: &Value, ty: TypeId, module: &Module) -> Option<bool> {
+    if value.is_json() {
+        return None;
+    }
+    let tag = match module.types.get(ty)? {
+        Type::Null | Type::Void => Tag::Null,
+        Type::Bool => Tag::Bool,
+        Type::Int => Tag::Int,
+        Type::Float => Tag::Float,
+        Type::Str => Tag::Str,
+        Type::Bytes => Tag::Bytes,
+        Type::Duration => Tag::Duration,
+        Type::Money => Tag::Money,
+        Type::Struct(id, arguments) if arguments.is_empty() => {
+            return Some(matches!(value.view(), View::Struct(found, _) if found == *id));
+        }
+        _ => return None,
+    };
+    Some(value.tag() == tag)
 }
 
 struct Test<'a, 'm> {

@@ -52,19 +52,44 @@ impl Machine {
         let mut activations: Vec<Activation> = self
             .frames(program)
             .map(|frame| {
-                let sites = &program.module().functions[frame.function.0 as usize].sites;
-                let (site, loops) = match sites.binary_search_by_key(&frame.pc, |site| site.pc) {
-                    Err(_) => (UNMARKED | frame.pc, Vec::new()),
-                    Ok(index) => {
-                        let count = |&register: &u16| frame.registers[register as usize].int_bits();
-                        (sites[index].number, sites[index].loops.iter().map(count).collect())
-                    }
-                };
-                Activation { function: frame.function, site, loops }
+                let (site, loops) = frame.site(program);
+                Activation { function: frame.function, site, loops: loops.collect() }
             })
             .collect();
         activations.reverse();
         activations
+    }
+
+    /// The same where there is one frame alone, which is usual for a process that starts others: its function, site and iterations.
+    #[inline]
+    pub(crate) fn only_site<'m>(
+        &'m self,
+        program: &'m LoadedProgram,
+    ) -> Option<(FunctionId, u32, impl ExactSizeIterator<Item = i64> + use<'m>)> {
+        if self.depth != 1 || !self.natives.is_empty() || self.base == 0 {
+            return None;
+        }
+        let number = self.function_at(self.base);
+        let function = program.function(number);
+        let first = self.base as usize;
+        let registers = &self.stack.as_slice()[first..first + function.registers as usize];
+        let frame = FrameView { function: FunctionId(number), pc: function.pc_before(self.ip), registers };
+        let (site, loops) = frame.site(program);
+        Some((frame.function, site, loops))
+    }
+}
+
+impl<'m> FrameView<'m> {
+    /// The number of the effect site that the frame is at, and the iterations of the loops around it.
+    #[inline]
+    fn site(&self, program: &'m LoadedProgram) -> (u32, impl ExactSizeIterator<Item = i64> + use<'m>) {
+        let sites = &program.module().functions[self.function.0 as usize].sites;
+        let (site, loops): (u32, &[u16]) = match sites.binary_search_by_key(&self.pc, |site| site.pc) {
+            Err(_) => (UNMARKED | self.pc, &[]),
+            Ok(index) => (sites[index].number, &sites[index].loops),
+        };
+        let registers = self.registers;
+        (site, loops.iter().map(move |&register| registers[register as usize].int_bits()))
     }
 }
 

@@ -58,8 +58,9 @@ pub trait Host {
     /// The value of a future; any other value is itself.
     fn await_value(&mut self, machine: &Machine, value: &Value) -> NativeResult;
 
-    /// Sends a copy of a message, waiting at most so many nanoseconds for room where a wait is given.
-    fn send(&mut self, machine: &Machine, target: &Value, message: &Value, wait: Option<i64>) -> NativeResult;
+    /// Sends a copy of a message, waiting at most so many nanoseconds for room where a wait is given. What takes time is a state to be
+    /// stepped; its result is dropped.
+    fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error>;
 
     /// Links the running process with another.
     fn link(&mut self, target: &Value) -> Result<(), Error>;
@@ -140,7 +141,7 @@ impl Host for NoHost {
         Ok(value.clone().into())
     }
 
-    fn send(&mut self, _machine: &Machine, _target: &Value, _message: &Value, _wait: Option<i64>) -> NativeResult {
+    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
         Self::refuse()
     }
 

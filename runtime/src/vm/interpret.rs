@@ -11,7 +11,7 @@
 
 use std::mem::MaybeUninit;
 
-use vega_bytecode::{Opcode, kinds};
+use vega_bytecode::{Opcode, TypeId, kinds};
 
 use super::host::{Host, Wake};
 use super::loaded::{Loaded, Register};
@@ -21,8 +21,8 @@ use super::place;
 use super::program::{LoadedFunction, LoadedProgram};
 use super::unwind::Flow;
 use crate::error::Error;
-use crate::native::{Input, NativeResult};
-use crate::value::{Value, heap};
+use crate::native::{Input, NativeResult, Outcome};
+use crate::value::{Tag, Value, heap, is_type};
 
 /// The machine's base while its position is in the loop's own variables. What is written back elsewhere would be out of date by then,
 /// and a panic out of an instruction must not leave frames that are none: so it leaves none at all.
@@ -49,7 +49,10 @@ impl Machine {
         self.left = *reductions;
         self.depth_max = program.limits().call_depth;
         let flow = match std::mem::replace(&mut self.at, At::Code) {
-            At::Code => Flow::Continue,
+            At::Code => {
+                let exit = self.interpret(program, host);
+                return self.stop(program, exit, reductions);
+            }
             At::Start => Flow::Step(Input::Start),
             At::Resumed => Flow::Step(Input::Resumed),
             At::Receive => self.receive(host),
@@ -62,6 +65,11 @@ impl Machine {
             Some(exit) => exit,
             None => self.interpret(program, host),
         };
+        self.stop(program, exit, reductions)
+    }
+
+    #[inline]
+    fn stop(&mut self, program: &LoadedProgram, exit: Exit, reductions: &mut u32) -> Exit {
         *reductions = self.left;
         if let Exit::Waiting = exit {
             self.trim(program);
@@ -78,6 +86,9 @@ impl Machine {
                 Stop::Preempt => return Exit::Preempted,
                 Stop::Returned(back, value) => self.returned(back, value),
             };
+            if let Flow::Stop(exit) = flow {
+                return exit;
+            }
             if let Some(exit) = self.settle(program, host, flow) {
                 return exit;
             }
@@ -565,6 +576,17 @@ impl Machine {
                     let number = read!(at.b()).variant_number();
                     assign_scalar!(at.a(), Value::int(number));
                 }
+                Opcode::Eq if read!(at.b()).tag() == Tag::Int && read!(at.c()).tag() == Tag::Int => {
+                    assign_scalar!(at.a(), Value::bool(int!(at.b()) == int!(at.c())));
+                }
+                Opcode::IsType => match is_type::at_a_glance(read!(at.b()), TypeId(at.number_c().into()), program.module()) {
+                    Some(answer) => assign_scalar!(at.a(), Value::bool(answer)),
+                    None => simple!(op, at),
+                },
+                Opcode::Narrow => match is_type::at_a_glance(read!(at.b()), TypeId(at.number_c().into()), program.module()) {
+                    Some(true) => assign!(at.a(), read!(at.b()).clone()),
+                    _ => simple!(op, at),
+                },
                 Opcode::Eq
                 | Opcode::Contains
                 | Opcode::Concat
@@ -581,8 +603,6 @@ impl Machine {
                 | Opcode::MakeRange
                 | Opcode::MakeClosure
                 | Opcode::Len
-                | Opcode::IsType
-                | Opcode::Narrow
                 | Opcode::MakeError
                 | Opcode::ErrorIs
                 | Opcode::ErrorPayload
@@ -661,7 +681,15 @@ impl Machine {
                 Opcode::SpawnSupervised | Opcode::Spawn => {
                     write_back!();
                     let count = program.module().spawns[at.number_b() as usize].window_values();
-                    go_on!(self.ask_host(at.a(), count, |machine, values| host.spawn(machine, at.number_b().into(), values)));
+                    let answer =
+                        self.with_window(at.a(), count, |machine, values| host.spawn(machine, at.number_b().into(), values));
+                    match answer {
+                        Ok(Outcome::Value(value)) if !value.is_heap() => {
+                            self.base = ASTRAY;
+                            assign_scalar!(at.a(), value);
+                        }
+                        answer => go_on!(self.answered(answer, self.base + at.a().number())),
+                    }
                 }
                 Opcode::Ask => {
                     write_back!();
@@ -683,11 +711,17 @@ impl Machine {
                     take_back!();
                 }
                 Opcode::Send => {
-                    write_back!();
-                    let (target, message) = (read!(at.a()).clone(), read!(at.b()).clone());
                     let wait = (at.x() != 0).then(|| int!(at.c()));
-                    let answer = host.send(self, &target, &message, wait);
-                    go_on!(self.answered(answer, NO_RESULT));
+                    // The host has no way to the registers, so they stay as they are while it reads them.
+                    match host.send(read!(at.a()), read!(at.b()), wait) {
+                        Ok(None) => {}
+                        Ok(Some(state)) => {
+                            write_back!();
+                            self.push_native(NO_RESULT, state);
+                            return Stop::Flow(Flow::Step(Input::Start));
+                        }
+                        Err(error) => raise!(error),
+                    }
                 }
                 Opcode::Link => {
                     let target = read!(at.a()).clone();

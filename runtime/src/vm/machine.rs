@@ -149,7 +149,11 @@ impl Machine {
     }
 
     /// Gives back what the stack holds far beyond the topmost frame. For a machine that is going to wait.
+    #[inline]
     pub(crate) fn trim(&mut self, program: &LoadedProgram) {
+        if !self.stack.is_worth_trimming() {
+            return;
+        }
         let used = match self.base {
             0 => 0,
             base => base + program.function(self.function_at(base)).registers,

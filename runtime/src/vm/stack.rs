@@ -62,9 +62,15 @@ impl Stack {
 }
 
 impl Stack {
+    /// Whether there is more than a few slots.
+    #[inline]
+    pub(crate) fn is_worth_trimming(&self) -> bool {
+        self.capacity > TRIMMED_MIN
+    }
+
     /// Gives back most of what lies above the first `used` slots, where that is much.
     pub(crate) fn trim(&mut self, used: u32) {
-        if self.capacity <= TRIMMED_MIN || used > self.capacity / 4 {
+        if !self.is_worth_trimming() || used > self.capacity / 4 {
             return;
         }
         let capacity = (used * 2).max(SLOTS_MIN);
@@ -95,7 +101,15 @@ fn allocate_copy(capacity: u32, old: &[Value]) -> NonNull<Value> {
     // SAFETY: the new memory has room for `capacity` values, at least as many as `old` has; both are separate allocations.
     unsafe {
         slots.as_ptr().copy_from_nonoverlapping(old.as_ptr(), old.len());
-        for index in old.len()..capacity as usize {
+        let mut index = old.len();
+        // In blocks of a length that the compiler knows, since nearly all stacks are one.
+        while index + SLOTS_MIN as usize <= capacity as usize {
+            for offset in 0..SLOTS_MIN as usize {
+                slots.add(index + offset).write(Value::NULL);
+            }
+            index += SLOTS_MIN as usize;
+        }
+        for index in index..capacity as usize {
             slots.add(index).write(Value::NULL);
         }
     }
@@ -109,9 +123,12 @@ fn deallocate(slots: NonNull<Value>, capacity: u32) {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for index in 0..self.capacity as usize {
-            // SAFETY: every slot is initialised and dropped once.
-            unsafe { self.slots.add(index).drop_in_place() };
+        // Compiled programs leave nothing to release.
+        if self.as_slice().iter().fold(false, |any, value| any | value.is_heap()) {
+            for index in 0..self.capacity as usize {
+                // SAFETY: every slot is initialised and dropped once.
+                unsafe { self.slots.add(index).drop_in_place() };
+            }
         }
         deallocate(self.slots, self.capacity);
     }

@@ -13,7 +13,7 @@ impl vega_scheduler::Host for World {
     type Local = Local;
 
     fn local(&self, _: usize) -> Local {
-        Local::default()
+        self.new_local()
     }
 
     fn token(&self, job: &Job) -> u64 {

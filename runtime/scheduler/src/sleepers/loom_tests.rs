@@ -250,3 +250,35 @@ fn loom_of_two_sleepers_one_push_wakes_only_one() {
         assert!(first.is_none() || second.is_none(), "the first one woken was still searching");
     });
 }
+
+/// Somebody puts a message into the inbox of a worker that is about to rest.
+fn a_message_to_a_resting_worker(rest: Park) {
+    loom::model(move || {
+        let world = world(1);
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.queue.push();
+                world.sleepers.notify(0)
+            }
+        });
+        let asleep = rest(&world, 0, false);
+        let woken = sender.join().expect("the sender does not panic");
+        assert!(!asleep || woken, "the worker rests, there is a message, and nobody wakes it");
+        assert!(world.sleepers.parked.load(Ordering::Relaxed) == 0, "a worker that rests is not counted as parked");
+    });
+}
+
+#[test]
+fn loom_a_message_wakes_a_worker_that_rests() {
+    a_message_to_a_resting_worker(|world, worker, searching| {
+        world.sleepers.rest(worker, searching, || world.queue.has_work()).is_ok()
+    });
+}
+
+#[test]
+fn loom_the_model_catches_a_rest_without_a_second_look() {
+    the_model_catches(|| {
+        a_message_to_a_resting_worker(|world, worker, searching| world.sleepers.rest(worker, searching, || false).is_ok())
+    });
+}

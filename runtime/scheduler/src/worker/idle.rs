@@ -25,6 +25,7 @@ impl<H: Host> Worker<H> {
     /// Says that this worker has something to do, so that producers wake others from now on.
     #[inline]
     pub(super) fn end_search(&self) {
+        self.search_log.busy();
         if self.searching.replace(false) && self.core.ground.sleepers.end_search(|| self.shared.has_jobs()) {
             self.core.ground.wake_searcher();
         }
@@ -45,15 +46,29 @@ impl<H: Host> Worker<H> {
             return;
         }
         self.publish();
-        let parked = self.core.ground.sleepers.park(self.core.index, self.searching.take(), || self.has_work(may_run));
-        let woken = match parked {
+        let (sleepers, index) = (&self.core.ground.sleepers, self.core.index);
+        let rest = self.search_log.rest_from(self.core.read_clock());
+        let asleep = match rest {
+            Some(_) => sleepers.rest(index, self.searching.take(), || self.has_message()),
+            None => sleepers.park(index, self.searching.take(), || self.has_work(may_run)),
+        };
+        let woken = match asleep {
             Ok(()) => {
-                self.sleep();
-                self.core.ground.sleepers.unpark(self.core.index)
+                self.sleep(rest);
+                sleepers.unpark(index)
             }
             Err(woken) => woken,
         };
         self.searching.set(woken == Woken::ToSearch);
+        if woken == Woken::ToSearch {
+            self.search_log.called();
+        }
+    }
+
+    /// Whether there is something that does not wait for the end of a rest: messages to this worker, and jobs from outside.
+    fn has_message(&self) -> bool {
+        let woken = self.core.inbox.is_filled() || !self.core.ready.borrow().is_empty();
+        woken || self.shared.is_stopping() || self.shared.has_injected()
     }
 
     fn has_work(&self, may_run: bool) -> bool {
@@ -61,12 +76,12 @@ impl<H: Host> Worker<H> {
         woken || self.shared.is_stopping() || (may_run && self.shared.has_jobs())
     }
 
-    fn sleep(&self) {
+    fn sleep(&self, rest: Option<Instant>) {
         self.counters().sleeps.add(1);
         let ground = &self.core.ground;
         ground.epochs.leave(self.core.index);
         let now = self.core.now.get();
-        let until = if self.core.is_virtual { None } else { self.next_look(now) };
+        let until = if self.core.is_virtual { None } else { [self.next_look(now), rest].into_iter().flatten().min() };
         self.core.reactor.sleep(until, now, |key| self.core.wake(key, crate::runner::Wake::Ready));
         self.epoch.set(ground.epochs.enter(self.core.index));
     }

@@ -106,6 +106,9 @@ impl<H: Host> Worker<H> {
             // Nobody to steal from; and how often an only worker looks must not change the order it runs things in.
             return false;
         }
+        if self.search_log.is_resting(self.core.now.get()) {
+            return false;
+        }
         let first = self.random.borrow_mut().usize(..workers);
         [High, Normal, Low].into_iter().any(|priority| {
             (0..workers).map(|offset| (first + offset) % workers).filter(|&victim| victim != self.core.index).any(|victim| {
@@ -115,6 +118,7 @@ impl<H: Host> Worker<H> {
                 };
                 self.next.set(Some((job, priority)));
                 self.counters().steals.add(1);
+                self.search_log.found(self.core.now.get());
                 true
             })
         })

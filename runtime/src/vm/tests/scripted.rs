@@ -97,8 +97,8 @@ impl Host for Scripted {
         Ok(value.clone().into())
     }
 
-    fn send(&mut self, _machine: &Machine, _target: &Value, _message: &Value, _wait: Option<i64>) -> NativeResult {
-        Ok(Value::NULL.into())
+    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+        Ok(None)
     }
 
     fn link(&mut self, _target: &Value) -> Result<(), Error> {

@@ -1,0 +1,111 @@
+//! Whether it pays for a worker to search for work of others.
+//!
+//! A short-lived process is dearer to run on another worker than on the one that made it: all its memory has to move from core to
+//! core, and back to be used again. A worker whose last haul was done with at once, or that was woken and found nothing left, rests
+//! for a while before it searches again, each time longer. What makes work of its own, or takes long, is worth moving, and ends that.
+//!
+//! Invariant: a rest ends by itself after [`REST_MAX`], so whatever waits in another worker's queue is looked for within that time.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// A haul that keeps a worker busy for so long was worth moving.
+const WORTHWHILE: Duration = Duration::from_micros(100);
+/// How long a worker rests after the first search that did not pay.
+const REST_MIN: Duration = Duration::from_micros(100);
+/// The longest rest.
+const REST_MAX: Duration = Duration::from_millis(1);
+
+/// What came of the last search.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Last {
+    /// Nothing is known, or it has been judged.
+    Judged,
+    /// The worker was woken to search, and has not found anything so far.
+    Called,
+    /// It found work at that moment.
+    Found(Instant),
+}
+
+/// See the module's text.
+pub(super) struct SearchLog {
+    last: Cell<Last>,
+    /// How long the last rest was; none since a search paid.
+    rest: Cell<Duration>,
+    until: Cell<Instant>,
+}
+
+impl SearchLog {
+    pub(super) fn new() -> SearchLog {
+        SearchLog { last: Cell::new(Last::Judged), rest: Cell::new(Duration::ZERO), until: Cell::new(Instant::from_nanos(0)) }
+    }
+
+    /// The worker was woken to search.
+    pub(super) fn called(&self) {
+        self.last.set(Last::Called);
+    }
+
+    /// The worker has something to do. Where that is not another worker's, nothing is known about searching.
+    #[inline]
+    pub(super) fn busy(&self) {
+        if self.last.get() == Last::Called {
+            self.last.set(Last::Judged);
+        }
+    }
+
+    /// The worker took work of another.
+    pub(super) fn found(&self, now: Instant) {
+        self.last.set(Last::Found(now));
+    }
+
+    /// Whether the worker is not to search yet.
+    pub(super) fn is_resting(&self, now: Instant) -> bool {
+        now < self.until.get()
+    }
+
+    /// The worker has nothing to do: judges its last search. The end of its rest, where one begins or goes on.
+    pub(super) fn rest_from(&self, now: Instant) -> Option<Instant> {
+        match self.last.replace(Last::Judged) {
+            Last::Found(then) if now.since(then) >= WORTHWHILE => self.rest.set(Duration::ZERO),
+            Last::Found(_) | Last::Called => {
+                let rest = (self.rest.get() * 2).clamp(REST_MIN, REST_MAX);
+                self.rest.set(rest);
+                self.until.set(now + rest);
+            }
+            Last::Judged => {}
+        }
+        self.is_resting(now).then_some(self.until.get())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn at(microseconds: u64) -> Instant {
+        Instant::from_nanos(microseconds * 1_000)
+    }
+
+    #[test]
+    fn rests_grow_while_searches_do_not_pay_and_end_when_one_does() {
+        let log = SearchLog::new();
+        assert_eq!(log.rest_from(at(10)), None, "nothing is known yet");
+        log.called();
+        assert_eq!(log.rest_from(at(1_000)), Some(at(1_100)));
+        assert_eq!(log.rest_from(at(1_050)), Some(at(1_100)), "woken by a message meanwhile");
+        assert_eq!(log.rest_from(at(1_100)), None);
+        log.found(at(2_000));
+        assert_eq!(log.rest_from(at(2_020)), Some(at(2_220)), "done at once");
+        for _ in 0..10 {
+            log.called();
+            log.rest_from(at(3_000));
+        }
+        assert_eq!(log.rest_from(at(3_000)), Some(at(4_000)), "no rest is longer");
+        log.found(at(5_000));
+        assert_eq!(log.rest_from(at(5_100)), None, "worth it");
+        log.called();
+        assert_eq!(log.rest_from(at(6_000)), Some(at(6_100)));
+    }
+}
