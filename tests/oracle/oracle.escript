@@ -111,12 +111,21 @@ actor(Driver, Said, Monitors) ->
             end;
         {do, [signal, P, R]} -> exit(P, word(R)), actor(Driver, Said, Monitors);
         {do, [kill, P]} -> exit(P, kill), actor(Driver, Said, Monitors);
+        {do, [call, P]} ->
+            Ref = erlang:monitor(process, P),
+            P ! {call, self(), Ref},
+            receive {'DOWN', Ref, process, P, R} -> actor(Driver, [{says, reason(R)} | Said], Monitors) end;
+        {do, [signal_then_alive, P, R]} ->
+            exit(P, word(R)),
+            actor(Driver, [{says, liveness(P)} | Said], Monitors);
+        {do, [kill_then_alive, P]} ->
+            exit(P, kill),
+            actor(Driver, [{says, liveness(P)} | Said], Monitors);
         {do, [send, P, W]} -> P ! {word, W}, actor(Driver, Said, Monitors);
         {do, [send_then_exit, P, W, R]} -> P ! {word, W}, exit(word(R));
         {do, [exit_then_monitored, P]} -> exit(P, boom), actor(Driver, Said, [{P, erlang:monitor(process, P)} | Monitors]);
         {do, [alive, P]} ->
-            Word = case is_process_alive(P) of true -> "alive"; false -> "dead" end,
-            actor(Driver, [{says, Word} | Said], Monitors);
+            actor(Driver, [{says, liveness(P)} | Said], Monitors);
         {do, [links]} ->
             {links, L} = process_info(self(), links),
             actor(Driver, [{says, integer_to_list(length(L))} | Said], Monitors);
@@ -127,6 +136,8 @@ actor(Driver, Said, Monitors) ->
         {do, [spawn_link]} -> Driver ! {born, spawn_link(fun() -> actor(Driver) end)}, actor(Driver, Said, Monitors);
         {do, [_Spawn]} -> Driver ! {born, spawn(fun() -> actor(Driver) end)}, actor(Driver, Said, Monitors)
     end.
+
+liveness(P) -> case is_process_alive(P) of true -> "alive"; false -> "dead" end.
 
 word("normal") -> normal;
 word("shutdown") -> shutdown;
