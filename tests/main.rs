@@ -4,6 +4,7 @@ mod support; // running the command as a user would
 mod language; // golden programs, one fact each
 mod reference; // the language reference and the guides, program by program
 mod statistics; // `vega run --stats`
+mod natives; // signals to processes that are blocked in a native
 mod lanes; // work that blocks, each kind by itself
 mod library; // the examples in the standard library's documentation
 mod first; // the programs that the language was first described with

@@ -3,7 +3,7 @@
 //! Invariants: while children are being stopped, one after the other, no other trouble is looked at; it waits its turn. A crash counts
 //! once, however many children it restarts. A supervisor that is told to end does so after its children.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -35,29 +35,44 @@ pub(super) struct Supervisor {
     crashes: VecDeque<Instant>,
 }
 
-/// Children and moments, the next first; those of one moment in the order of their spawns.
+/// Children and moments, the next first; those of one moment in the order of their spawns. Each child is in it once.
 #[derive(Default)]
-struct Agenda(BTreeMap<(Instant, u64), Child>);
+struct Agenda {
+    order: BTreeMap<(Instant, u64), Child>,
+    moments: HashMap<u64, Instant>,
+}
 
 impl Agenda {
     fn add(&mut self, moment: Instant, child: Child) {
-        self.0.insert((moment, child.number()), child);
+        let number = child.number();
+        if let Some(before) = self.moments.insert(number, moment) {
+            self.order.remove(&(before, number));
+        }
+        self.order.insert((moment, number), child);
+    }
+
+    fn contains(&self, child: &Child) -> bool {
+        self.moments.contains_key(&child.number())
     }
 
     /// The next one, if its moment has come.
     fn pop_due(&mut self, now: Instant) -> Option<Child> {
-        let first = self.0.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        let first = self.order.first_entry()?;
+        if first.key().0 > now {
+            return None;
+        }
+        let child = first.remove();
+        self.moments.remove(&child.number());
+        Some(child)
     }
 
     fn next(&self) -> Option<Instant> {
-        self.0.keys().next().map(|(moment, _)| *moment)
+        self.order.keys().next().map(|(moment, _)| *moment)
     }
 
-    fn forget(&mut self, children: &[Child]) {
-        if !self.0.is_empty() {
-            let numbers: HashSet<u64> = children.iter().map(Child::number).collect();
-            self.0.retain(|(_, number), _| !numbers.contains(number));
+    fn forget(&mut self, child: &Child) {
+        if let Some(moment) = self.moments.remove(&child.number()) {
+            self.order.remove(&(moment, child.number()));
         }
     }
 }
@@ -97,6 +112,8 @@ impl Supervisor {
 
     fn take(&mut self, order: Order, context: &NativeContext<'_>) {
         match order {
+            // A sibling's crash takes it along already, and has been counted.
+            Order::Crashed(child, _) if self.restarts.contains(&child) => {}
             Order::Crashed(child, reason) => {
                 let verdict = match &self.family.kind {
                     FamilyKind::Spawned { .. } => child.judge(&reason, &context.turn()),
@@ -152,7 +169,7 @@ impl Supervisor {
 
     /// Children stop, the last first. What was to be started again is not.
     fn stop(&mut self, children: Vec<Child>, then: Then) {
-        self.restarts.forget(&children);
+        children.iter().for_each(|child| self.restarts.forget(child));
         let current = self.stopping.take().and_then(|stopping| stopping.current);
         self.stopping = Some(Stopping { left: children, current, then });
     }
