@@ -11,7 +11,9 @@ use vega_agent::script::Script;
 use vega_runtime::value::print;
 use vega_trace::Sink;
 
+use crate::approvals::Terminal;
 use crate::arguments::RunArguments;
+use crate::config::Config;
 use crate::console::{self, Screen};
 use crate::progress::Watcher;
 use crate::project;
@@ -24,6 +26,7 @@ const CERTIFICATES_BYTES_MAX: u64 = 16 << 20;
 /// The agents as the command line wants them. `replies` is the file beside the program, if there is one.
 pub(crate) fn make(
     arguments: &RunArguments,
+    config: &Config,
     replies: Option<&Path>,
     prices: PriceTable,
     sink: Sink,
@@ -33,24 +36,34 @@ pub(crate) fn make(
     vega_scheduler::io::raise_descriptor_limit();
     let mut agents =
         Agents::builder().offline(arguments.offline).environment(|name| std::env::var(name).ok()).trace(sink).prices(prices);
+    agents = agents
+        .providers(config.provider_settings()?)
+        .aliases(config.aliases())
+        .caches_prompts(config.caches_prompts())
+        .proxy(config.proxy()?);
+    if let Some(model) = config.default_model() {
+        agents = agents.default_model(model);
+    }
     if !arguments.quiet {
         let of_warnings = Arc::clone(screen);
         agents = agents.warnings(Arc::new(move |text| of_warnings.warning(text)));
     }
+    agents = agents.approvals(Arc::new(Terminal::new(Arc::clone(screen))));
     if screen.is_live() {
         agents = agents.progress(Arc::new(Watcher::new(Arc::clone(screen))));
     }
     if let Some(path) = arguments.replies.as_deref().or(replies) {
         agents = agents.script(self::replies(path)?);
     }
-    if let Some(path) = &arguments.ca_file {
+    let ca_file = arguments.ca_file.as_ref().or(config.network.ca_file.as_ref());
+    if let Some(path) = ca_file {
         agents = agents.ca_file(read(path, CERTIFICATES_BYTES_MAX)?.into_bytes());
     }
     // Under virtual time the same run gives the same ids.
     if arguments.virtual_time {
         agents = agents.seed(arguments.seed.unwrap_or(0));
     }
-    agents.build().map_err(|problem| match &arguments.ca_file {
+    agents.build().map_err(|problem| match ca_file {
         Some(path) => format!("`{}` cannot be used: {problem}", path.display()),
         None => problem,
     })

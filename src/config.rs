@@ -4,6 +4,7 @@
 
 mod prices; // what models cost
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use vega_stdlib::{ConfigTable, LogFormat, LogLevel, LogSettings};
 
 use crate::arguments::GrantArguments;
 use crate::project;
+use crate::providers::{DefaultsTable, ModelsTable, NetworkTable, ProviderTable};
 use prices::Prices;
 
 /// Longest configuration file that is read, in bytes.
@@ -35,6 +37,18 @@ pub(crate) struct Config {
     log: LogTable,
     #[serde(default)]
     prices: Prices,
+    /// What holds for agents that do not say otherwise.
+    #[serde(default)]
+    pub(crate) defaults: DefaultsTable,
+    /// Which model is used in the place of which.
+    #[serde(default)]
+    pub(crate) models: ModelsTable,
+    /// Providers by the names that models begin with.
+    #[serde(default)]
+    pub(crate) providers: BTreeMap<String, ProviderTable>,
+    /// The way to providers.
+    #[serde(default)]
+    pub(crate) network: NetworkTable,
     /// What programs read with `config::get`.
     #[serde(default)]
     config: toml::Table,
@@ -145,7 +159,14 @@ impl Config {
         Config::parse(&text).map_err(|problem| format!("`{}`: {problem}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Config, String> {
+    /// The same with paths as they are meant: relative to the file.
+    pub(crate) fn relative_to(mut self, path: &Path) -> Config {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        self.network.ca_file = self.network.ca_file.map(|file| folder.join(file));
+        self
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Config, String> {
         let config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         if let Some(name) = config.limits.zero() {
             return Err(format!("`{name}` under `[limits]` is 0, and no program runs within that"));

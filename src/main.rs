@@ -4,6 +4,7 @@
 //! compile, 130 and 143 interrupted and terminated.
 
 mod agents; // the agents of a run
+mod approvals; // who sits before the program and decides
 mod allocator; // memory
 mod arguments; // the command line as data
 mod command; // one file a command
@@ -13,6 +14,7 @@ mod interrupt; // what signals do
 mod program; // from a file to a verified module
 mod progress; // a line per running agent
 mod project; // where a program's files are
+mod providers; // what `vega.toml` says about models and those who serve them
 mod report; // diagnostics as text
 
 use std::process::ExitCode;

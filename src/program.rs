@@ -9,8 +9,10 @@ use vega_compiler::source::{LoadError, Loader};
 use vega_compiler::{Compiled, compile as compile_source};
 
 use crate::command::USAGE;
+use crate::config::Config;
 use crate::console;
 use crate::project::{self, Project};
+use crate::providers;
 use crate::report;
 
 /// A program that may run.
@@ -42,6 +44,12 @@ impl Loader for Texts<'_> {
 
     fn standard(&self, module: &str) -> Option<Arc<str>> {
         vega_stdlib::module_source(module).map(Arc::from)
+    }
+
+    fn refuses_temperature(&self, model: Option<&str>) -> bool {
+        // What is wrong with the file is said when the program is run.
+        let config = self.0.config().and_then(|path| Config::read(&path).ok()).unwrap_or_default();
+        providers::refuses_temperature(&config, model)
     }
 
     fn elsewhere(&self, module: &str) -> Option<String> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use vega_bytecode::Opcode;
 
-use crate::support::{Folder, output, root, stderr, stdout, vega};
+use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
 
 /// Blocks that need a part of the language which is absent. They are understood, and refused only by name.
 const REFUSED: &[&str] = &["capabilities", "errors", "messages", "parallel"];
@@ -53,6 +53,23 @@ fn every_block_runs_as_it_is_written() {
         }
     }
     assert_eq!(found, 8, "all blocks are there");
+}
+
+/// Blocks whose agents ask models, and that run over HTTP as well.
+const OVER_HTTP: &[&str] = &["agents", "budgets", "spawning", "messages"];
+
+#[test]
+fn the_blocks_about_agents_run_over_http_as_they_are_written() {
+    let scratch = Folder::new("first-http");
+    for name in OVER_HTTP.iter().filter(|name| !REFUSED.contains(name)) {
+        let parts = ["before", "block", "after"].map(|part| read_or_empty(&format!("{name}.{part}.vega")));
+        let program = scratch.write(&format!("{name}.vega"), parts.concat());
+        let server = MockServer::start(&folder().join(format!("{name}.replies.toml")), &[]);
+        let result = output(server.run(&program).arg("--quiet"));
+        let (out, err) = (stdout(&result), stderr(&result));
+        assert_eq!(result.status.code(), Some(0), "{name}\n{out}{err}");
+        assert_eq!(out, read(&format!("{name}.expect")), "{name}\n{err}");
+    }
 }
 
 /// `module::name(parameters) -> result` as the library declares it: `name(parameters) -> result`.

@@ -64,6 +64,7 @@ impl Example {
             .clock(Clock::Virtual { seed: 0 })
             .grants(Grants::standard(folder.path()).build().expect("the folder is there"))
             .natives(vega_stdlib::natives())
+            .extension(agents.clone())
             .agents(agents)
             .stdout(printed.clone())
             .build()

@@ -13,6 +13,7 @@ mod ends; // how programs end: by themselves and by signals
 mod oracle; // what processes do, beside those of Erlang
 mod measure; // `vega bench`
 mod command; // what a user sees when the command cannot do what it is asked
+mod providers; // providers of vega.toml over HTTP, and what clients get wrong
 mod faults; // what a user sees when a call goes wrong
 mod mutations; // damaged sources and bytecode
 mod copies; // what copies a value, and what does not

@@ -194,6 +194,12 @@ pub trait Loader {
         None
     }
 
+    /// Whether a model refuses a `temperature`, by the name that a program gives it; of the default model where it gives none.
+    fn refuses_temperature(&self, model: Option<&str>) -> bool {
+        let _ = model;
+        false
+    }
+
     /// The path of a module that is neither of the project nor of the standard library, by its name; `None` where there is no
     /// such module. It is loaded like any other.
     fn elsewhere(&self, module: &str) -> Option<String> {

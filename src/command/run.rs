@@ -45,7 +45,7 @@ struct Run {
 
 fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     let config = match program.project.config() {
-        Some(path) => Config::read(&path)?,
+        Some(path) => Config::read(&path)?.relative_to(&path),
         None => Config::default(),
     };
     if program.module.module().entry.is_none() {
@@ -57,12 +57,13 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
     let screen = Arc::new(Screen::new(!arguments.quiet));
     let sink = trace.as_ref().map_or_else(Sink::disabled, Collector::sink);
     let prices = config.prices()?;
-    let agents = agents::make(arguments, beside(&arguments.program).as_deref(), prices, sink, &screen)?;
+    let agents = agents::make(arguments, &config, beside(&arguments.program).as_deref(), prices, sink, &screen)?;
     let log = config.log(arguments.log, std::env::var("VEGA_LOG").ok().as_deref())?;
     let mut builder = Runtime::builder()
         .limits(limits)
         .grants(grants(arguments, &config, &program)?)
         .natives(vega_stdlib::natives())
+        .extension(agents.clone())
         .extension(Arc::new(config.settings()))
         .extension(Arc::new(log))
         .agents(agents.clone())

@@ -49,6 +49,7 @@ pub fn natives() -> NativeTable {
     log::register(&mut table);
     config::register(&mut table);
     budget::register(&mut table);
+    table.extend(vega_agent::natives());
     table
 }
 

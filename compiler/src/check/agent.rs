@@ -77,6 +77,7 @@ impl<'a> Checker<'a> {
                 tools.push(tool);
             }
         }
+        self.note_temperature(&info);
         let output_span = info.declaration.clauses.iter().find_map(|clause| match &clause.kind {
             AgentClauseKind::Output(written) => Some(written.span),
             _ => None,
@@ -93,6 +94,30 @@ impl<'a> Checker<'a> {
         self.ir_agents[index as usize] = Some(ir::Agent { name, parameters, clauses, output: info.output, tools });
     }
 
+    /// Notes a temperature that the model does not take.
+    fn note_temperature(&mut self, info: &AgentInfo<'a>) {
+        let value = |word| {
+            info.declaration.clauses.iter().find_map(|clause| match &clause.kind {
+                AgentClauseKind::Value(value) if clause.word.symbol == word => Some((clause.span, value)),
+                _ => None,
+            })
+        };
+        let Some((span, _)) = value(words::TEMPERATURE) else { return };
+        let model = match value(words::MODEL).map(|(_, written)| &written.peel().kind) {
+            None => None,
+            Some(ast::ExprKind::Literal(ast::Literal::Str(name))) => Some(name.to_string()),
+            // Which model it is turns out when the agent is spawned.
+            Some(_) => return,
+        };
+        if self.loader.refuses_temperature(model.as_deref()) {
+            let name = model.map_or("the default model".to_string(), |name| format!("`{name}`"));
+            self.report(
+                Diagnostic::note(codes::MODEL_SETTING, span, format!("{name} takes no temperature"))
+                    .with_remark("left out of what is sent"),
+            );
+        }
+    }
+
     /// The function that makes the map of clauses from the agent's parameters.
     fn agent_clauses(&mut self, info: &AgentInfo<'a>, name: &str) -> FunctionId {
         let id = self.new_function_id();
@@ -103,6 +128,17 @@ impl<'a> Checker<'a> {
         let mut entries: Vec<(Expr, Expr)> = Vec::new();
         for clause in &info.declaration.clauses {
             self.clause(clause, &mut entries);
+        }
+        let needs_approval =
+            |tool: &ast::ToolDecl| tool.clauses.iter().any(|clause| matches!(clause.kind, ToolClauseKind::Approval(_)));
+        let approved = info.declaration.clauses.iter().filter_map(|clause| match &clause.kind {
+            AgentClauseKind::Tool(tool) if needs_approval(tool) => Some(tool.name),
+            _ => None,
+        });
+        let approved: Vec<Expr> = approved.map(|name| self.word(self.text(name.symbol), name.span)).collect();
+        if !approved.is_empty() {
+            let names = self.any_array(approved, info.declaration.name.span);
+            self.put_clause(&mut entries, "approval", names);
         }
         let span = info.declaration.name.span;
         let value = Expr::new(ExprKind::Map(entries), result, span);
@@ -344,6 +380,7 @@ impl<'a> Checker<'a> {
         let result = declaration.result.as_ref().map_or(self.types.void, |result| self.resolve_type(result));
         if let Some(written) = &declaration.result
             && result != self.types.void
+            && !self.is_message_like(result)
             && !self.has_json_form(result)
         {
             let shown = self.show(result);
@@ -421,7 +458,15 @@ impl<'a> Checker<'a> {
                         self.refuse_clause(&text, clause.word.span);
                     }
                 },
-                ToolClauseKind::Approval(_) => self.refuse_clause("approval", clause.word.span),
+                // The agent's clauses say which tools these are.
+                ToolClauseKind::Approval(word) => {
+                    if self.text(word.symbol) != "required" {
+                        let diagnostic =
+                            Diagnostic::error(codes::UNKNOWN_SETTING, word.span, "`approval` is `required`, or left out")
+                                .with_suggestion("write `required`", word.span, "required");
+                        self.report(diagnostic);
+                    }
+                }
             }
         }
         declared

@@ -1,7 +1,7 @@
 //! Questions to agents and their answers; what can be said in JSON.
 
 use vega_bytecode::module::Capability;
-use vega_bytecode::{Type, TypeId};
+use vega_bytecode::{StructId, Type, TypeId};
 
 use super::Checker;
 use super::fits::Why;
@@ -10,6 +10,7 @@ use super::types::ERROR;
 use crate::ast::{self, ExprId, ExprKind as A};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{Ask, Expr, ExprKind};
+use crate::resolve::definition::TypeDefinition;
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -34,11 +35,11 @@ impl<'a> Checker<'a> {
         if send.is_stream {
             return self.refused("a streamed answer (`<~`)", send.operator_span);
         }
-        if !message.is_wrong() && !self.has_json_form(message.ty) {
+        if !message.is_wrong() && !self.is_message_like(message.ty) && !self.has_json_form(message.ty) {
             let shown = self.show(message.ty);
             let diagnostic =
                 Diagnostic::error(codes::NOT_A_MESSAGE, message.span, format!("a `{shown}` cannot be sent to an agent"))
-                    .with_help("text, numbers, and arrays, maps and structs of them can");
+                    .with_help("text, numbers, arrays, maps and structs of them, and a `Message` of several parts can");
             return self.wrong(diagnostic);
         }
         let output = match want.hint() {
@@ -51,6 +52,33 @@ impl<'a> Checker<'a> {
         self.note_unseen_call(&agent, join, span);
         let ask = Ask { agent, message, timeout, budget, output, join, streaming: false };
         Expr::new(ExprKind::Ask(Box::new(ask)), output, span)
+    }
+
+    /// The language's `Message`, and the type of its parts.
+    pub(super) fn message_types(&mut self) -> Option<(TypeId, TypeId)> {
+        let prelude = self.prelude?;
+        let name = self.interner.intern("Message");
+        let scope = &self.modules[prelude.0 as usize].scope;
+        let Some(TypeDefinition::Struct(index)) = scope.types.get(&name).copied() else { return None };
+        let parts = self.structs[index as usize].fields.first()?.ty;
+        Some((self.types.structure(StructId(index), Vec::new()), parts))
+    }
+
+    /// Whether a type is a `Message` or a part of one.
+    pub(super) fn is_message(&mut self, ty: TypeId) -> bool {
+        if !matches!(self.types.of(ty), Type::Struct(..) | Type::Enum(..)) {
+            return false;
+        }
+        let Some((message, parts)) = self.message_types() else { return false };
+        ty == message || self.types.of(parts) == &Type::Array(ty)
+    }
+
+    /// Whether a type is a message of several parts, in whichever form.
+    pub(super) fn is_message_like(&mut self, ty: TypeId) -> bool {
+        match *self.types.of(ty) {
+            Type::Array(element) => matches!(self.types.of(element), Type::Enum(..)) && self.is_message(element),
+            _ => self.is_message(ty),
+        }
     }
 
     /// Whether a wanted type can be asked of a model.

@@ -53,7 +53,15 @@ impl<'a> Checker<'a> {
             A::Loop(looped) if want != Want::Drop => self.loop_value(looped, want, span),
             A::Try(tried) if want != Want::Drop => self.try_value(tried, want, span),
             A::Session(session) if want != Want::Drop => self.session_value(session, want, span),
-            A::Assign(_) | A::Loop(_) | A::While(_) | A::For(_) | A::CountedFor(_) | A::Try(_) | A::Session(_) => {
+            A::Deadline(deadline) if want != Want::Drop => self.deadline_value(deadline, want, span),
+            A::Assign(_)
+            | A::Loop(_)
+            | A::While(_)
+            | A::For(_)
+            | A::CountedFor(_)
+            | A::Try(_)
+            | A::Session(_)
+            | A::Deadline(_) => {
                 let was_reachable = self.frame().is_reachable;
                 let kind = self.statement_of(written);
                 let ends = was_reachable && !self.frame().is_reachable;
@@ -77,7 +85,6 @@ impl<'a> Checker<'a> {
                 self.diverging(kind, span)
             }
             A::Parallel(parallel) => self.refused_parallel(parallel, span),
-            A::Deadline(deadline) => self.refused_block("`deadline`", &deadline.time, &deadline.body, span),
             A::Error => Expr::wrong(span),
         }
     }

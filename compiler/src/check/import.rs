@@ -36,6 +36,7 @@ pub(super) const NATIVE_MODULES: &[&str] = &[
     "bytes",
     "config",
     "conversation",
+    "approval",
     "list",
     "map",
     "option",

@@ -171,9 +171,44 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `+` of text, parts and messages: a message of all of it.
+    fn join_message(&mut self, left: Expr, right: Expr, span: Span) -> Result<Expr, (Expr, Expr)> {
+        let Some((message, parts)) = self.message_types() else { return Err((left, right)) };
+        let is_part = |checker: &Self, ty: TypeId| {
+            checker.types.of(ty) == &Type::Str || ty == message || ty == parts || checker.types.of(parts) == &Type::Array(ty)
+        };
+        if !is_part(self, left.ty) || !is_part(self, right.ty) {
+            return Err((left, right));
+        }
+        let part = match self.types.of(parts) {
+            Type::Array(part) => *part,
+            _ => return Err((left, right)),
+        };
+        let as_parts = |expr: Expr| {
+            let span = expr.span;
+            if expr.ty == parts {
+                expr
+            } else if expr.ty == message {
+                Expr::new(ExprKind::Field(Box::new(expr), 0), parts, span)
+            } else if expr.ty == part {
+                Expr::new(ExprKind::Array(vec![expr]), parts, span)
+            } else {
+                // `Text` is the first variant.
+                let text = Expr::new(ExprKind::Variant(0, vec![expr]), part, span);
+                Expr::new(ExprKind::Array(vec![text]), parts, span)
+            }
+        };
+        let (left, right) = (Box::new(as_parts(left)), Box::new(as_parts(right)));
+        let joined = Expr::new(ExprKind::Binary(BinaryOp::Concat, left, right), parts, span);
+        Ok(Expr::new(ExprKind::Struct(vec![joined]), message, span))
+    }
+
     /// An arithmetic operator, or the operands back where there is no such operation.
     fn apply(&mut self, operator: O, left: Expr, right: Expr, span: Span) -> Result<Expr, (Expr, Expr)> {
         use BinaryOp as B;
+        if operator == O::Add && (self.is_message(left.ty) || self.is_message(right.ty)) {
+            return self.join_message(left, right, span);
+        }
         let (int, float, duration, money) = (self.types.int, self.types.float, self.types.duration, self.types.money);
         let (l, r) = (self.types.of(left.ty), self.types.of(right.ty));
         let (operation, ty) = match (operator, l, r) {

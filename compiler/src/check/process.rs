@@ -31,9 +31,29 @@ impl<'a> Checker<'a> {
     pub(super) fn spawn(&mut self, spawn: &'a ast::Spawn, span: Span) -> Expr {
         self.frame().effects.may_effect = true;
         if let Some(saved) = &spawn.from {
-            self.expr(saved, Want::Infer);
-            self.refuse("`spawn … from`", saved.span);
+            return self.spawn_from(spawn, saved, span);
         }
+        self.spawn_new(spawn, span)
+    }
+
+    /// `spawn Agent from saved`: a new agent that remembers what another one did.
+    fn spawn_from(&mut self, spawn: &'a ast::Spawn, saved: &'a ast::Expr, span: Span) -> Expr {
+        let json = self.types.json;
+        let handle = self.spawn_new(spawn, span);
+        let saved_value = self.expr_as(saved, json, Why::Plain);
+        if handle.is_wrong() || saved_value.is_wrong() {
+            return Expr::wrong(span);
+        }
+        if !matches!(self.types.of(handle.ty), Type::Agent(_)) {
+            let diagnostic = Diagnostic::error(codes::NOT_SPAWNABLE, spawn.target.span, "only an agent has a conversation to begin from")
+                .with_help("`from` takes what `conversation::save` gave; an agent that is spawned `async` takes it by `conversation::restore`");
+            return self.wrong(diagnostic);
+        }
+        let ty = handle.ty;
+        self.native_call("conversation::restore", vec![handle, saved_value], ty, span)
+    }
+
+    fn spawn_new(&mut self, spawn: &'a ast::Spawn, span: Span) -> Expr {
         let supervision = spawn.supervision.as_ref().map(|supervision| self.supervision(supervision));
         match self.startable(&spawn.target, &spawn.arguments) {
             Ok(Startable::Agent(index)) => self.spawn_agent(spawn, index, supervision, span),

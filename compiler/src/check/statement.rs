@@ -118,6 +118,7 @@ impl<'a> Checker<'a> {
             A::Try(tried) => self.try_statement(tried, None),
             A::Return(value) => self.return_statement(value.as_deref(), written.span),
             A::Session(session) => self.session_statement(session),
+            A::Deadline(deadline) => self.deadline_statement(deadline, written.span),
             A::Throw(value) => self.throw_statement(value),
             A::Break(left) => self.break_statement(left, written.span),
             A::Continue(label) => self.continue_statement(*label, written.span),

@@ -20,14 +20,6 @@ impl<'a> Checker<'a> {
         ir::Expr::wrong(span)
     }
 
-    /// Refuses a block with a head. What is inside is checked all the same, so that all mistakes are reported at once.
-    pub(super) fn refused_block(&mut self, what: &str, head: &'a ast::Expr, body: &'a ast::Block, span: Span) -> ir::Expr {
-        self.refuse(what, head_of(span, what.trim_matches('`')));
-        self.expr(head, Want::Infer);
-        self.block(body, Want::Drop);
-        ir::Expr::wrong(span)
-    }
-
     /// Refuses `parallel`. The names of its arms are known behind it.
     pub(super) fn refused_parallel(&mut self, parallel: &'a ast::Parallel, span: Span) -> ir::Expr {
         self.refuse("`parallel`", head_of(span, "parallel"));

@@ -295,6 +295,8 @@ codes! {
         "An answer that is only given a name joins the conversation when the name is used. Calls before that begin from the same conversation, so they are independent of each other.";
     DROPPED_HANDLE "V0413" "a handle that a loop drops"
         "Dropping a handle ends nothing: what was spawned lives until it ends or its supervisor does. A loop that spawns and forgets leaves something behind in each round.";
+    MODEL_SETTING "V0414" "a setting that the model does not take"
+        "The model refuses the setting, so it is left out of what is sent to it. The agent works as if it were not written.";
 
     // V06
     FORMAT_LIMIT "V0601" "the program is larger than bytecode can be"

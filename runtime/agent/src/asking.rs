@@ -9,6 +9,7 @@ use vega_bytecode::module::Join;
 use vega_runtime::RuntimeHandle;
 use vega_runtime::native::{Input, NativeContext, Port, Resumable, Step};
 
+use crate::deadline::Deadline;
 use crate::raise::Failed;
 use crate::request::{Content, Draft, Reply, Request};
 use crate::service::PendingRound;
@@ -23,6 +24,8 @@ pub(crate) struct Asking {
     join: Join,
     /// Frames below the calling one.
     depth: usize,
+    /// The end of the block around the call.
+    deadline: Option<Deadline>,
 }
 
 struct Waiting {
@@ -34,16 +37,20 @@ struct Waiting {
 impl Asking {
     /// A call that begins when it is stepped. `depth` counts the frames below the calling one.
     pub(crate) fn new(slot: Arc<AgentSlot>, draft: Draft, join: Join, depth: usize) -> Asking {
-        Asking { slot, draft: Some(draft), waiting: None, join, depth }
+        Asking { slot, draft: Some(draft), waiting: None, join, depth, deadline: None }
     }
 
     fn begin(&mut self, draft: Draft, context: &NativeContext<'_>) -> Step {
+        self.deadline = self.slot.service.deadlines.of(context.self_pid());
+        if let Some(deadline) = self.deadline.filter(|deadline| context.now() >= deadline.at) {
+            return self.fail(&deadline.failed());
+        }
         let port = context.open_port();
         let port_id = port.id();
         let request = Arc::new(Request::new(draft, self.slot.next_call(), port.address(), context.now()));
         self.waiting = Some(Waiting { port, request: Arc::clone(&request), runtime: context.runtime() });
         match self.slot.enqueue(request, context) {
-            Ok(()) => Step::Receive { port: port_id, deadline: None },
+            Ok(()) => Step::Receive { port: port_id, deadline: self.deadline.map(|deadline| deadline.at) },
             Err(failed) => self.fail(&failed),
         }
     }
@@ -74,6 +81,15 @@ impl Asking {
         })
     }
 
+    /// Nobody waits for the reply any more.
+    fn cancel(&mut self) {
+        if let Some(Waiting { request, runtime, .. }) = self.waiting.take()
+            && let Some(invocation) = request.cancel()
+        {
+            runtime.kill(invocation);
+        }
+    }
+
     fn fail(&mut self, failed: &Failed) -> Step {
         self.waiting = None;
         Step::Fail(failed.to_error(&self.slot.service.trace.to_string()))
@@ -90,8 +106,12 @@ impl Resumable for Asking {
         {
             return self.receive(*reply, context);
         }
+        if let Some(deadline) = self.deadline.filter(|deadline| context.now() >= deadline.at) {
+            self.cancel();
+            return self.fail(&deadline.failed());
+        }
         match &self.waiting {
-            Some(waiting) => Step::Receive { port: waiting.port.id(), deadline: None },
+            Some(waiting) => Step::Receive { port: waiting.port.id(), deadline: self.deadline.map(|deadline| deadline.at) },
             None => self.fail(&Failed::plain(kinds::CANCELLED, "the call was cancelled")),
         }
     }
@@ -104,10 +124,6 @@ impl Resumable for Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         // Whoever still waits here was ended before the reply came.
-        if let Some(Waiting { request, runtime, .. }) = self.waiting.take()
-            && let Some(invocation) = request.cancel()
-        {
-            runtime.kill(invocation);
-        }
+        self.cancel();
     }
 }

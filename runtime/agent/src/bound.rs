@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::message::{Block, Message, Request};
 use crate::price::{CacheWrite, Model, Overflow, Terms};
+use crate::provider::CacheMarks;
 
 /// What a provider may add around a message or a block.
 const FRAME_TOKENS: u64 = 16;
@@ -70,6 +71,10 @@ pub fn terms(request: &Request) -> Terms {
         Some(control) if control.get("ttl").and_then(Value::as_str) == Some("1h") => CacheWrite::Hour,
         Some(_) => CacheWrite::Short,
     };
+    let cache_write = match cache_write {
+        CacheWrite::None if CacheMarks::of(request).any() => CacheWrite::Short,
+        other => other,
+    };
     Terms {
         us_only: option("inference_geo").and_then(Value::as_str) == Some("us"),
         fast: option("speed").and_then(Value::as_str) == Some("fast"),
@@ -91,7 +96,12 @@ fn message_bound(message: &Message) -> Option<u64> {
     let blocks = message.blocks.iter().map(|block| match block {
         Block::Text(text) => Some(bytes(text)),
         Block::ToolUse(call) => Some(bytes(&call.id) + bytes(&call.name) + json_bytes(&call.input)),
-        Block::ToolResult(result) => Some(bytes(&result.id) + bytes(&result.content)),
+        Block::ToolResult(result) if result.parts.iter().any(|part| !matches!(part, Block::Text(_))) => None,
+        Block::ToolResult(result) => {
+            let parts = result.parts.iter().map(|part| if let Block::Text(text) = part { bytes(text) + FRAME_TOKENS } else { 0 });
+            Some(bytes(&result.id) + bytes(&result.content) + parts.sum::<u64>())
+        }
+        Block::Media(_) => None,
         Block::Raw(value) => match value.get("type").and_then(Value::as_str) {
             Some("image" | "image_url" | "document" | "file" | "input_audio") => None,
             _ => Some(json_bytes(value)),

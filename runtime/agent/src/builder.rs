@@ -1,13 +1,17 @@
 //! What the agents of one runtime are made with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use vega_net::client::{Lookup, SystemLookup};
+use vega_net::proxy::Proxy;
 use vega_trace::Sink;
 
+use crate::approval::Approvals;
 use crate::host::Agents;
 use crate::price::PriceTable;
 use crate::progress::Progress;
+use crate::provider::ProviderSettings;
 use crate::script::Script;
 use crate::service::{Environment, Parts, Service, Warnings};
 
@@ -31,6 +35,12 @@ impl AgentsBuilder {
                 progress: None,
                 connections: None,
                 seed: fastrand::u64(..),
+                providers: Vec::new(),
+                aliases: HashMap::new(),
+                default_model: None,
+                caches_prompts: true,
+                proxy: None,
+                approvals: None,
             },
         }
     }
@@ -99,6 +109,42 @@ impl AgentsBuilder {
     /// What ids of the trace are made from; the same seed gives the same ids.
     pub fn seed(mut self, seed: u64) -> Self {
         self.parts.seed = seed;
+        self
+    }
+
+    /// Providers beside the built-in ones, or in their place.
+    pub fn providers(mut self, providers: Vec<ProviderSettings>) -> Self {
+        self.parts.providers = providers;
+        self
+    }
+
+    /// Models to use in the place of others, by the names that programs write.
+    pub fn aliases(mut self, aliases: HashMap<String, String>) -> Self {
+        self.parts.aliases = aliases;
+        self
+    }
+
+    /// The model of agents that name none.
+    pub fn default_model(mut self, model: impl Into<String>) -> Self {
+        self.parts.default_model = Some(model.into());
+        self
+    }
+
+    /// Whether prompts are marked for the providers' caches, where nothing nearer says so; they are unless this says no.
+    pub fn caches_prompts(mut self, caches: bool) -> Self {
+        self.parts.caches_prompts = caches;
+        self
+    }
+
+    /// Who decides about tools with `approval required` where no function of the program does.
+    pub fn approvals(mut self, approvals: Arc<dyn Approvals>) -> Self {
+        self.parts.approvals = Some(approvals);
+        self
+    }
+
+    /// The proxy on the way to providers.
+    pub fn proxy(mut self, proxy: Option<Proxy>) -> Self {
+        self.parts.proxy = proxy;
         self
     }
 

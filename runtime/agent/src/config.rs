@@ -13,12 +13,12 @@ use crate::error::RetryClass;
 use crate::history::{HistoryPolicy, Mode};
 use crate::message::ToolSpec;
 use crate::price::Model;
-use crate::provider::Protocol;
+use crate::provider::{Endpoint, PROMPT_CACHING, Protocol};
 use crate::retry::{Backoff, RetryPolicy};
 use crate::turn::TurnLimits;
 
 /// The model of an agent that names none.
-pub(crate) const MODEL_DEFAULT: &str = "claude-sonnet-5-5";
+pub const MODEL_DEFAULT: &str = "claude-sonnet-5-5";
 /// The bound of an answer, in tokens, unless the agent or the model says otherwise.
 pub(crate) const MAX_TOKENS_DEFAULT: u32 = 8_192;
 /// The time of one invocation unless the agent or the call says otherwise.
@@ -62,6 +62,10 @@ pub(crate) struct AgentConfig {
     pub(crate) provider_model: Arc<str>,
     /// Who answers.
     pub(crate) backend: Backend,
+    /// Where its requests go.
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// Whether its prompts are marked for the provider's cache.
+    pub(crate) caches_prompts: bool,
     /// What is known of the model; none where it is in no table.
     pub(crate) known: Option<Arc<Model>>,
     /// The instructions.
@@ -90,9 +94,20 @@ pub(crate) struct AgentConfig {
     pub(crate) provider_options: Arc<Map<String, serde_json::Value>>,
     /// What the model may call.
     pub(crate) tools: Arc<[ToolSpec]>,
+    /// Which of them run only when somebody says so.
+    pub(crate) approval: Vec<String>,
 }
 
 impl AgentConfig {
+    /// Notes who serves the model.
+    pub(crate) fn serve(&mut self, backend: Backend, endpoint: Arc<Endpoint>, provider_model: &str) {
+        self.backend = backend;
+        let wanted = self.provider_options.get(PROMPT_CACHING).and_then(serde_json::Value::as_bool);
+        self.caches_prompts = matches!(backend, Backend::Http(Protocol::Anthropic)) && wanted.unwrap_or(endpoint.caches_prompts);
+        self.endpoint = endpoint;
+        self.provider_model = provider_model.into();
+    }
+
     /// A conversation that is to be compacted without saying when has half of its model's context.
     pub(crate) fn bound_compaction(&mut self) {
         let history = &mut self.history;
@@ -104,12 +119,21 @@ impl AgentConfig {
 }
 
 /// Reads the clauses of an agent: a map from their names to their values.
-pub(crate) fn read(declaration: &Agent, clauses: &Value, module: &Module) -> Result<AgentConfig, String> {
+///
+/// Who serves the model is found out afterwards, by [`AgentConfig::serve`].
+pub(crate) fn read(
+    declaration: &Agent,
+    clauses: &Value,
+    module: &Module,
+    default_model: &Arc<str>,
+) -> Result<AgentConfig, String> {
     let mut config = AgentConfig {
         name: declaration.name.as_str().into(),
-        model: MODEL_DEFAULT.into(),
-        provider_model: MODEL_DEFAULT.into(),
+        model: Arc::clone(default_model),
+        provider_model: Arc::clone(default_model),
         backend: Backend::Http(Protocol::Anthropic),
+        endpoint: Arc::new(Endpoint::from_environment(Protocol::Anthropic, |_| None)),
+        caches_prompts: false,
         known: None,
         system: None,
         temperature: None,
@@ -124,6 +148,7 @@ pub(crate) fn read(declaration: &Agent, clauses: &Value, module: &Module) -> Res
         concurrent: None,
         provider_options: Arc::default(),
         tools: tools(declaration, module)?,
+        approval: Vec::new(),
     };
     let map = clauses.as_map().ok_or_else(|| format!("the clauses of `{}` are no map", declaration.name))?;
     for (key, value) in map.iter() {
@@ -153,6 +178,10 @@ fn read_clause(config: &mut AgentConfig, key: &str, value: &Value, module: &Modu
         "retry.backoff" => config.retry.backoff = backoff(value)?,
         "retry.on" => config.retry.on = classes(value)?,
         "rate_limit.concurrent" => config.concurrent = Some(count(value)?),
+        "approval" => {
+            let names = value.as_array().ok_or("must be a list of tools")?.as_slice();
+            config.approval = names.iter().map(|name| text(name).map(str::to_owned)).collect::<Result<_, _>>()?;
+        }
         "provider_options" => config.provider_options = Arc::new(options(value, module)?),
         // The reply's type is part of the declaration.
         "output" => {}

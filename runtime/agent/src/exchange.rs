@@ -153,7 +153,7 @@ impl Exchange<'_> {
     ) -> Result<Option<Reservation>, Unreserved> {
         let scope = context.scope();
         let Some(model) = self.model() else {
-            if Service::is_free(&self.config.model) || scope.remaining().is_none() {
+            if self.service.is_free(&self.config.model) || scope.remaining().is_none() {
                 return Ok(None);
             }
             let text = format!(
@@ -207,7 +207,7 @@ impl Exchange<'_> {
     /// Books what was used. The cost, which is none where no price is known, and what of it was above the reservation.
     fn settle(&self, reservation: Option<Reservation>, usage: &Usage, discarded: bool) -> (Option<i64>, i64) {
         let Some(model) = self.model() else {
-            return (Service::is_free(&self.config.model).then_some(0), 0);
+            return (self.service.is_free(&self.config.model).then_some(0), 0);
         };
         // A cost beyond the numbers cannot come from a provider that counts tokens.
         let cost = model.cost(usage).unwrap_or(i64::MAX);
@@ -230,7 +230,7 @@ impl Exchange<'_> {
     fn attempt(&self, context: &NativeContext<'_>, request: Request) -> (Result<Response, Unanswered>, usize) {
         match self.config.backend {
             Backend::Script(protocol) => self.attempt_scripted(context, &request, protocol),
-            Backend::Http(protocol) => self.attempt_http(context, request, protocol),
+            Backend::Http(_) => self.attempt_http(context, request),
         }
     }
 
@@ -243,9 +243,9 @@ impl Exchange<'_> {
     ) -> (Result<Response, Unanswered>, usize) {
         let body = match protocol {
             Protocol::Anthropic => anthropic::encode(request),
-            Protocol::OpenAi => openai::encode(request, crate::provider::MaxTokensField::default()),
+            Protocol::OpenAi => openai::encode(request, self.config.endpoint.max_tokens_field),
         };
-        let endpoint = self.service.endpoint(protocol);
+        let endpoint = &*self.config.endpoint;
         let bytes = body.len();
         let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
             Door::Open(ticket) => ticket,
@@ -276,13 +276,8 @@ impl Exchange<'_> {
         (response, answer_of(&scripted, protocol))
     }
 
-    fn attempt_http(
-        &self,
-        context: &NativeContext<'_>,
-        request: Request,
-        protocol: Protocol,
-    ) -> (Result<Response, Unanswered>, usize) {
-        let endpoint = self.service.endpoint(protocol);
+    fn attempt_http(&self, context: &NativeContext<'_>, request: Request) -> (Result<Response, Unanswered>, usize) {
+        let endpoint = &*self.config.endpoint;
         let mut bytes = 0;
         let Sending { ticket, request: sending } = match self.prepare(context, endpoint, &request, &mut bytes) {
             Ok(prepared) => prepared,
@@ -419,6 +414,7 @@ pub(crate) fn base_request(config: &AgentConfig) -> Request {
         temperature: config.temperature,
         tools: Arc::clone(&config.tools),
         provider_options: Arc::clone(&config.provider_options),
+        caches_prompt: config.caches_prompts,
         ..Request::new(&*config.provider_model, config.max_tokens)
     };
     if let Some(model) = &config.known {

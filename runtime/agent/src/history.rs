@@ -13,6 +13,8 @@ use crate::message::{Block, Message, Round};
 
 /// Bytes of text that count as a token where rounds are bounded by tokens.
 const BYTES_PER_TOKEN: u64 = 4;
+/// What a picture or a document counts as there.
+const MEDIA_TOKENS: usize = 1_600;
 
 /// How the calls to one agent see each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,6 +197,13 @@ impl History {
         self.counted = None;
     }
 
+    /// Begins with these rounds, as if they had been said here.
+    pub fn restore(&mut self, rounds: Vec<Round>) {
+        self.reset();
+        self.rounds = rounds.into_iter().map(Arc::new).collect();
+        self.trim();
+    }
+
     /// A conversation with the same past and a future of its own.
     pub fn fork(&self) -> History {
         History { held: HashMap::new(), ..self.clone() }
@@ -240,6 +249,7 @@ pub fn tokens_of(round: &Round) -> u64 {
             Block::ToolUse(call) => call.name.len() + call.input.to_string().len(),
             Block::ToolResult(result) => result.content.len(),
             Block::Raw(value) => value.to_string().len(),
+            Block::Media(_) => MEDIA_TOKENS * BYTES_PER_TOKEN as usize,
         });
         bytes.sum::<usize>() as u64
     };

@@ -20,6 +20,9 @@ use crate::builder::AgentsBuilder;
 use crate::config;
 use crate::error::ErrorKind;
 use crate::history::Mode;
+use crate::message::{Block, joined_text};
+use crate::parts;
+use crate::price::today;
 use crate::process::AgentProcess;
 use crate::raise::Failed;
 use crate::request::{CALL_DEPTH_MAX, Draft};
@@ -45,6 +48,11 @@ impl Agents {
     /// What was done and spent so far.
     pub fn totals(&self) -> Totals {
         self.service.counters.totals()
+    }
+
+    /// What all agents share.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
     }
 
     /// Invocations under way.
@@ -87,9 +95,14 @@ impl AgentHost for Agents {
         if budget.is_some_and(|pico| pico < 0) {
             return Err(Error::new(kinds::INVALID_ARGUMENT, "the call's budget must not be negative"));
         }
-        let message: Arc<str> = match values[1].as_text() {
-            Some(text) => text.into(),
-            None => json::encode(&values[1], context.module())?.into(),
+        let parts: Option<Arc<[Block]>> = parts::blocks(&values[1], context.module()).map(Into::into);
+        let message: Arc<str> = match (&parts, values[1].as_text()) {
+            (Some(parts), _) if parts.is_empty() => {
+                return Err(Error::new(kinds::INVALID_ARGUMENT, "a message has at least one part"));
+            }
+            (Some(parts), _) => joined_text(parts).into(),
+            (None, Some(text)) => text.into(),
+            (None, None) => json::encode(&values[1], context.module())?.into(),
         };
         let chain = self.service.chain_of(context.self_pid());
         let parent_span = context.span().map(|(_, span)| span);
@@ -111,6 +124,7 @@ impl AgentHost for Agents {
         let depth = coordinate.activations.len();
         let draft = Draft {
             message,
+            parts,
             output: ask.output,
             timeout,
             budget,
@@ -152,7 +166,7 @@ fn no_streams() -> Error {
 }
 
 /// The agent behind a handle.
-fn slot_of(handle: &Value) -> Result<Arc<AgentSlot>, Error> {
+pub(crate) fn slot_of(handle: &Value) -> Result<Arc<AgentSlot>, Error> {
     let child = handle.as_handle().and_then(Child::from_handle);
     child
         .and_then(|child| child.owner::<AgentSlot>())
@@ -177,13 +191,15 @@ impl Spawning {
         let module = context.module();
         let declaration = &module.agents[self.agent.0 as usize];
         let wrong = |problem: String| Error::new(kinds::INVALID_ARGUMENT, problem);
-        let mut config = config::read(declaration, clauses, module).map_err(wrong)?;
-        let model = Arc::clone(&config.model);
-        let (backend, provider_model) =
+        let mut config = config::read(declaration, clauses, module, &self.service.default_model).map_err(wrong)?;
+        let model: Arc<str> = self.service.model_of(&config.model).into();
+        let (backend, endpoint, provider_model) =
             self.service.backend(&model).map_err(|problem| wrong(format!("agent `{}`: `model` {problem}", declaration.name)))?;
-        config.backend = backend;
-        config.provider_model = provider_model.into();
-        config.known = self.service.prices().find(provider_model, &today()).cloned().map(Arc::new);
+        config.serve(backend, endpoint, provider_model);
+        // A provider's own entry, under the whole name, comes before what the model costs elsewhere.
+        let (prices, day) = (self.service.prices(), today());
+        config.known = prices.find(&model, &day).or_else(|| prices.find(provider_model, &day)).cloned().map(Arc::new);
+        config.model = Arc::clone(&model);
         config.bound_compaction();
         let arguments = self.arguments.take().unwrap_or_else(|| Message::build(|| Value::array(Vec::new())));
         let runtime = context.runtime();
@@ -205,11 +221,6 @@ impl Spawning {
             .map_err(|refused| Error::new(kinds::INVALID_ARGUMENT, format!("{} cannot be awaited", refused.what)))?;
         Ok(Value::from(Handle::new(Arc::new(FutureHandle::settled(message, runtime)))))
     }
-}
-
-/// The day, as price tables write it.
-fn today() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
 impl Resumable for Spawning {

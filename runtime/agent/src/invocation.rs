@@ -24,7 +24,9 @@ use crate::exchange::{RoomMayBe, base_request};
 use crate::history::Mode;
 use crate::limiter::{Granted, Permit};
 use crate::message::{self, Block, OutputSchema, Usage};
+use crate::parts::{Particulars, ReplyShape};
 use crate::progress::Activity;
+use crate::provider::structured;
 use crate::raise::Failed;
 use crate::request::{Answer, Content, FinishedRound, Reply, Request};
 use crate::slot::AgentSlot;
@@ -51,6 +53,8 @@ pub(crate) struct Invocation {
     /// What comes first is a summary of the rounds before this number.
     compacting: Option<u64>,
     typed: bool,
+    /// The whole reply is wanted, not its value alone.
+    shape: Option<ReplyShape>,
     /// Failed attempts of the exchange under way.
     failures: u32,
     /// Exchanges so far, with their repetitions.
@@ -118,6 +122,7 @@ impl Invocation {
             next: None,
             compacting: None,
             typed: false,
+            shape: None,
             failures: 0,
             attempts: 0,
             timeout,
@@ -157,10 +162,26 @@ impl Invocation {
         self.reported = view.reported;
         let mut request = base_request(&self.slot.config);
         request.messages = view.messages;
-        request.output = output_schema(self.request.output, context).map(Arc::new);
+        self.shape = ReplyShape::of(self.request.output, context.module());
+        request.output = output_schema(self.wanted(), context).map(Arc::new);
         self.typed = request.output.is_some();
+        if let Some(output) = &request.output {
+            let config = &self.slot.config;
+            request.native_output = config.endpoint.structured_output
+                && structured::is_native(config.endpoint.protocol, &config.provider_model, &output.schema);
+            if !request.native_output {
+                let instructions = structured::instructions(&output.schema);
+                request.system = Some(match &request.system {
+                    Some(system) => format!("{system}\n\n{instructions}").into(),
+                    None => instructions.into(),
+                });
+            }
+        }
         let expectation = if self.typed { Expectation::Typed } else { Expectation::Text };
-        let message: Arc<[Block]> = [Block::text(Arc::clone(&self.request.message))].into();
+        let message: Arc<[Block]> = match &self.request.parts {
+            Some(parts) => Arc::clone(parts),
+            None => [Block::text(Arc::clone(&self.request.message))].into(),
+        };
         let mut turn = Box::new(TurnLoop::new(request, message, self.slot.config.limits, expectation));
         let action = turn.start();
         self.turn = Some(turn);
@@ -230,7 +251,12 @@ impl Invocation {
                     for run in runs {
                         let index = run.index;
                         if let Err(content) = self.start_tool(run, context) {
-                            failed.push(Event::ToolDone { index, content: content.into(), is_error: true });
+                            failed.push(Event::ToolDone {
+                                index,
+                                content: content.into(),
+                                is_error: true,
+                                parts: Arc::default(),
+                            });
                         }
                     }
                     // One after the other: each may start further tools.
@@ -266,14 +292,44 @@ impl Invocation {
         }
     }
 
+    /// The type of the reply's value.
+    fn wanted(&self) -> TypeId {
+        self.shape.map_or(self.request.output, |shape| shape.value)
+    }
+
+    /// The whole reply as a value of the language.
+    fn whole_reply(&self, shape: ReplyShape, value: Value, reply: &turn::Reply) -> Result<Content, String> {
+        let trace_id = self.slot.service.trace.to_string();
+        let particulars = Particulars {
+            usage: &self.spent.usage,
+            cost: self.spent.cost,
+            model: &reply.model,
+            stop_reason: reply.stop_reason.as_str(),
+            blocks: &reply.blocks,
+            trace_id: &trace_id,
+        };
+        let message =
+            Message::copy_of(&shape.make(value, &particulars)).map_err(|refused| format!("it holds {}", refused.what))?;
+        Ok(Content::Value(message))
+    }
+
     /// The reply as what the caller wants, or where it does not fit.
     fn content(&self, reply: &turn::Reply, context: &NativeContext<'_>) -> Result<Content, String> {
         if !self.typed {
-            return Ok(Content::Text(reply.text.clone()));
+            return match self.shape {
+                Some(shape) => self.whole_reply(shape, Value::str(reply.text.as_str()), reply),
+                None => Ok(Content::Text(reply.text.clone())),
+            };
         }
-        let parsed = json::parse(unfenced(&reply.text)).map_err(|problem| format!("it is not JSON: {problem}"))?;
-        let value = json::decode_wrapped(&parsed, self.request.output, context.module())
-            .map_err(|problems| json::problems_text(&problems))?;
+        let text = unfenced(&reply.text);
+        // Models that are only told to answer with JSON like to say something around it.
+        let parsed = json::parse(text).or_else(|problem| braced(text).and_then(|inner| json::parse(inner).ok()).ok_or(problem));
+        let parsed = parsed.map_err(|problem| format!("it is not JSON: {problem}"))?;
+        let value =
+            json::decode_wrapped(&parsed, self.wanted(), context.module()).map_err(|problems| json::problems_text(&problems))?;
+        if let Some(shape) = self.shape {
+            return self.whole_reply(shape, value, reply);
+        }
         let message = Message::copy_of(&value).map_err(|refused| format!("it holds {}", refused.what))?;
         Ok(Content::Value(message))
     }
@@ -396,6 +452,11 @@ fn output_schema(output: TypeId, context: &NativeContext<'_>) -> Option<OutputSc
             Some(OutputSchema { name, schema })
         }
     }
+}
+
+/// From the first brace of a text to the last.
+fn braced(text: &str) -> Option<&str> {
+    text.get(text.find('{')?..=text.rfind('}')?)
 }
 
 /// JSON without the fence that some models put around it.

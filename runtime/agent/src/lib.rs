@@ -14,9 +14,14 @@ pub mod provider; // the protocols of real providers
 pub mod script; // the scripted model, which needs no network
 pub mod mock_server; // the scripted model over HTTP
 
+mod approval; // who decides about tools that need it
 mod config; // an agent's clauses
 mod exchange; // one exchange with a model
 mod asking; // a caller that waits for its reply
+mod conversation; // what agents remember, as natives
+mod deadline; // blocks that have to end in time
+mod parts; // messages and replies of several parts
+mod saved; // conversations as JSON
 mod builder; // what agents are made with
 mod host; // agents as programs see them
 mod invocation; // the process that answers one request
@@ -30,8 +35,19 @@ mod slot; // what stays of an agent over its incarnations
 mod tool; // the process of one tool run
 mod totals; // what was done and spent
 
+pub use approval::{Approvals, Wish};
 pub use builder::AgentsBuilder;
+pub use config::MODEL_DEFAULT;
 pub use host::Agents;
 pub use progress::{Activity, Progress};
 pub use service::{Environment, Warnings};
 pub use totals::Totals;
+
+/// The natives that speak of agents: conversations, deadlines, approvals.
+pub fn natives() -> vega_runtime::native::NativeTable {
+    let mut table = vega_runtime::native::NativeTable::new();
+    conversation::register(&mut table);
+    deadline::register(&mut table);
+    approval::register(&mut table);
+    table
+}

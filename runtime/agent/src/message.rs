@@ -17,8 +17,31 @@ pub enum Block {
     ToolUse(ToolUse),
     /// What that run gave.
     ToolResult(ToolResult),
+    /// A picture or a document.
+    Media(Media),
     /// A provider's own block, echoed as it came.
     Raw(Value),
+}
+
+/// A picture or a document, as the program gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Media {
+    /// A picture.
+    Image {
+        /// Its bytes.
+        bytes: Arc<[u8]>,
+        /// What they are, such as `image/png`.
+        media_type: Arc<str>,
+    },
+    /// A document.
+    Document {
+        /// Its bytes.
+        bytes: Arc<[u8]>,
+        /// What they are, such as `application/pdf`.
+        media_type: Arc<str>,
+    },
+    /// The address of a picture, or of a document where it ends in `.pdf`; the provider fetches it.
+    Url(Arc<str>),
 }
 
 /// A model's wish to run a tool.
@@ -34,7 +57,7 @@ pub struct ToolUse {
 }
 
 /// The answer to one [`ToolUse`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolResult {
     /// The id of the call that this answers.
     pub id: Arc<str>,
@@ -42,6 +65,8 @@ pub struct ToolResult {
     pub content: Arc<str>,
     /// Whether the tool failed.
     pub is_error: bool,
+    /// Texts, pictures and documents that the model sees behind the content.
+    pub parts: Arc<[Block]>,
 }
 
 /// Who speaks.
@@ -131,6 +156,10 @@ pub struct Request {
     pub tool_choice: ToolChoice,
     /// The form of the answer, where the program wants a typed one.
     pub output: Option<Arc<OutputSchema>>,
+    /// Whether the provider is asked to hold the model to that form; else the instructions say it.
+    pub native_output: bool,
+    /// Whether the stable part of the prompt is marked for the provider's cache.
+    pub caches_prompt: bool,
     /// The conversation, the message to answer last.
     pub messages: Vec<Message>,
     /// Whether the answer comes in pieces.
@@ -203,6 +232,28 @@ pub struct Response {
     pub usage: Option<Usage>,
 }
 
+impl Media {
+    /// Whether it is a document, by what the program says or by the ending of its address.
+    pub fn is_document(&self) -> bool {
+        match self {
+            Media::Image { .. } => false,
+            Media::Document { .. } => true,
+            Media::Url(url) => {
+                let path = url.split(['?', '#']).next().unwrap_or(url);
+                path.get(path.len().saturating_sub(4)..).is_some_and(|ending| ending.eq_ignore_ascii_case(".pdf"))
+            }
+        }
+    }
+
+    /// The text of a document that is nothing but text.
+    pub fn as_plain_text(&self) -> Option<&str> {
+        match self {
+            Media::Document { bytes, media_type } if media_type.starts_with("text/") => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+}
+
 impl Block {
     /// A text block.
     pub fn text(text: impl Into<Arc<str>>) -> Block {
@@ -213,7 +264,7 @@ impl Block {
     pub fn as_tool_use(&self) -> Option<&ToolUse> {
         match self {
             Block::ToolUse(call) => Some(call),
-            Block::Text(_) | Block::ToolResult(_) | Block::Raw(_) => None,
+            Block::Text(_) | Block::ToolResult(_) | Block::Media(_) | Block::Raw(_) => None,
         }
     }
 }
@@ -229,6 +280,8 @@ impl Request {
             tools: Arc::default(),
             tool_choice: ToolChoice::Auto,
             output: None,
+            native_output: true,
+            caches_prompt: false,
             messages: Vec::new(),
             stream: false,
             provider_options: Arc::default(),
@@ -325,7 +378,7 @@ impl StopReason {
 pub fn joined_text(blocks: &[Block]) -> String {
     let texts = blocks.iter().filter_map(|block| match block {
         Block::Text(text) => Some(&**text),
-        Block::ToolUse(_) | Block::ToolResult(_) | Block::Raw(_) => None,
+        Block::ToolUse(_) | Block::ToolResult(_) | Block::Media(_) | Block::Raw(_) => None,
     });
     texts.collect()
 }
@@ -336,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_round_becomes_messages_with_all_results_of_a_turn_in_one() {
-        let result = |id: &str| Block::ToolResult(ToolResult { id: id.into(), content: "ok".into(), is_error: false });
+        let result = |id: &str| Block::ToolResult(ToolResult { id: id.into(), content: "ok".into(), ..ToolResult::default() });
         let mut round = Round::new([Block::text("go")]);
         round.turns.push(Turn { blocks: [Block::text("calling")].into(), results: [result("1"), result("2")].into() });
         round.turns.push(Turn { blocks: [].into(), results: [].into() });

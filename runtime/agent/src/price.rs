@@ -3,10 +3,12 @@
 //! Prices are read from decimal literals exactly; no amount passes through a binary float. A model
 //! that is not in the table has no price, which is never the same as costing nothing.
 mod decimal; // decimal literals as integers
+mod successor; // what to use in the place of a model that is gone
 mod table; // the table, its JSON form and its names
 
 use crate::message::{Request, Usage};
 
+pub use successor::successor;
 pub use table::{PriceError, PriceTable};
 
 /// 10^-12 dollars in a dollar.
@@ -92,6 +94,11 @@ pub enum CacheWrite {
 /// An amount that does not fit the integers of budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
+
+/// The day, as tables of prices write it: `YYYY-MM-DD`.
+pub fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
 
 impl Model {
     /// Takes from a request what the model would refuse: a temperature, and a bound of the answer

@@ -4,6 +4,13 @@
 pub mod anthropic; // Messages
 pub mod openai; // chat completions, and servers that imitate them
 pub mod stream; // answers that arrive in pieces
+pub mod structured; // how a model is made to answer in a form
+
+mod cache; // which parts of a prompt a provider is asked to cache
+mod settings; // providers as the project's configuration names them
+
+pub(crate) use cache::CacheMarks;
+pub use settings::{ProviderKind, ProviderSettings};
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -28,6 +35,8 @@ pub enum Protocol {
 pub enum Credential {
     /// It does not: the variable was not set.
     Missing,
+    /// It need not: nobody asks for a key there.
+    NotNeeded,
     /// With a key, in the header that the protocol has for it.
     Key(Secret),
     /// With a bearer token.
@@ -63,6 +72,10 @@ pub struct Endpoint {
     pub headers: Headers,
     /// How the bound of an answer is called.
     pub max_tokens_field: MaxTokensField,
+    /// Whether it can hold a model to a schema.
+    pub structured_output: bool,
+    /// Whether prompts are marked for its cache.
+    pub caches_prompts: bool,
 }
 
 /// Who serves a model, by its name alone.
@@ -107,9 +120,9 @@ impl Endpoint {
     pub fn from_environment(protocol: Protocol, variable: impl Fn(&str) -> Option<String>) -> Endpoint {
         // An empty variable is one that is not set.
         let set = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let (name, key_variable, base_url_variable, base_url) = match protocol {
-            Protocol::Anthropic => ("Anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
-            Protocol::OpenAi => ("OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
+        let (name, key_variable, base_url_variable) = match protocol {
+            Protocol::Anthropic => ("Anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+            Protocol::OpenAi => ("OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
         };
         // Both at once would be refused, so the key wins.
         let credential = match (set(key_variable), protocol) {
@@ -120,16 +133,18 @@ impl Endpoint {
             }
             (None, Protocol::OpenAi) => Credential::Missing,
         };
-        let base_url = set(base_url_variable).unwrap_or_else(|| base_url.to_owned());
+        let base_url = set(base_url_variable).unwrap_or_else(|| protocol.host().to_owned());
         Endpoint {
             name: name.to_owned(),
             protocol,
-            base_url: protocol.trimmed(&base_url).to_owned(),
+            base_url: protocol.trimmed(&base_url),
             base_url_variable: base_url_variable.to_owned(),
             credential,
             key_variable: key_variable.to_owned(),
             headers: Headers::new(),
             max_tokens_field: MaxTokensField::default(),
+            structured_output: true,
+            caches_prompts: protocol == Protocol::Anthropic,
         }
     }
 
@@ -144,6 +159,7 @@ impl Endpoint {
         headers.push("content-type", "application/json");
         headers.push("accept", if request.stream { "text/event-stream" } else { "application/json" });
         match (&self.credential, self.protocol) {
+            (Credential::NotNeeded, _) => {}
             (Credential::Missing, _) => return Err(Box::new(self.missing_key(&request.model))),
             (Credential::Key(key), Protocol::Anthropic) => headers.push("x-api-key", key.expose()),
             (Credential::Key(secret) | Credential::Bearer(secret), _) => {
@@ -185,7 +201,7 @@ impl Endpoint {
     /// Where an error of this endpoint comes from.
     pub fn origin<'a>(&'a self, model: &'a str) -> Origin<'a> {
         let key = match &self.credential {
-            Credential::Missing => None,
+            Credential::Missing | Credential::NotNeeded => None,
             Credential::Key(secret) | Credential::Bearer(secret) => Some(secret),
         };
         let Endpoint { name, base_url, key_variable, .. } = self;
@@ -210,13 +226,25 @@ impl Protocol {
         }
     }
 
-    /// A base without what [`Protocol::path`] brings along: Anthropic's has no `/v1`, but people write
-    /// it.
-    pub fn trimmed(self, base_url: &str) -> &str {
-        let base_url = base_url.trim_end_matches('/');
+    /// The base of its inventor's own servers.
+    pub fn host(self) -> &'static str {
         match self {
-            Protocol::Anthropic => base_url.strip_suffix("/v1").unwrap_or(base_url).trim_end_matches('/'),
-            Protocol::OpenAi => base_url,
+            Protocol::Anthropic => "https://api.anthropic.com",
+            Protocol::OpenAi => "https://api.openai.com/v1",
+        }
+    }
+
+    /// A base without what [`Protocol::path`] brings along, in whichever form people write it: with and without the path itself, a
+    /// slash at its end, or `/v1`, which belongs to the base of OpenAI's protocol and not to that of Anthropic's.
+    pub fn trimmed(self, base_url: &str) -> String {
+        let mut base_url = base_url.trim_end_matches('/');
+        base_url = base_url.strip_suffix(self.path()).unwrap_or(base_url).trim_end_matches('/');
+        match self {
+            Protocol::Anthropic => base_url.strip_suffix("/v1").unwrap_or(base_url).trim_end_matches('/').to_owned(),
+            Protocol::OpenAi => {
+                let host = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+                if host.contains('/') || !base_url.contains("://") { base_url.to_owned() } else { format!("{base_url}/v1") }
+            }
         }
     }
 }
@@ -230,9 +258,12 @@ pub enum Undecoded {
     Unexpected,
 }
 
+/// The option that is not the provider's: whether prompts are marked for its cache.
+pub(crate) const PROMPT_CACHING: &str = "prompt_caching";
+
 /// The options that a program may pass through: everything but what the request itself decides.
 fn passed_through(options: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    const OWN: [&str; 10] = [
+    const OWN: [&str; 11] = [
         "model",
         "messages",
         "system",
@@ -243,6 +274,7 @@ fn passed_through(options: &Map<String, Value>) -> impl Iterator<Item = (&String
         "tool_choice",
         "stream",
         "stream_options",
+        PROMPT_CACHING,
     ];
     options.iter().filter(|(name, _)| !OWN.contains(&name.as_str()))
 }

@@ -16,7 +16,7 @@ use vega_scheduler::Instant;
 use vega_trace::SpanId;
 
 use crate::history::CallNumber;
-use crate::message::Round;
+use crate::message::{Block, Round};
 use crate::raise::Failed;
 
 /// Calls within calls. Beyond it a call raises `CallCycle`.
@@ -26,8 +26,10 @@ pub(crate) const CALL_DEPTH_MAX: u32 = 16;
 pub(crate) struct Request {
     /// Names its round.
     pub(crate) call: CallNumber,
-    /// What is said.
+    /// What is said, as far as it is text.
     pub(crate) message: Arc<str>,
+    /// All of it, where it is more.
+    pub(crate) parts: Option<Arc<[Block]>>,
     /// Where the answer goes.
     pub(crate) reply_to: Address,
     /// What the reply is decoded to.
@@ -114,6 +116,7 @@ pub(crate) enum AfterCrash {
 /// What a call brings along.
 pub(crate) struct Draft {
     pub(crate) message: Arc<str>,
+    pub(crate) parts: Option<Arc<[Block]>>,
     pub(crate) output: TypeId,
     pub(crate) timeout: Option<Duration>,
     pub(crate) budget: Option<i64>,
@@ -126,11 +129,12 @@ pub(crate) struct Draft {
 
 impl Request {
     pub(crate) fn new(draft: Draft, call: CallNumber, reply_to: Address, queued_at: Instant) -> Request {
-        let Draft { message, output, timeout, budget, scope, capabilities, chain, parent_span, coordinate } = draft;
+        let Draft { message, parts, output, timeout, budget, scope, capabilities, chain, parent_span, coordinate } = draft;
         let progress = Mutex::new(Progress { stage: Stage::Queued, crashes: 0, effect_ran: false });
         Request {
             call,
             message,
+            parts,
             reply_to,
             output,
             timeout,

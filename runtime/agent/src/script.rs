@@ -185,7 +185,7 @@ fn asked(request: &Request) -> impl Iterator<Item = String> {
     for message in request.messages.iter().rev().filter(|message| message.role == Role::User) {
         texts.extend(message.blocks.iter().filter_map(|block| match block {
             Block::ToolResult(result) => Some(result.content.to_string()),
-            Block::Text(_) | Block::ToolUse(_) | Block::Raw(_) => None,
+            Block::Text(_) | Block::ToolUse(_) | Block::Media(_) | Block::Raw(_) => None,
         }));
         let text = joined_text(&message.blocks);
         if !text.is_empty() {
@@ -201,7 +201,7 @@ fn said(request: &Request, part: &str) -> bool {
     request.messages.iter().flat_map(|message| message.blocks.iter()).any(|block| match block {
         Block::Text(text) => text.contains(part),
         Block::ToolResult(result) => result.content.contains(part),
-        Block::ToolUse(_) | Block::Raw(_) => false,
+        Block::ToolUse(_) | Block::Media(_) | Block::Raw(_) => false,
     })
 }
 
@@ -275,7 +275,7 @@ fn block_tokens(block: &Block) -> u64 {
     match block {
         Block::Text(text) => tokens(text.as_bytes()),
         Block::ToolUse(call) => tokens(call.name.as_bytes()) + tokens(call.input.to_string().as_bytes()),
-        Block::ToolResult(_) | Block::Raw(_) => 0,
+        Block::ToolResult(_) | Block::Media(_) | Block::Raw(_) => 0,
     }
 }
 

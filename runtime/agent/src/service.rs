@@ -7,16 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use vega_net::client::{Client, ClientConfig, Lookup};
+use vega_net::proxy::Proxy;
 use vega_runtime::RuntimeHandle;
 use vega_runtime::process::Pid;
 use vega_trace::{Sink, SpanId, TraceId};
 
-use crate::config::Backend;
+use crate::approval::{Approvals, Approvers};
+use crate::config::{Backend, MODEL_DEFAULT};
+use crate::deadline::Deadlines;
 use crate::history::CallNumber;
 use crate::limiter::Limiter;
 use crate::price::PriceTable;
 use crate::progress::{Activity, Progress};
-use crate::provider::{Endpoint, Protocol, Route, route};
+use crate::provider::{Endpoint, Protocol, ProviderKind, ProviderSettings, Route, route};
 use crate::request::Chain;
 use crate::script::Script;
 use crate::slot::AgentSlot;
@@ -36,12 +39,19 @@ pub(crate) struct Service {
     ca_pem: Option<Vec<u8>>,
     /// Who finds the addresses of providers.
     lookup: Arc<dyn Lookup>,
+    proxy: Option<Proxy>,
     client: OnceLock<Result<Client, String>>,
     connections_max: Option<u32>,
     /// One permit for each connection that the system lets this process have.
     connections: OnceLock<Arc<Limiter>>,
-    anthropic: OnceLock<Endpoint>,
-    openai: OnceLock<Endpoint>,
+    /// Where the requests of each provider go, by its name, made when it is first needed.
+    endpoints: Mutex<HashMap<String, Arc<Endpoint>>>,
+    providers: Vec<ProviderSettings>,
+    /// Models that stand for others, by the names that programs write.
+    aliases: HashMap<String, String>,
+    /// The model of agents that name none.
+    pub(crate) default_model: Arc<str>,
+    caches_prompts: bool,
     /// Read when the first agent is spawned: a program without agents pays nothing for it.
     prices: OnceLock<PriceTable>,
     own_prices: Option<PriceTable>,
@@ -52,6 +62,10 @@ pub(crate) struct Service {
     span_seed: u64,
     spans: AtomicU64,
     pub(crate) counters: Counters,
+    /// Who decides about tools that need an approval.
+    pub(crate) approvers: Approvers,
+    /// Until when processes have time, by blocks that say so.
+    pub(crate) deadlines: Deadlines,
     /// The calls that tools run in, by the tools' processes.
     chains: Mutex<HashMap<Pid, Arc<Chain>>>,
     pending: Mutex<Pending>,
@@ -76,6 +90,8 @@ pub(crate) struct PendingRound {
 
 /// Descriptors that calls to models leave to everything else: files, polls, connections that are kept open without a call.
 const DESCRIPTORS_KEPT: u64 = 256;
+/// How often an alias may name another.
+const ALIASES_MAX: usize = 8;
 /// Processes with pending rounds before the ended ones among them are looked for.
 const SWEEP_PROCESSES_MIN: usize = 1024;
 
@@ -92,11 +108,35 @@ pub(crate) struct Parts {
     pub(crate) progress: Option<Arc<dyn Progress>>,
     pub(crate) connections: Option<u32>,
     pub(crate) seed: u64,
+    pub(crate) providers: Vec<ProviderSettings>,
+    pub(crate) aliases: HashMap<String, String>,
+    pub(crate) default_model: Option<String>,
+    pub(crate) caches_prompts: bool,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) approvals: Option<Arc<dyn Approvals>>,
 }
 
 impl Service {
     pub(crate) fn new(parts: Parts) -> Result<Service, String> {
-        let Parts { script, offline, environment, ca_pem, lookup, prices, sink, warnings, progress, connections, seed } = parts;
+        let Parts {
+            script,
+            offline,
+            environment,
+            ca_pem,
+            lookup,
+            prices,
+            sink,
+            warnings,
+            progress,
+            connections,
+            seed,
+            providers,
+            aliases,
+            default_model,
+            caches_prompts,
+            proxy,
+            approvals,
+        } = parts;
         let mut random = fastrand::Rng::with_seed(seed);
         let service = Service {
             script,
@@ -104,11 +144,15 @@ impl Service {
             environment,
             ca_pem,
             lookup,
+            proxy,
             client: OnceLock::new(),
             connections_max: connections,
             connections: OnceLock::new(),
-            anthropic: OnceLock::new(),
-            openai: OnceLock::new(),
+            endpoints: Mutex::default(),
+            providers,
+            aliases,
+            default_model: default_model.as_deref().unwrap_or(MODEL_DEFAULT).into(),
+            caches_prompts,
             prices: OnceLock::new(),
             own_prices: prices,
             sink,
@@ -118,6 +162,8 @@ impl Service {
             span_seed: random.u64(..),
             spans: AtomicU64::new(0),
             counters: Counters::default(),
+            approvers: Approvers::new(approvals),
+            deadlines: Deadlines::default(),
             chains: Mutex::default(),
             pending: Mutex::default(),
         };
@@ -128,50 +174,86 @@ impl Service {
         Ok(service)
     }
 
-    /// Who serves a model, and the name that it knows the model by.
-    pub(crate) fn backend<'m>(&self, model: &'m str) -> Result<(Backend, &'m str), String> {
+    /// The model that a name stands for: itself, unless the configuration says otherwise.
+    pub(crate) fn model_of<'m>(&'m self, name: &'m str) -> &'m str {
+        // An alias of an alias is followed, but not in circles.
+        let follow = |name: &&'m str| self.aliases.get(*name).map(String::as_str);
+        std::iter::successors(Some(name), follow).take(ALIASES_MAX).last().unwrap_or(name)
+    }
+
+    /// Who serves a model, where its requests go, and the name that it is known by there.
+    pub(crate) fn backend<'m>(&self, model: &'m str) -> Result<(Backend, Arc<Endpoint>, &'m str), String> {
         let (route, name) = route(model);
-        let protocol = match route {
-            Route::OpenAi => Protocol::OpenAi,
-            _ => Protocol::Anthropic,
-        };
-        let backend = match route {
-            Route::Scripted => Backend::Script(protocol),
-            _ if self.offline => Backend::Script(protocol),
-            Route::Anthropic | Route::OpenAi => Backend::Http(protocol),
-            Route::Named(provider) => {
-                return Err(format!(
-                    "names the provider `{provider}`, which is not known; there are `anthropic/…`, `openai/…` and `mock/…`"
-                ));
-            }
+        let (provider, kind) = match route {
+            Route::Scripted => ("anthropic", ProviderKind::Scripted),
+            Route::Anthropic => ("anthropic", ProviderKind::Http(Protocol::Anthropic)),
+            Route::OpenAi => ("openai", ProviderKind::Http(Protocol::OpenAi)),
+            Route::Named(provider) => match self.settings(provider) {
+                Some(settings) => (provider, settings.kind),
+                // The scripted model answers for anybody.
+                None if self.offline => ("anthropic", ProviderKind::Scripted),
+                None => return Err(self.unknown_provider(provider)),
+            },
+            Route::Unknown if self.offline => ("anthropic", ProviderKind::Scripted),
             Route::Unknown => {
                 return Err(format!(
-                    "is `{model}`, and no provider is known for it; names begin with `claude-` or `gpt-`, or say `anthropic/…`, `openai/…` or `mock/…`"
+                    "is `{model}`, and no provider is known for it; names begin with `claude-` or `gpt-`, or say `anthropic/…`, `openai/…`, `mock/…` or the name of a provider of vega.toml"
                 ));
             }
         };
-        Ok((backend, name))
+        let protocol = match kind {
+            ProviderKind::Http(protocol) => protocol,
+            ProviderKind::Scripted => Protocol::Anthropic,
+        };
+        let is_scripted = self.offline || kind == ProviderKind::Scripted;
+        let backend = if is_scripted { Backend::Script(protocol) } else { Backend::Http(protocol) };
+        Ok((backend, self.endpoint(provider, protocol), name))
+    }
+
+    fn settings(&self, provider: &str) -> Option<&ProviderSettings> {
+        self.providers.iter().find(|settings| settings.name == provider)
+    }
+
+    fn unknown_provider(&self, provider: &str) -> String {
+        let named = self.providers.iter().map(|settings| format!("`{}/…`", settings.name));
+        let known: Vec<String> =
+            ["`anthropic/…`", "`openai/…`", "`mock/…`"].into_iter().map(str::to_owned).chain(named).collect();
+        format!(
+            "names the provider `{provider}`, which is not known; there are {}. [providers.{provider}] in vega.toml makes another",
+            known.join(", ")
+        )
     }
 
     /// Whether a model is the scripted one by its own name, which costs nothing.
-    pub(crate) fn is_free(model: &str) -> bool {
-        matches!(route(model), (Route::Scripted, _))
+    pub(crate) fn is_free(&self, model: &str) -> bool {
+        match route(model).0 {
+            Route::Scripted => true,
+            Route::Named(provider) => self.settings(provider).is_some_and(|settings| settings.kind == ProviderKind::Scripted),
+            Route::Anthropic | Route::OpenAi | Route::Unknown => false,
+        }
     }
 
-    /// Where a protocol's requests go.
-    pub(crate) fn endpoint(&self, protocol: Protocol) -> &Endpoint {
-        let cell = match protocol {
-            Protocol::Anthropic => &self.anthropic,
-            Protocol::OpenAi => &self.openai,
+    /// Where a provider's requests go.
+    fn endpoint(&self, provider: &str, protocol: Protocol) -> Arc<Endpoint> {
+        let mut endpoints = lock(&self.endpoints);
+        if let Some(endpoint) = endpoints.get(provider) {
+            return Arc::clone(endpoint);
+        }
+        let mut endpoint = match self.settings(provider) {
+            Some(settings) => settings.endpoint(protocol, &self.environment),
+            None => Endpoint::from_environment(protocol, &self.environment),
         };
-        cell.get_or_init(|| Endpoint::from_environment(protocol, &self.environment))
+        endpoint.caches_prompts &= self.caches_prompts && protocol == Protocol::Anthropic;
+        let endpoint = Arc::new(endpoint);
+        endpoints.insert(provider.to_owned(), Arc::clone(&endpoint));
+        endpoint
     }
 
     /// The HTTP client, made when it is first needed.
     pub(crate) fn client(&self) -> Result<&Client, String> {
         let client = self.client.get_or_init(|| {
-            let lookup = Arc::clone(&self.lookup);
-            Client::new(ClientConfig { extra_roots_pem: self.ca_pem.clone(), lookup, ..ClientConfig::default() })
+            let (extra_roots_pem, lookup, proxy) = (self.ca_pem.clone(), Arc::clone(&self.lookup), self.proxy.clone());
+            Client::new(ClientConfig { extra_roots_pem, lookup, proxy, ..ClientConfig::default() })
         });
         client.as_ref().map_err(Clone::clone)
     }

@@ -232,6 +232,36 @@ impl AgentSlot {
         is_own
     }
 
+    /// The rounds that are remembered, oldest first.
+    pub(crate) fn rounds(&self) -> Vec<Arc<Round>> {
+        self.lock().history.rounds().to_vec()
+    }
+
+    /// Forgets what was said.
+    pub(crate) fn reset(&self) {
+        self.lock().history.reset();
+    }
+
+    /// Remembers these rounds in the place of what was said.
+    pub(crate) fn restore(&self, rounds: Vec<Round>) {
+        if self.config.history.mode != Mode::None {
+            self.lock().history.restore(rounds);
+        }
+    }
+
+    /// Another agent with the same parameters and the same past.
+    pub(crate) fn fork(&self) -> Arc<AgentSlot> {
+        let arguments = {
+            let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner);
+            // What travelled once travels again.
+            Message::copy_of(arguments.value()).unwrap_or_else(|_| Message::build(|| Value::array(Vec::new())))
+        };
+        let (service, config) = (Arc::clone(&self.service), self.config.clone());
+        let fork = AgentSlot::new(service, self.agent, config, arguments, self.runtime.clone());
+        fork.lock().history = self.lock().history.fork();
+        fork
+    }
+
     /// Keeps a finished round until it joins.
     pub(crate) fn hold(&self, call: CallNumber, finished: FinishedRound) {
         let FinishedRound { round, rounds_seen, tokens } = finished;

@@ -14,6 +14,9 @@ use vega_runtime::value::{Value, View, json};
 
 use vega_trace::SpanId;
 
+use crate::approval::Answer;
+use crate::message::{Block, joined_text};
+use crate::parts;
 use crate::request::Chain;
 use crate::slot::AgentSlot;
 
@@ -22,6 +25,8 @@ pub(crate) struct ToolDone {
     pub(crate) index: usize,
     pub(crate) content: String,
     pub(crate) is_error: bool,
+    /// Pictures and documents behind the content.
+    pub(crate) parts: Vec<Block>,
     /// The kind of what it threw.
     pub(crate) error_kind: Option<String>,
 }
@@ -39,6 +44,8 @@ pub(crate) struct ToolProcess {
     process: Option<Pid>,
     /// Its passage through the door to the world.
     ticket: Option<Ticket>,
+    /// A function of the program is deciding whether it may run.
+    asking: bool,
 }
 
 impl ToolProcess {
@@ -51,7 +58,7 @@ impl ToolProcess {
         chain: Arc<Chain>,
         span: SpanId,
     ) -> ToolProcess {
-        ToolProcess { slot, tool, index, input, reply_to, chain, span, process: None, ticket: None }
+        ToolProcess { slot, tool, index, input, reply_to, chain, span, process: None, ticket: None, asking: false }
     }
 
     fn begin(&mut self, context: &NativeContext<'_>) -> Step {
@@ -59,6 +66,30 @@ impl ToolProcess {
         self.process = Some(process);
         self.slot.service.enter_chain(process, Arc::clone(&self.chain));
         context.set_span(Some((self.slot.service.trace, self.span)));
+        let name = &context.module().agents[self.slot.agent.0 as usize].tools[self.tool].name;
+        if !self.slot.config.approval.contains(name) {
+            return self.run(context);
+        }
+        match self.slot.service.approvers.ask(context, &self.slot.config.name, name, &self.input) {
+            Answer::Call(step) => {
+                self.asking = true;
+                step
+            }
+            Answer::Yes => self.run(context),
+            Answer::No => self.denied(context, "the user said no"),
+            Answer::Nobody => self
+                .denied(context, "nobody can be asked; run the program in a terminal, or decide in it with `approval::handler`"),
+        }
+    }
+
+    /// It may not run.
+    fn denied(&mut self, context: &NativeContext<'_>, reason: &str) -> Step {
+        let kind = context.module().kinds.get(kinds::CAPABILITY_DENIED.0 as usize).map(|kind| kind.name.clone());
+        self.done(context, format!("This tool needs an approval, and it was denied: {reason}."), true, kind)
+    }
+
+    /// Calls the tool.
+    fn run(&mut self, context: &NativeContext<'_>) -> Step {
         let module = context.module();
         let tool = &module.agents[self.slot.agent.0 as usize].tools[self.tool];
         let input = std::mem::take(&mut self.input).to_string();
@@ -98,6 +129,18 @@ impl ToolProcess {
 
     /// Sends the result; the process has nothing more to do.
     fn done(&mut self, context: &NativeContext<'_>, content: String, is_error: bool, error_kind: Option<String>) -> Step {
+        self.done_with(context, content, Vec::new(), is_error, error_kind)
+    }
+
+    /// The same with pictures and documents.
+    fn done_with(
+        &mut self,
+        context: &NativeContext<'_>,
+        content: String,
+        parts: Vec<Block>,
+        is_error: bool,
+        error_kind: Option<String>,
+    ) -> Step {
         if let Some(ticket) = self.ticket.take() {
             let result = match is_error {
                 false => Ok(Payload::Text(content.clone())),
@@ -105,7 +148,7 @@ impl ToolProcess {
             };
             context.end_effect(ticket, &result);
         }
-        context.send_to(&self.reply_to, Box::new(ToolDone { index: self.index, content, is_error, error_kind }));
+        context.send_to(&self.reply_to, Box::new(ToolDone { index: self.index, content, is_error, parts, error_kind }));
         Step::Return(Value::NULL)
     }
 }
@@ -115,7 +158,16 @@ impl Resumable for ToolProcess {
         let module = context.module();
         match input {
             Input::Start => self.begin(context),
+            Input::Returned(Ok(value)) if self.asking => {
+                self.asking = false;
+                if value.as_bool() == Some(true) { self.run(context) } else { self.denied(context, "whoever was asked said no") }
+            }
             Input::Returned(Ok(value)) => {
+                if let Some(blocks) = parts::blocks(&value, module) {
+                    let text = joined_text(&blocks);
+                    let media = blocks.into_iter().filter(|block| matches!(block, Block::Media(_))).collect();
+                    return self.done_with(context, text, media, false, None);
+                }
                 let text = match value.view() {
                     View::Str(text) => Ok(text.as_str().to_owned()),
                     _ => json::encode(&value, module),

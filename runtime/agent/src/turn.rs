@@ -57,6 +57,8 @@ pub enum Event {
         content: Arc<str>,
         /// Whether it failed.
         is_error: bool,
+        /// Texts, pictures and documents behind the content.
+        parts: Arc<[Block]>,
     },
     /// The reply of [`Action::Finish`] does not have the type that was wanted.
     Rejected {
@@ -179,8 +181,8 @@ impl TurnLoop {
         match (std::mem::replace(&mut self.state, State::Over), event) {
             (State::Calling, Event::Answered { response, lowered }) => self.answered(response, lowered),
             (State::Calling, Event::Failed(error)) => Action::Fail(error),
-            (State::Running { blocks, mut runs }, Event::ToolDone { index, content, is_error }) => {
-                runs.done(index, content, is_error);
+            (State::Running { blocks, mut runs }, Event::ToolDone { index, content, is_error, parts }) => {
+                runs.done(index, content, is_error, parts);
                 self.continue_tools(blocks, runs)
             }
             (State::Finished { blocks, text }, Event::Rejected { problem }) => self.rejected(blocks, text, problem),

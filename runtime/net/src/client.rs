@@ -16,6 +16,7 @@ use ureq::{Agent, Body, BodyReader, SendBody};
 
 use crate::connector::{TcpConnector, TlsConnector};
 use crate::failure::{self, Failure, FailureKind};
+use crate::proxy::Proxy;
 pub use crate::resolver::{Lookup, SystemLookup};
 
 /// Buffer of each direction of a connection, in bytes, while it is in use.
@@ -29,6 +30,8 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 pub struct ClientConfig {
     /// Certificates in PEM that are trusted beside the public authorities' (`--ca-file`).
     pub extra_roots_pem: Option<Vec<u8>>,
+    /// The proxy on the way, if there is one.
+    pub proxy: Option<Proxy>,
     /// Name lookups.
     pub lookup: Arc<dyn Lookup>,
     /// What the client calls itself.
@@ -39,6 +42,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             extra_roots_pem: None,
+            proxy: None,
             lookup: Arc::new(SystemLookup),
             user_agent: concat!("vega/", env!("CARGO_PKG_VERSION")).into(),
         }
@@ -108,8 +112,8 @@ impl Client {
             .max_idle_connections_per_host(IDLE_CONNECTIONS_MAX)
             .max_idle_age(IDLE_TIME_MAX)
             .build();
-        let connector = TcpConnector.chain(TlsConnector::new(extra_roots));
-        let resolver = crate::resolver::LaneResolver::new(config.lookup);
+        let connector = TcpConnector::new(config.proxy.clone()).chain(TlsConnector::new(extra_roots));
+        let resolver = crate::resolver::LaneResolver::new(config.lookup, config.proxy);
         Ok(Self { agent: Agent::with_parts(settings, connector, resolver) })
     }
 

@@ -15,13 +15,22 @@ use vega_scheduler::io::TcpStream;
 
 use crate::buffers::WaitingBuffers;
 use crate::failure::{BeforeSending, FailureKind};
+use crate::proxy::Proxy;
 
 /// Bytes of the stack that a first read goes to, while no buffer is allocated.
 const FIRST_READ_BYTES: usize = 512;
 
-/// Opens sockets.
+/// Opens sockets, through a proxy where there is one.
 #[derive(Debug)]
-pub(crate) struct TcpConnector;
+pub(crate) struct TcpConnector {
+    proxy: Option<Proxy>,
+}
+
+impl TcpConnector {
+    pub(crate) fn new(proxy: Option<Proxy>) -> Self {
+        Self { proxy }
+    }
+}
 
 impl Connector for TcpConnector {
     type Out = TcpTransport;
@@ -34,9 +43,13 @@ impl Connector for TcpConnector {
         let mut last = None;
         for address in &*details.addrs {
             match TcpStream::connect(*address, deadline) {
-                Ok(stream) => {
+                Ok(mut stream) => {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "cannot switch off small-packet delay");
+                    }
+                    if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_for(details.uri)) {
+                        stream.set_deadline(deadline);
+                        proxy.tunnel(&mut stream, details.uri).map_err(|(kind, text)| BeforeSending::error(kind, text))?;
                     }
                     let buffers = WaitingBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
                     return Ok(Some(TcpTransport { stream, buffers, outbox: Outbox::default() }));

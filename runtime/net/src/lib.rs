@@ -5,6 +5,7 @@
 //! callbacks that run under a lock of the HTTP library (whether a pooled connection is open, and dropping one) never park.
 
 pub mod client; // one request and its answer, with phases and limits
+pub mod proxy; // a proxy on the way to servers
 pub mod failure; // why a request got no answer, and whether it may have been sent
 pub mod sse; // server-sent events out of bytes, incrementally
 pub mod server; // HTTP/1.1 requests in, answers and faults out

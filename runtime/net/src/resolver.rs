@@ -16,6 +16,7 @@ use ureq::unversioned::transport::NextTimeout;
 use vega_scheduler::{Completer, Instant, Lane};
 
 use crate::failure::{BeforeSending, FailureKind};
+use crate::proxy::Proxy;
 
 /// How long an answer is used again.
 const CACHE_TIME: Duration = Duration::from_secs(30);
@@ -53,6 +54,7 @@ enum Entry {
 #[derive(Clone)]
 pub(crate) struct LaneResolver {
     lookup: Arc<dyn Lookup>,
+    proxy: Option<Proxy>,
     names: Arc<Mutex<HashMap<String, Entry>>>,
 }
 
@@ -63,8 +65,8 @@ impl fmt::Debug for LaneResolver {
 }
 
 impl LaneResolver {
-    pub(crate) fn new(lookup: Arc<dyn Lookup>) -> Self {
-        Self { lookup, names: Arc::default() }
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, proxy: Option<Proxy>) -> Self {
+        Self { lookup, proxy, names: Arc::default() }
     }
 
     fn addresses(&self, host: &str, port: u16, deadline: Option<Instant>) -> std::io::Result<Found> {
@@ -125,6 +127,8 @@ impl LaneResolver {
 
 impl Resolver for LaneResolver {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        // A proxy looks up by itself whom it connects to.
+        let uri = self.proxy.as_ref().filter(|proxy| proxy.is_for(uri)).map_or(uri, Proxy::uri);
         let host = uri.host().ok_or_else(|| BeforeSending::error(FailureKind::BadAddress, format!("{uri} names no host")))?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let mut result = self.empty();

@@ -53,6 +53,10 @@ impl Loader for Example {
         }
     }
 
+    fn refuses_temperature(&self, model: Option<&str>) -> bool {
+        model == Some("claude-opus-5-5")
+    }
+
     fn standard(&self, module: &str) -> Option<Arc<str>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vega-std");
         std::fs::read_to_string(folder.join(format!("{module}.vega"))).ok().map(Arc::from)

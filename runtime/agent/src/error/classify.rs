@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Billed, CallError, ErrorKind, RetryClass, retry_after};
 use crate::http::{HttpResponse, Secret};
+use crate::price::{successor, today};
 
 /// Characters of an undocumented body that a message quotes.
 const EXCERPT_CHARACTERS_MAX: usize = 200;
@@ -151,7 +152,12 @@ fn classify(status: u16, details: &Details, origin: Origin<'_>) -> CallError {
         401 => provider_error(format!("; {provider} did not accept the key in {key_variable}")),
         402 => provider_error(format!("; check the billing of the {provider} account")),
         403 => provider_error(format!("; the key in {key_variable} may not do this")),
-        404 => provider_error(format!("; check the model's name `{model}` and the base URL {base_url}")),
+        404 => provider_error(match successor(model, &today()) {
+            Some(successor) => format!(
+                "; if `{model}` is no longer served, its successor is `{successor}`: write that, or `alias = {{ \"{model}\" = \"{successor}\" }}` under [models] in vega.toml; else check the base URL {base_url}"
+            ),
+            None => format!("; check the model's name `{model}` and the base URL {base_url}"),
+        }),
         408 | 504 => provider_error(String::new()).retryable(RetryClass::Timeout),
         413 => provider_error("; the conversation is too large: see `history last N`".into()),
         429 if details.is_spend_limit() => {
@@ -289,6 +295,19 @@ mod tests {
         check(429, "RateLimited", Some(RetryClass::RateLimit));
         check(503, "Overloaded", Some(RetryClass::Overloaded));
         check(529, "Overloaded", Some(RetryClass::Overloaded));
+    }
+
+    #[test]
+    fn a_model_that_is_gone_names_its_successor() {
+        let body = anthropic("not_found_error", "model: claude-sonnet-4-20250514");
+        let origin =
+            Origin { provider: "p", base_url: "http://h", key_variable: "K", key: None, model: "claude-sonnet-4-20250514" };
+        let error = from_response(&response(404, &[], &body), origin, SystemTime::UNIX_EPOCH);
+        assert!(
+            error.message.contains("its successor is `claude-sonnet-5-5`") && error.message.contains("[models]"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]

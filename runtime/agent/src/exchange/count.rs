@@ -22,7 +22,7 @@ impl Exchange<'_> {
     /// A bound of the prompt's tokens from the provider's own count. None where it does not count, or does not answer.
     pub(super) fn counted_bound(&self, context: &NativeContext<'_>, request: &Request) -> Option<u64> {
         let Backend::Http(Protocol::Anthropic) = self.config.backend else { return None };
-        let endpoint = self.service.endpoint(Protocol::Anthropic);
+        let endpoint = &*self.config.endpoint;
         let sending = endpoint.encode(request).ok()?;
         let body = anthropic::counting(&sending.body)?;
         let text = std::str::from_utf8(&body).unwrap_or_default();

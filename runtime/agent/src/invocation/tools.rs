@@ -30,21 +30,21 @@ pub(super) struct RunningTool {
 impl Invocation {
     /// A tool gave its result.
     pub(super) fn tool_done(&mut self, done: ToolDone, context: &NativeContext<'_>) {
-        let ToolDone { index, content, is_error, error_kind } = done;
+        let ToolDone { index, content, is_error, parts, error_kind } = done;
         let Some(place) = self.tools.iter().position(|tool| tool.index == index) else { return };
         let tool = self.tools.swap_remove(place);
         if let Some(monitor) = tool.monitor {
             context.demonitor(monitor);
         }
         self.record_tool(&tool, is_error, error_kind, &content, context);
-        self.on(Event::ToolDone { index, content: content.into(), is_error }, context);
+        self.on(Event::ToolDone { index, content: content.into(), is_error, parts: parts.into() }, context);
     }
 
     /// The process of a tool ended. Where its result came before, there is nothing left to do.
     pub(super) fn tool_ended(&mut self, monitor: u64, reason: &ExitReason, context: &NativeContext<'_>) {
         let Some(tool) = self.tools.iter().find(|tool| tool.monitor == Some(monitor)) else { return };
         let content = format!("The tool ended without a result: {reason}");
-        self.tool_done(ToolDone { index: tool.index, content, is_error: true, error_kind: None }, context);
+        self.tool_done(ToolDone { index: tool.index, content, is_error: true, parts: Vec::new(), error_kind: None }, context);
     }
 
     /// Starts a tool, or says to the model why it cannot run.

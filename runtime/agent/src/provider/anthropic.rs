@@ -9,9 +9,12 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use vega_runtime::value::bytes::to_base64;
+
+use super::cache::{self, CacheMarks};
 use super::{Undecoded, count_field, passed_through, string_field, text_field};
 use crate::http::Headers;
-use crate::message::{Block, Message, Request, Response, Role, StopReason, ToolChoice, ToolSpec, ToolUse, Usage};
+use crate::message::{Block, Media, Message, Request, Response, Role, StopReason, ToolChoice, ToolSpec, ToolUse, Usage};
 
 /// The value of `anthropic-version`; there is no other.
 pub const VERSION: &str = "2023-06-01";
@@ -76,6 +79,8 @@ pub fn stop_reason(word: Option<&Value>, details: Option<&Value>) -> StopReason 
         Some("pause_turn") => StopReason::PauseTurn,
         Some("refusal") => StopReason::Refusal { category: detail("category"), explanation: detail("explanation") },
         Some("model_context_window_exceeded") => StopReason::ContextFull,
+        // Servers that pass other models on send this word of theirs.
+        Some("content_filter") => StopReason::Refusal { category: Some("content_filter".into()), explanation: None },
         Some(other) => StopReason::Other(other.to_owned()),
         None => StopReason::Other("none".to_owned()),
     }
@@ -109,15 +114,21 @@ impl Serialize for Body<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", &request.model)?;
         map.serialize_entry("max_tokens", &request.max_tokens)?;
-        if let Some(system) = request.system.as_deref().filter(|system| !system.is_empty()) {
-            map.serialize_entry("system", system)?;
+        let marks = CacheMarks::of(request);
+        match request.system.as_deref().filter(|system| !system.is_empty()) {
+            Some(system) if marks.system => {
+                let block = json!([{"type": "text", "text": system, "cache_control": cache::mark()}]);
+                map.serialize_entry("system", &block)?;
+            }
+            Some(system) => map.serialize_entry("system", system)?,
+            None => {}
         }
         if let Some(temperature) = request.temperature {
             map.serialize_entry("temperature", &temperature)?;
         }
-        map.serialize_entry("messages", &Messages(&request.messages))?;
+        map.serialize_entry("messages", &Messages(&request.messages, marks.message))?;
         if !request.tools.is_empty() {
-            map.serialize_entry("tools", &Tools(&request.tools))?;
+            map.serialize_entry("tools", &Tools(&request.tools, marks.tools))?;
             if let Some(choice) = tool_choice(&request.tool_choice) {
                 map.serialize_entry("tool_choice", &choice)?;
             }
@@ -152,23 +163,24 @@ fn output_config(request: &Request) -> Option<Value> {
     if let Some(effort) = options.get("effort") {
         config.insert("effort".into(), effort.clone());
     }
-    if let Some(output) = &request.output {
+    if let Some(output) = request.output.as_ref().filter(|_| request.native_output) {
         config.insert("format".into(), json!({"type": "json_schema", "schema": output.schema}));
     }
     (!config.is_empty()).then_some(Value::Object(config))
 }
 
-struct Messages<'a>(&'a [Message]);
+/// The messages, and which of them is marked for the cache.
+struct Messages<'a>(&'a [Message], Option<usize>);
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        for message in self.0 {
+        for (index, message) in self.0.iter().enumerate() {
             let role = match message.role {
                 Role::User => "user",
                 Role::Assistant => "assistant",
             };
-            list.serialize_element(&Entry { role, content: Content(&message.blocks) })?;
+            list.serialize_element(&Entry { role, content: Content(&message.blocks, self.1 == Some(index)) })?;
         }
         list.end()
     }
@@ -180,34 +192,41 @@ struct Entry<'a> {
     content: Content<'a>,
 }
 
-struct Content<'a>(&'a [Block]);
+/// The blocks of a message, and whether the last one is marked for the cache.
+struct Content<'a>(&'a [Block], bool);
 
 impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let [Block::Text(text)] = self.0 {
+        if let ([Block::Text(text)], false) = (self.0, self.1) {
             return serializer.serialize_str(text);
         }
         let mut list = serializer.serialize_seq(None)?;
         let is_result = |block: &&Block| matches!(block, Block::ToolResult(_));
         // Results come first whatever the order here, and texts without words are refused.
-        for block in self.0.iter().filter(is_result) {
-            list.serialize_element(&Piece(block))?;
-        }
-        for block in self.0.iter().filter(|block| !is_result(block)) {
-            if !matches!(block, Block::Text(text) if text.is_empty()) {
-                list.serialize_element(&Piece(block))?;
-            }
+        let rest = || self.0.iter().filter(|block| !is_result(block));
+        let rest = || rest().filter(|block| !matches!(block, Block::Text(text) if text.is_empty()));
+        let count = self.0.iter().filter(is_result).count() + rest().count();
+        for (index, block) in self.0.iter().filter(is_result).chain(rest()).enumerate() {
+            list.serialize_element(&Piece(block, self.1 && index + 1 == count))?;
         }
         list.end()
     }
 }
 
-struct Piece<'a>(&'a Block);
+/// A block, and whether it is marked for the cache.
+struct Piece<'a>(&'a Block, bool);
 
 impl Serialize for Piece<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = match self.0 {
             Block::Raw(value) => return value.serialize(serializer),
+            Block::Media(media) => {
+                let mut value = self::media(media);
+                if self.1 {
+                    value["cache_control"] = cache::mark();
+                }
+                return value.serialize(serializer);
+            }
             Block::Text(_) | Block::ToolUse(_) | Block::ToolResult(_) => serializer.serialize_map(None)?,
         };
         match self.0 {
@@ -229,18 +248,44 @@ impl Serialize for Piece<'_> {
             Block::ToolResult(result) => {
                 map.serialize_entry("type", "tool_result")?;
                 map.serialize_entry("tool_use_id", result.id.as_ref())?;
-                map.serialize_entry("content", result.content.as_ref())?;
+                if result.parts.is_empty() {
+                    map.serialize_entry("content", result.content.as_ref())?;
+                } else {
+                    let head = (!result.content.is_empty()).then(|| json!({"type": "text", "text": &*result.content}));
+                    let parts = result.parts.iter().filter_map(|part| serde_json::to_value(Piece(part, false)).ok());
+                    map.serialize_entry("content", &head.into_iter().chain(parts).collect::<Vec<_>>())?;
+                }
                 if result.is_error {
                     map.serialize_entry("is_error", &true)?;
                 }
             }
-            Block::Raw(_) => {}
+            Block::Raw(_) | Block::Media(_) => {}
+        }
+        if self.1 {
+            map.serialize_entry("cache_control", &cache::mark())?;
         }
         map.end()
     }
 }
 
-struct Tools<'a>(&'a Arc<[ToolSpec]>);
+/// A picture or document as a content block.
+pub fn media(media: &Media) -> Value {
+    let base64 = |bytes: &[u8], media_type: &str| json!({"type": "base64", "media_type": media_type, "data": to_base64(bytes)});
+    match media {
+        Media::Image { bytes, media_type } => json!({"type": "image", "source": base64(bytes, media_type)}),
+        Media::Document { bytes, media_type } => match media.as_plain_text() {
+            Some(text) => json!({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}}),
+            None => json!({"type": "document", "source": base64(bytes, media_type)}),
+        },
+        Media::Url(url) => {
+            let kind = if media.is_document() { "document" } else { "image" };
+            json!({"type": kind, "source": {"type": "url", "url": &**url}})
+        }
+    }
+}
+
+/// The tools, and whether the last one is marked for the cache.
+struct Tools<'a>(&'a Arc<[ToolSpec]>, bool);
 
 impl Serialize for Tools<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -250,11 +295,14 @@ impl Serialize for Tools<'_> {
             #[serde(skip_serializing_if = "str::is_empty")]
             description: &'a str,
             input_schema: &'a Value,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cache_control: Option<Value>,
         }
-        serializer.collect_seq(self.0.iter().map(|tool| Tool {
+        serializer.collect_seq(self.0.iter().enumerate().map(|(index, tool)| Tool {
             name: &tool.name,
             description: &tool.description,
             input_schema: &tool.schema,
+            cache_control: (self.1 && index + 1 == self.0.len()).then(cache::mark),
         }))
     }
 }

@@ -7,9 +7,11 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use vega_runtime::value::bytes::to_base64;
+
 use super::{MaxTokensField, Undecoded, count_field, passed_through, string_field, text_field};
 use crate::http::Headers;
-use crate::message::{Block, Message, Request, Response, Role, StopReason, ToolChoice, ToolUse, Usage, joined_text};
+use crate::message::{Block, Media, Message, Request, Response, Role, StopReason, ToolChoice, ToolUse, Usage, joined_text};
 
 /// The request's body.
 pub fn encode(request: &Request, max_tokens_field: MaxTokensField) -> Vec<u8> {
@@ -125,7 +127,7 @@ impl Serialize for Body<'_> {
                 map.serialize_entry("tool_choice", &choice)?;
             }
         }
-        if let Some(output) = &request.output {
+        if let Some(output) = request.output.as_ref().filter(|_| request.native_output) {
             let schema = json!({"name": output.name, "strict": true, "schema": output.schema});
             map.serialize_entry("response_format", &json!({"type": "json_schema", "json_schema": schema}))?;
         }
@@ -199,7 +201,13 @@ fn user_messages<L: SerializeSeq>(message: &Message, list: &mut L) -> Result<(),
     for block in message.blocks.iter() {
         match block {
             Block::ToolResult(result) => {
-                list.serialize_element(&ToolMessage { role: "tool", tool_call_id: &result.id, content: &result.content })?;
+                // A result is text alone here; what else belongs to it follows behind all results.
+                let texts =
+                    result.parts.iter().filter_map(|part| if let Block::Text(text) = part { Some(&**text) } else { None });
+                let content = std::iter::once(&*result.content).chain(texts).filter(|text| !text.is_empty()).collect::<Vec<_>>();
+                let content = content.join("\n");
+                list.serialize_element(&ToolMessage { role: "tool", tool_call_id: &result.id, content: &content })?;
+                rest.extend(result.parts.iter().filter(|part| matches!(part, Block::Media(_))));
             }
             other => rest.push(other),
         }
@@ -210,11 +218,27 @@ fn user_messages<L: SerializeSeq>(message: &Message, list: &mut L) -> Result<(),
         blocks => {
             let parts = blocks.iter().filter_map(|block| match block {
                 Block::Text(text) => Some(json!({"type": "text", "text": &**text})),
+                Block::Media(media) => Some(self::media(media)),
                 Block::Raw(value) => Some(value.clone()),
                 Block::ToolUse(_) | Block::ToolResult(_) => None,
             });
             list.serialize_element(&json!({"role": "user", "content": parts.collect::<Vec<_>>()}))
         }
+    }
+}
+
+/// A picture or document as a content part.
+fn media(media: &Media) -> Value {
+    let data = |bytes: &[u8], media_type: &str| format!("data:{media_type};base64,{}", to_base64(bytes));
+    match media {
+        Media::Image { bytes, media_type } => json!({"type": "image_url", "image_url": {"url": data(bytes, media_type)}}),
+        Media::Document { bytes, media_type } => match media.as_plain_text() {
+            Some(text) => json!({"type": "text", "text": text}),
+            None => json!({"type": "file", "file": {"filename": "document.pdf", "file_data": data(bytes, media_type)}}),
+        },
+        // Documents have no address here; the model is told where it is.
+        Media::Url(url) if media.is_document() => json!({"type": "text", "text": &**url}),
+        Media::Url(url) => json!({"type": "image_url", "image_url": {"url": &**url}}),
     }
 }
 

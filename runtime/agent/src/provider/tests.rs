@@ -27,8 +27,9 @@ fn body(request: &HttpRequest) -> Value {
 
 /// A request in the middle of a tool loop.
 fn tool_round() -> Request {
-    let result =
-        |id: &str, is_error| Block::ToolResult(ToolResult { id: id.into(), content: format!("result {id}").into(), is_error });
+    let result = |id: &str, is_error| {
+        Block::ToolResult(ToolResult { id: id.into(), content: format!("result {id}").into(), is_error, ..ToolResult::default() })
+    };
     let call = |id: &str| Block::ToolUse(ToolUse { id: id.into(), name: "weather".into(), input: json!({"city": id}) });
     let thinking = Block::Raw(json!({"type": "thinking", "thinking": "hm", "signature": "s=="}));
     let tool = ToolSpec { name: "weather".into(), description: "Tells it".into(), schema: json!({"type": "object"}) };

@@ -115,7 +115,7 @@ fn unpaired(messages: &[Message]) -> Option<Unpaired> {
 fn leading_results(blocks: &[Block]) -> impl Iterator<Item = &str> {
     blocks.iter().map_while(|block| match block {
         Block::ToolResult(result) => Some(&*result.id),
-        Block::Text(_) | Block::ToolUse(_) | Block::Raw(_) => None,
+        Block::Text(_) | Block::ToolUse(_) | Block::Media(_) | Block::Raw(_) => None,
     })
 }
 

@@ -26,7 +26,7 @@ fn later(mut request: Request, answers: usize) -> Request {
         let call = ToolUse { id: Arc::clone(&id), name: "read".into(), input: json!({}) };
         request.messages.push(Message::assistant([Block::ToolUse(call)]));
         let content = format!("content of {number}").into();
-        request.messages.push(Message::user([Block::ToolResult(ToolResult { id, content, is_error: false })]));
+        request.messages.push(Message::user([Block::ToolResult(ToolResult { id, content, ..ToolResult::default() })]));
     }
     request
 }

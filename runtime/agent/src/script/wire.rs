@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Cut, Fault, Outcome, ScriptedOutcome, pieces};
 use crate::http::{Headers, HttpResponse};
 use crate::message::{Block, Response, StopReason, ToolUse, Usage, joined_text};
-use crate::provider::Protocol;
+use crate::provider::{Protocol, anthropic};
 
 /// What a server does with one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,7 +232,7 @@ fn chunks_of(block: &Block, count: usize) -> Vec<String> {
     match block {
         Block::Text(text) => split(text),
         Block::ToolUse(call) => split(&call.input.to_string()),
-        Block::ToolResult(_) | Block::Raw(_) => Vec::new(),
+        Block::ToolResult(_) | Block::Media(_) | Block::Raw(_) => Vec::new(),
     }
 }
 
@@ -256,7 +256,7 @@ fn anthropic_stream(stream: &mut Stream, response: &Response) {
                 "partial_json",
             ),
             Block::Raw(value) => (value.clone(), "", ""),
-            Block::ToolResult(_) => continue,
+            Block::ToolResult(_) | Block::Media(_) => continue,
         };
         stream.event(event(json!({"type": "content_block_start", "index": index, "content_block": empty})));
         for chunk in chunks_of(block, stream.chunks_wanted) {
@@ -282,6 +282,7 @@ fn anthropic_message(response: &Response, blocks: &[Block], stop_reason: Option<
         Block::ToolResult(result) => {
             json!({"type": "tool_result", "tool_use_id": &*result.id, "content": &*result.content})
         }
+        Block::Media(media) => anthropic::media(media),
         Block::Raw(value) => value.clone(),
     });
     json!({
@@ -329,7 +330,7 @@ fn openai_stream(stream: &mut Stream, response: &Response) {
                 }
                 calls += 1;
             }
-            Block::ToolResult(_) | Block::Raw(_) => {}
+            Block::ToolResult(_) | Block::Media(_) | Block::Raw(_) => {}
         }
     }
     stream.end_of_chunks();

@@ -35,7 +35,7 @@ fn reads(ids: &[&str]) -> Event {
 }
 
 fn done(index: usize, content: &str) -> Event {
-    Event::ToolDone { index, content: content.into(), is_error: false }
+    Event::ToolDone { index, content: content.into(), is_error: false, parts: Arc::default() }
 }
 
 fn expect_call(action: Action) -> Request {
@@ -71,7 +71,7 @@ fn results(request: &Request) -> Vec<(String, String, bool)> {
     let last = request.messages.last().unwrap();
     assert_eq!(last.role, Role::User);
     let results = last.blocks.iter().map(|block| match block {
-        Block::ToolResult(ToolResult { id, content, is_error }) => (id.to_string(), content.to_string(), *is_error),
+        Block::ToolResult(ToolResult { id, content, is_error, .. }) => (id.to_string(), content.to_string(), *is_error),
         other => panic!("expected a result, got {other:?}"),
     });
     results.collect()
@@ -96,7 +96,8 @@ fn all_results_of_a_turn_go_back_in_one_message_in_the_order_of_the_calls() {
         answer(StopReason::ToolUse, vec![Block::text("looking"), call("a", "read", json!({})), call("b", "write", json!({}))]);
     assert_eq!(expect_tools(turn.on(words)), [0, 1]);
     assert!(matches!(turn.on(done(1, "second")), Action::Wait));
-    let request = expect_call(turn.on(Event::ToolDone { index: 0, content: "boom".into(), is_error: true }));
+    let request =
+        expect_call(turn.on(Event::ToolDone { index: 0, content: "boom".into(), is_error: true, parts: Arc::default() }));
     assert_eq!(results(&request), [("a".into(), "boom".into(), true), ("b".into(), "second".into(), false)]);
     let assistant = &request.messages[request.messages.len() - 2];
     assert_eq!((assistant.role, assistant.blocks.len()), (Role::Assistant, 3));
@@ -175,7 +176,7 @@ fn a_call_that_fails_again_and_again_is_told_to_the_model_and_then_costs_it_the_
     turn.start();
     let same =
         || answer(StopReason::ToolUse, vec![call("a", "read", json!({"path": "x"})), call("b", "read", json!({"path": "x"}))]);
-    let fails = |index| Event::ToolDone { index, content: "no such file".into(), is_error: true };
+    let fails = |index| Event::ToolDone { index, content: "no such file".into(), is_error: true, parts: Arc::default() };
     let mut contents = Vec::new();
     for round in 1..=3 {
         assert_eq!(expect_tools(turn.on(same())), [0, 1]);
@@ -199,7 +200,7 @@ fn a_call_that_works_in_between_or_has_other_arguments_is_no_repetition() {
     for round in 0..6 {
         let path = if round % 2 == 0 { "x" } else { "y" };
         turn.on(answer(StopReason::ToolUse, vec![call("a", "read", json!({"path": path}))]));
-        let event = Event::ToolDone { index: 0, content: "so".into(), is_error: round < 4 };
+        let event = Event::ToolDone { index: 0, content: "so".into(), is_error: round < 4, parts: Arc::default() };
         let request = expect_call(turn.on(event));
         assert_eq!(request.tool_choice, ToolChoice::Auto, "round {round}");
     }

@@ -69,11 +69,11 @@ impl ToolRuns {
     }
 
     /// Notes a result. Only the first one of a running tool counts.
-    pub(super) fn done(&mut self, index: usize, content: Arc<str>, is_error: bool) {
+    pub(super) fn done(&mut self, index: usize, content: Arc<str>, is_error: bool, parts: Arc<[Block]>) {
         if let Some(one) = self.uses.get_mut(index)
             && matches!(one.progress, Progress::Running)
         {
-            one.progress = Progress::Done(result(&one.call, content, is_error));
+            one.progress = Progress::Done(ToolResult { parts, ..result(&one.call, content, is_error) });
             self.running -= 1;
         }
     }
@@ -105,5 +105,5 @@ fn mistake(call: &ToolUse, tools: &[ToolSpec]) -> Option<String> {
 }
 
 fn result(call: &ToolUse, content: Arc<str>, is_error: bool) -> ToolResult {
-    ToolResult { id: Arc::clone(&call.id), content, is_error }
+    ToolResult { id: Arc::clone(&call.id), content, is_error, parts: Arc::default() }
 }

@@ -202,6 +202,7 @@ fn block(place: usize, index: usize, role: Role, value: &Value) -> Result<Block,
             id: field("tool_use_id")?.into(),
             content: content_text(value.get("content")).into(),
             is_error: value.get("is_error").and_then(Value::as_bool).unwrap_or(false),
+            ..ToolResult::default()
         })),
         _ => Ok(Block::Raw(value.clone())),
     }

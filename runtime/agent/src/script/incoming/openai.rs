@@ -106,7 +106,7 @@ fn conversation(list: &[Value]) -> Result<(String, Vec<Message>), Refusal> {
             "tool" => results.push(Block::ToolResult(ToolResult {
                 id: required_string(value.as_object().unwrap_or(&Map::new()), "tool_call_id")?.into(),
                 content: content_text(content).into(),
-                is_error: false,
+                ..ToolResult::default()
             })),
             other => {
                 let known = "'system', 'assistant', 'user', 'tool', and 'developer'";

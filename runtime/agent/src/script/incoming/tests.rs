@@ -9,7 +9,7 @@ use crate::provider::Endpoint;
 
 fn request() -> Request {
     let call = ToolUse { id: "t1".into(), name: "read".into(), input: json!({"path": "a"}) };
-    let result = ToolResult { id: "t1".into(), content: "text".into(), is_error: false };
+    let result = ToolResult { id: "t1".into(), content: "text".into(), ..ToolResult::default() };
     let schema = json!({"type": "object", "properties": {}});
     Request {
         system: Some("Be brief.".into()),
