@@ -9,6 +9,7 @@ pub(crate) mod memory; // address space for stacks, their guards, and giving mem
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use crate::time::Instant;
 
@@ -18,6 +19,14 @@ pub(crate) fn monotonic_nanos() -> u64 {
     // SAFETY: `time` is a valid place for the result, and every supported system has this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Processor time that the calling thread has used so far.
+pub(crate) fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result, and every supported system has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// How many descriptors this system process may have open. `raise` first asks for as many as it may ask for.

@@ -6,6 +6,7 @@ use crossbeam_deque::Steal;
 
 use super::Worker;
 use crate::host::{Host, Priority};
+use crate::os::thread_time;
 
 /// How many jobs in a row may come from the `next` slot before the queues have their turn.
 const NEXT_STREAK_MAX: u32 = 16;
@@ -118,7 +119,7 @@ impl<H: Host> Worker<H> {
                 };
                 self.next.set(Some((job, priority)));
                 self.counters().steals.add(1);
-                self.search_log.found(self.core.now.get());
+                self.search_log.found(thread_time());
                 true
             })
         })

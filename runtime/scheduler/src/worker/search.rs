@@ -25,8 +25,8 @@ enum Last {
     Judged,
     /// The worker was woken to search, and has not found anything so far.
     Called,
-    /// It found work at that moment.
-    Found(Instant),
+    /// It found work, when its thread had used so much processor time.
+    Found(Duration),
 }
 
 /// See the module's text.
@@ -55,9 +55,9 @@ impl SearchLog {
         }
     }
 
-    /// The worker took work of another.
-    pub(super) fn found(&self, now: Instant) {
-        self.last.set(Last::Found(now));
+    /// The worker took work of another; its thread has used so much processor time.
+    pub(super) fn found(&self, used: Duration) {
+        self.last.set(Last::Found(used));
     }
 
     /// Whether the worker is not to search yet.
@@ -65,10 +65,11 @@ impl SearchLog {
         now < self.until.get()
     }
 
-    /// The worker has nothing to do: judges its last search. The end of its rest, where one begins or goes on.
-    pub(super) fn rest_from(&self, now: Instant) -> Option<Instant> {
+    /// The worker has nothing to do: judges its last search. The end of its rest, where one begins or goes on. `used` says how much
+    /// processor time its thread has used: unlike the clock it does not count what other programs took in between.
+    pub(super) fn rest_from(&self, now: Instant, used: impl FnOnce() -> Duration) -> Option<Instant> {
         match self.last.replace(Last::Judged) {
-            Last::Found(then) if now.since(then) >= WORTHWHILE => self.rest.set(Duration::ZERO),
+            Last::Found(then) if used().saturating_sub(then) >= WORTHWHILE => self.rest.set(Duration::ZERO),
             Last::Found(_) | Last::Called => {
                 let rest = (self.rest.get() * 2).clamp(REST_MIN, REST_MAX);
                 self.rest.set(rest);
@@ -91,21 +92,25 @@ mod tests {
     #[test]
     fn rests_grow_while_searches_do_not_pay_and_end_when_one_does() {
         let log = SearchLog::new();
-        assert_eq!(log.rest_from(at(10)), None, "nothing is known yet");
+        let rest_from = |now, used| log.rest_from(at(now), || Duration::from_micros(used));
+        assert_eq!(rest_from(10, 0), None, "nothing is known yet");
         log.called();
-        assert_eq!(log.rest_from(at(1_000)), Some(at(1_100)));
-        assert_eq!(log.rest_from(at(1_050)), Some(at(1_100)), "woken by a message meanwhile");
-        assert_eq!(log.rest_from(at(1_100)), None);
-        log.found(at(2_000));
-        assert_eq!(log.rest_from(at(2_020)), Some(at(2_220)), "done at once");
+        assert_eq!(rest_from(1_000, 0), Some(at(1_100)));
+        assert_eq!(rest_from(1_050, 0), Some(at(1_100)), "woken by a message meanwhile");
+        assert_eq!(rest_from(1_100, 0), None);
+        log.found(Duration::from_micros(50));
+        assert_eq!(rest_from(9_000, 70), Some(at(9_200)), "done at once, however long other programs had the processor");
         for _ in 0..10 {
             log.called();
-            log.rest_from(at(3_000));
+            rest_from(10_000, 70);
         }
-        assert_eq!(log.rest_from(at(3_000)), Some(at(4_000)), "no rest is longer");
-        log.found(at(5_000));
-        assert_eq!(log.rest_from(at(5_100)), None, "worth it");
+        assert_eq!(rest_from(10_000, 70), Some(at(11_000)), "no rest is longer");
+        log.found(Duration::from_micros(80));
+        assert_eq!(rest_from(12_000, 180), None, "worth it");
         log.called();
-        assert_eq!(log.rest_from(at(6_000)), Some(at(6_100)));
+        log.busy();
+        assert_eq!(rest_from(12_500, 180), None, "there was something else to do");
+        log.called();
+        assert_eq!(rest_from(13_000, 180), Some(at(13_100)));
     }
 }
