@@ -309,6 +309,8 @@ pub enum ExprKind {
     /// Makes an error value of a kind.
     MakeError(KindId, Vec<Expr>),
     /// `[value for pattern in iterable if condition]`.
+    ///
+    /// With a second `for`, the value is the comprehension that begins there, whose elements are collected in its place.
     Comprehension {
         /// Names the loop.
         id: LoopId,
@@ -320,6 +322,8 @@ pub enum ExprKind {
         condition: Option<Box<Expr>>,
         /// What is collected.
         value: Box<Expr>,
+        /// Whether the value is another comprehension, whose elements are collected one by one.
+        is_spread: bool,
     },
     /// Starts a process, agent or task; the value is its handle or future.
     Spawn(Box<Spawn>),

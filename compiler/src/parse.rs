@@ -14,6 +14,7 @@ mod lexical_error; // what the scanner has to say
 mod tokens; // what the grammar reads, and what its rules share
 mod problem; // why a rule did not fit
 mod grammar_error; // what the grammar has to say
+mod foreign; // forms of other languages
 mod list; // lists between brackets, and going on after a mistake
 mod item; // files and declarations
 mod agent; // agents, tools, supervisors

@@ -418,8 +418,14 @@ impl Value {
         self
     }
 
-    /// The same value seen as what it is. Its parts keep how they are seen.
+    /// The same value seen as what it is, an integer beyond 64 bits as the float nearest to it. Its parts keep how they are seen.
     pub fn seen_plainly(mut self) -> Value {
+        if self.is_json()
+            && let Some(digits) = self.as_bytes()
+        {
+            let number = str::from_utf8(digits.as_slice()).ok().and_then(|digits| digits.parse().ok());
+            return Value::float(number.unwrap_or(f64::NAN));
+        }
         // SAFETY: the tag stays, which is not zero.
         self.head = unsafe { NonZeroU64::new_unchecked(self.head.get() & !JSON_FLAG) };
         self

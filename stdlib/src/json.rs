@@ -91,6 +91,10 @@ fn number(arguments: &[Value], wanted: &str) -> Computed {
         (View::Int(number), "int") => Some(Value::int(number)),
         (View::Int(number), _) => Some(Value::float(number as f64)),
         (View::Float(number), "float") => Some(Value::float(number)),
+        (View::Bytes(_), "int") => {
+            return Err(error(kinds::JSON_ERROR, format!("{} does not fit an int", raw.written)));
+        }
+        (View::Bytes(_), _) => Some(raw.value.seen_plainly()),
         _ => None,
     };
     value.ok_or_else(|| error(kinds::JSON_ERROR, format!("expected {wanted}, found {}", raw.written)))

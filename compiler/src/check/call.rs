@@ -120,11 +120,11 @@ impl<'a> Checker<'a> {
                 });
                 let locals = self.frames.iter().flat_map(|frame| frame.visible_names());
                 let known = scope.values.keys().copied().chain(open).chain(locals).map(|symbol| self.interner.text(symbol));
-                if let Some(near) = nearest(text, known.chain(super::path::BUILT_IN_CALLS.iter().copied())) {
-                    diagnostic = diagnostic.with_suggestion("a similar name is known", name.span, near);
-                } else if text == "len" || text == "println" || text == "log" {
-                    let help = if text == "len" { "write `x.len()`" } else { "write `print(…)`" };
+                let near = nearest(text, known.chain(super::path::BUILT_IN_CALLS.iter().copied()));
+                if let Some(help) = foreign_function(text) {
                     diagnostic = diagnostic.with_help(help);
+                } else if let Some(near) = near {
+                    diagnostic = diagnostic.with_suggestion("a similar name is known", name.span, near);
                 } else if let Some((owner, _)) = self.variant_owner(name.symbol) {
                     diagnostic = diagnostic.with_help(format!("write `{owner}::{text}(…)`"));
                 }
@@ -364,4 +364,30 @@ impl<'a> Checker<'a> {
         frame.effects.may_effect = true;
         frame.effects.add(capability);
     }
+}
+
+/// What stands here for a function that other languages have.
+fn foreign_function(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "len" | "length" | "size" => "write `x.len()`",
+        "println" | "printf" | "echo" | "puts" | "log" => "write `print(…)`",
+        "range" => "numbers from 0 up to 9 are written `0..10`",
+        "input" | "readline" | "read_line" | "gets" | "prompt" => "write `io::read_line(\"…\")`",
+        "sleep" => "write `process::sleep(1s)`",
+        "panic" | "error" | "fail" | "abort" | "Error" | "Exception" => {
+            "declare a kind with `error Failed(str);` and write `throw Failed(\"…\");`"
+        }
+        "exit" | "quit" => "write `process::exit(\"…\")`, or return a status from `main`",
+        "self" | "getpid" => "write `process::self()`",
+        "abs" | "min" | "max" | "pow" | "sorted" | "reversed" | "enumerate" | "zip" | "map" | "filter" | "sum" | "any"
+        | "join" => "it is a method: write the value in front of it, as in `xs.sum()`",
+        "sqrt" | "floor" | "ceil" | "round" => "it is a method of a `float`, as in `x.sqrt()`",
+        "type" | "typeof" => "to look at the type of a value, write `match x { n: int => …, _ => … }`",
+        "format" | "sprintf" => "write `f\"…{x}…\"`",
+        "isinstance" => "write `match x { n: int => …, _ => … }`",
+        "parseInt" | "atoi" => "write `parse_int(text)`",
+        "parseFloat" | "atof" => "write `parse_float(text)`",
+        "string" | "String" | "to_string" | "repr" => "write `str(x)`",
+        _ => return None,
+    })
 }

@@ -195,7 +195,8 @@ impl<'a> Checker<'a> {
             _ => return self.unknown_field(&receiver, name),
         };
         let native = format!("error::{}", self.text(name.symbol));
-        self.native_call(&native, vec![receiver], ty, span)
+        let part = self.native_call(&native, vec![receiver], ty, span);
+        self.with_facts(part)
     }
 
     /// Says that something is done to a value that may be null.

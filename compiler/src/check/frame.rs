@@ -236,6 +236,19 @@ impl Checker<'_> {
         Some(Binding::Local(local))
     }
 
+    /// Whether a variable or constant of the name is known, without using it.
+    pub(super) fn is_local(&self, name: Symbol) -> bool {
+        for frame in self.frames.iter().rev() {
+            if frame.lookup(name).is_some() {
+                return true;
+            }
+            if frame.kind == FrameKind::Function {
+                return false;
+            }
+        }
+        false
+    }
+
     /// A copy in `frame` of the variable `outer` of the frame below it.
     fn capture(&mut self, frame: usize, name: Symbol, outer: LocalId) -> LocalId {
         if let Some((_, inner)) = self.frames[frame].captures.iter().find(|(from, _)| *from == outer) {

@@ -176,14 +176,15 @@ impl<'a> Checker<'a> {
             if let Some(path) = self.loader.elsewhere(&import.path) {
                 return self.loaded_module(path, import.path_span);
             }
-            self.report(
-                Diagnostic::error(
-                    codes::IMPORT_NOT_FOUND,
-                    import.path_span,
-                    format!("there is no module `{}` in the standard library", import.path),
-                )
-                .with_help(format!("to import a file beside this one, write `import \"./{}\";`", import.path)),
+            let diagnostic = Diagnostic::error(
+                codes::IMPORT_NOT_FOUND,
+                import.path_span,
+                format!("there is no module `{}` in the standard library", import.path),
             );
+            self.report(match nearest(&import.path, NATIVE_MODULES.iter().copied()) {
+                Some(near) => diagnostic.with_suggestion("a similar module exists", import.path_span, format!("\"{near}\"")),
+                None => diagnostic.with_help(format!("to import a file beside this one, write `import \"./{}\";`", import.path)),
+            });
             return None;
         }
         if importing.is_standard {

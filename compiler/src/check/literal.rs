@@ -10,6 +10,7 @@ use super::types::ERROR;
 use crate::ast::{self, Align, ComprehensionClause, FormatStyle, Literal, StringPart};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{Expr, ExprKind};
+use crate::resolve::definition::Found;
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -60,14 +61,14 @@ impl<'a> Checker<'a> {
     fn formatted(&mut self, value: Expr, format: &ast::Format, span: Span) -> Expr {
         let is_number = matches!(self.types.of(value.ty), Type::Int | Type::Float) || value.is_wrong();
         let is_int = self.types.of(value.ty) == &Type::Int || value.is_wrong();
-        let is_text = self.types.of(value.ty) == &Type::Str;
+        let takes_places = is_number || matches!(self.types.of(value.ty), Type::Str | Type::Money);
         let problem = match (format.style, format.precision, format.is_zero_filled) {
             (Some(FormatStyle::Exponent), ..) if !is_number => Some("`e` is for numbers"),
             (Some(FormatStyle::HexLower | FormatStyle::HexUpper | FormatStyle::Binary | FormatStyle::Octal), ..) if !is_int => {
                 Some("`x`, `X`, `b` and `o` are for an `int`")
             }
             (_, Some(_), _) if is_int && !value.is_wrong() => Some("digits behind the point are for a `float`"),
-            (_, Some(_), _) if !is_number && !is_text => Some("`.N` is for a `float` or a `str`"),
+            (_, Some(_), _) if !takes_places => Some("`.N` is for a `float`, a `money` or a `str`"),
             (_, _, true) if !is_number => Some("filling with zeros is for numbers"),
             _ => None,
         };
@@ -172,6 +173,9 @@ impl<'a> Checker<'a> {
             _ => None,
         };
         if let Some((key, value)) = hint.filter(|(key, value)| !self.is_open(*key) && !self.is_open(*value)) {
+            if let (Type::Str, Some(name)) = (self.types.of(key), entries.iter().find_map(|entry| self.bare_key(&entry.key))) {
+                return self.report_bare_key(name, span);
+            }
             let entries = entries
                 .iter()
                 .map(|entry| (self.expr_as(&entry.key, key, Why::Plain), self.expr_as(&entry.value, value, Why::Plain)))
@@ -187,6 +191,9 @@ impl<'a> Checker<'a> {
                 .with_help("write the type: `let m: map<str, int> = {};`");
             return self.wrong(diagnostic);
         }
+        if let Some(name) = entries.iter().find_map(|entry| self.bare_key(&entry.key)) {
+            return self.report_bare_key(name, span);
+        }
         let (keys, values): (Vec<Expr>, Vec<Expr>) =
             entries.iter().map(|entry| (self.value(&entry.key, Want::Infer), self.value(&entry.value, Want::Infer))).unzip();
         let (keys, key) = self.unify(keys, "the keys of a map have one type");
@@ -196,24 +203,50 @@ impl<'a> Checker<'a> {
         Expr::new(ExprKind::Map(keys.into_iter().zip(values).collect()), ty, span)
     }
 
+    /// A key that is a word which stands for nothing: `{ name: 1 }`, as in JavaScript.
+    fn bare_key(&self, key: &ast::Expr) -> Option<ast::Ident> {
+        let ast::ExprKind::Name(name) = key.kind else { return None };
+        let is_known = self.is_local(name.symbol) || self.find_value(name.symbol) != Found::Nothing;
+        (!is_known && self.find_kind(name.symbol).is_none() && self.variant_owner(name.symbol).is_none()).then_some(name)
+    }
+
+    fn report_bare_key(&mut self, name: ast::Ident, span: Span) -> Expr {
+        let text = self.text(name.symbol).to_string();
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, name.span, format!("nothing called `{text}` is known here"))
+            .with_remark("not found")
+            .with_suggestion("a key that is a text stands between quotes", name.span, format!("\"{text}\""));
+        self.report(diagnostic);
+        Expr::wrong(span)
+    }
+
     /// `[element for pattern in iterable if condition]`
     pub(super) fn comprehension(&mut self, written: &'a ast::Comprehension, want: Want, span: Span) -> Expr {
         let hint = match want.hint().map(|ty| self.types.of(self.types.without_null(ty))) {
             Some(Type::Array(element)) if !self.is_open(*element) => Some(*element),
             _ => None,
         };
-        let [ComprehensionClause::For(pattern, iterable), conditions @ ..] = written.clauses.as_slice() else {
+        self.comprehension_from(&written.clauses, &written.element, hint, span)
+    }
+
+    /// A comprehension from one of its `for`s on; `hint` is the wanted type of the elements.
+    fn comprehension_from(
+        &mut self,
+        clauses: &'a [ComprehensionClause],
+        element: &'a ast::Expr,
+        hint: Option<TypeId>,
+        span: Span,
+    ) -> Expr {
+        let [ComprehensionClause::For(pattern, iterable), rest @ ..] = clauses else {
             return Expr::wrong(span);
         };
-        if conditions.iter().any(|clause| matches!(clause, ComprehensionClause::For(..))) {
-            return self.refused("a comprehension over several loops", span);
-        }
+        let (conditions, inner) =
+            rest.split_at(rest.iter().take_while(|clause| matches!(clause, ComprehensionClause::If(_))).count());
         let iterable = self.value(iterable, Want::Infer);
-        let element = self.element_of(&iterable);
+        let item = self.element_of(&iterable);
         let mark = self.frame().enter();
         let before = self.frame().narrowed.clone();
         let id = self.frame().fresh_loop();
-        let pattern = self.irrefutable_pattern(pattern, element, "a comprehension");
+        let pattern = self.irrefutable_pattern(pattern, item, "a comprehension");
         let mut condition: Option<Expr> = None;
         for clause in conditions {
             if let ComprehensionClause::If(written) = clause {
@@ -230,19 +263,22 @@ impl<'a> Checker<'a> {
                 });
             }
         }
+        let is_spread = !inner.is_empty();
         let value = match hint {
-            Some(hint) => self.expr_as(&written.element, hint, Why::Plain),
-            None => self.value(&written.element, Want::Infer),
+            _ if is_spread => self.comprehension_from(inner, element, hint, span),
+            Some(hint) => self.expr_as(element, hint, Why::Plain),
+            None => self.value(element, Want::Infer),
         };
         self.frame().leave(mark);
         self.maybe_ran(&before);
-        let ty = self.types.array(value.ty);
+        let ty = if is_spread { value.ty } else { self.types.array(value.ty) };
         let kind = ExprKind::Comprehension {
             id,
             pattern,
             iterable: Box::new(iterable),
             condition: condition.map(Box::new),
             value: Box::new(value),
+            is_spread,
         };
         Expr::new(kind, ty, span)
     }

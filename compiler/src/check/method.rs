@@ -47,6 +47,7 @@ impl<'a> Checker<'a> {
             }
             _ => {}
         }
+        let receiver = self.optional_receiver(receiver, name.symbol);
         let Some(index) = self.find_method(receiver.ty, name.symbol) else {
             self.check_dropped(&call.arguments);
             return self.unknown_method(&receiver, name);
@@ -69,6 +70,21 @@ impl<'a> Checker<'a> {
                 self.check_dropped(&call.arguments);
                 Expr::wrong(span)
             }
+        }
+    }
+
+    /// What is known not to be null still has the methods of an optional, where its own type has none of the name.
+    fn optional_receiver(&mut self, receiver: Expr, name: Symbol) -> Expr {
+        let has_own = self.find_method(receiver.ty, name).is_some();
+        match receiver.kind {
+            ExprKind::Retype(inner)
+                if !has_own
+                    && matches!(self.types.of(inner.ty), Type::Optional(_))
+                    && self.find_method(inner.ty, name).is_some() =>
+            {
+                *inner
+            }
+            kind => Expr { kind, ..receiver },
         }
     }
 

@@ -21,20 +21,6 @@ impl Spot {
         Spot { local, fields: Vec::new() }
     }
 
-    /// The place that an expression reads, if it is one.
-    pub(crate) fn of(expr: &Expr) -> Option<Spot> {
-        match &expr.kind {
-            ExprKind::Local(local) => Some(Spot::local(*local)),
-            ExprKind::Retype(inner) => Spot::of(inner),
-            ExprKind::Field(inner, field) => {
-                let mut spot = Spot::of(inner)?;
-                spot.fields.push(*field);
-                Some(spot)
-            }
-            _ => None,
-        }
-    }
-
     /// A field of the place.
     pub(crate) fn field(mut self, field: u16) -> Spot {
         self.fields.push(field);
@@ -100,9 +86,27 @@ impl Checker<'_> {
         if narrowed.is_empty() {
             return expr;
         }
-        match Spot::of(&expr).and_then(|spot| narrowed.get(&spot)) {
+        match self.spot_of(&expr).and_then(|spot| narrowed.get(&spot)) {
             Some(ty) => expr.retyped(ty),
             None => expr,
+        }
+    }
+
+    /// The place that an expression reads, if it is one.
+    fn spot_of(&self, expr: &Expr) -> Option<Spot> {
+        match &expr.kind {
+            ExprKind::Local(local) => Some(Spot::local(*local)),
+            ExprKind::Retype(inner) => self.spot_of(inner),
+            ExprKind::Field(inner, field) => Some(self.spot_of(inner)?.field(*field)),
+            // A part of an error, which nobody can change. Parts are numbered from the far end, fields from the near one.
+            ExprKind::CallNative(native, arguments) => match arguments.as_slice() {
+                [inner] if self.natives[*native as usize].name.starts_with("error::") => {
+                    let part = u16::MAX.checked_sub(u16::try_from(*native).ok()?)?;
+                    Some(self.spot_of(inner)?.field(part))
+                }
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -136,7 +140,7 @@ impl Checker<'_> {
             (true, false) => right,
             _ => return,
         };
-        if let (Some(spot), Type::Optional(inner)) = (Spot::of(tested), self.types.of(tested.ty)) {
+        if let (Some(spot), Type::Optional(inner)) = (self.spot_of(tested), self.types.of(tested.ty)) {
             facts.push((spot, *inner));
         }
     }

@@ -68,10 +68,13 @@ impl<'a> Checker<'a> {
             let hint = self.operand_hint(binary, want);
             let hint = match (binary.operator, hint) {
                 // `x == Approve`: a bare variant takes the type of the other side.
-                (O::Equal | O::NotEqual, Want::Infer) => match self.types.of(left.ty) {
-                    Type::Enum(..) | Type::Array(_) | Type::Map(..) => Want::Hint(left.ty),
-                    _ => Want::Infer,
-                },
+                (O::Equal | O::NotEqual, Want::Infer) => {
+                    let ty = self.types.without_null(left.ty);
+                    match self.types.of(ty) {
+                        Type::Enum(..) | Type::Array(_) | Type::Map(..) | Type::Tuple(_) | Type::Result(..) => Want::Hint(ty),
+                        _ => Want::Infer,
+                    }
+                }
                 (O::Add, Want::Infer) if matches!(self.types.of(left.ty), Type::Array(_)) => Want::Hint(left.ty),
                 (_, hint) => hint,
             };

@@ -314,7 +314,17 @@ impl<'a> Checker<'a> {
                 .map(|(name, _)| *name)
         });
         let known = locals.chain(values).chain(open).map(|symbol| self.interner.text(symbol));
-        if let Some(near) = nearest(text, known.chain(BUILT_IN_CALLS.iter().copied())) {
+        let near_name = nearest(text, known.chain(BUILT_IN_CALLS.iter().copied()));
+        let kinds = self.kinds.iter().map(|kind| kind.name.as_str()).filter(|_| text.starts_with(char::is_uppercase));
+        if let Some(module) = self.module_meant(text) {
+            diagnostic = diagnostic.with_help(format!("what belongs to a module is written `{module}::…`"));
+        } else if text == "this" {
+            diagnostic = diagnostic.with_suggestion("the value of a method is `self`", name.span, "self");
+        } else if text == "console" {
+            diagnostic = diagnostic.with_help("write `print(…)`");
+        } else if let Some(near) = nearest(text, kinds) {
+            diagnostic = diagnostic.with_suggestion("a similar kind of error is known", name.span, near);
+        } else if let Some(near) = near_name {
             diagnostic = diagnostic.with_suggestion("a similar name is known", name.span, near);
         } else if let Some((module, _)) = self.variant_owner(name.symbol) {
             diagnostic = diagnostic.with_help(format!("write `{module}::{text}`"));
@@ -324,6 +334,15 @@ impl<'a> Checker<'a> {
             diagnostic = diagnostic.with_suggestion("truth values are lower-case", name.span, text.to_lowercase());
         }
         self.wrong(diagnostic)
+    }
+
+    /// The module that somebody meant who wrote its name as that of a value: `math.sqrt(x)`, `Math.sqrt(x)`.
+    fn module_meant(&self, text: &str) -> Option<String> {
+        let lower = text.to_lowercase();
+        let is_standard = super::import::NATIVE_MODULES.contains(&lower.as_str());
+        let scope = &self.modules[self.module.0 as usize].scope;
+        let is_known = scope.modules.keys().any(|symbol| self.interner.text(*symbol) == lower);
+        (is_standard || is_known).then_some(lower)
     }
 
     /// An enum of this module that has a variant of the name.

@@ -312,14 +312,28 @@ impl<'a> Checker<'a> {
             "integer" | "i64" | "i32" | "number" | "Int" | "long" => Some("int"),
             "double" | "f64" | "Float" => Some("float"),
             "boolean" | "Bool" => Some("bool"),
-            "Map" | "dict" | "HashMap" => Some("map"),
+            "Map" | "dict" | "HashMap" | "Dict" => Some("map"),
             "Any" | "object" => Some("any"),
+            "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "usize" | "uint" | "short" | "byte" => Some("int"),
+            "char" | "Char" => Some("str"),
+            "f32" => Some("float"),
+            "None" | "undefined" | "nil" => Some("null"),
             _ => None,
         };
-        let near = foreign.or_else(|| nearest(text, built_in.chain(own).chain(generics)));
+        let form = match text {
+            "List" | "list" | "Vec" | "Array" | "array" | "vector" | "Slice" => Some("an array of `int` is written `int[]`"),
+            "Option" | "Optional" | "Maybe" => Some("an `int` that may be null is written `int?`"),
+            "Set" | "HashSet" | "set" => Some("a set is a map whose values are `true`, as in `map<str, bool>`"),
+            "Function" | "Callable" | "Fn" => Some("a function from `int` to `str` is written `fn(int) -> str`"),
+            "Tuple" | "tuple" => Some("a tuple is written `(int, str)`"),
+            _ => None,
+        };
+        let near = foreign.or_else(|| nearest(text, built_in.chain(own).chain(generics))).filter(|_| form.is_none());
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, title).with_remark("not found");
         if let Some(near) = near {
             diagnostic = diagnostic.with_suggestion(format!("write `{near}`"), name.span, near);
+        } else if let Some(form) = form {
+            diagnostic = diagnostic.with_help(form);
         }
         self.report(diagnostic);
     }

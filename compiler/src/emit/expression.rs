@@ -166,9 +166,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 }
             }
             ExprKind::Retype(inner) => self.retype(expr, inner, destination),
-            ExprKind::Comprehension { id, pattern, iterable, condition, value } => {
-                self.comprehension(*id, pattern, iterable, condition.as_deref(), value, destination);
-            }
+            ExprKind::Comprehension { .. } => self.comprehension(expr, destination),
             ExprKind::Await(inner) => self.convert(Opcode::Await, inner, 0, destination),
             ExprKind::SelfProcess => self.asm.abc(Opcode::SelfProcess, to, 0, 0),
             ExprKind::Monitor(inner) => self.convert(Opcode::Monitor, inner, 0, destination),

@@ -243,29 +243,39 @@ impl<'p> FunctionEmitter<'_, 'p> {
     }
 
     /// `[value for pattern in iterable if condition]`
-    pub(super) fn comprehension(
-        &mut self,
-        id: LoopId,
-        pattern: &'p Pattern,
-        iterable: &'p Expr,
-        condition: Option<&'p Expr>,
-        value: &'p Expr,
-        destination: Destination,
-    ) {
+    pub(super) fn comprehension(&mut self, comprehension: &'p Expr, destination: Destination) {
         let is_direct = destination.scratch == Scratch::Anything && !self.slots[usize::from(destination.register)].holds;
         let array = if is_direct { destination.register } else { self.push_slot() };
         let empty = self.run_base();
         self.asm.abc(Opcode::MakeArray, array, empty, 0);
         self.slots[usize::from(array)].holds = true;
-        let round = Round { id, blocks: Vec::new(), exprs: condition.into_iter().chain([value]).collect() };
-        let element = |emitter: &mut Self| match condition {
-            Some(condition) => {
+        self.collect_all(comprehension, array);
+        if !is_direct {
+            self.asm.abc(Opcode::Move, destination.register, array, 0);
+            self.pop_slot();
+        }
+    }
+
+    /// Puts what a comprehension gives at the end of the array.
+    fn collect_all(&mut self, comprehension: &'p Expr, array: u16) {
+        let ExprKind::Comprehension { id, pattern, iterable, condition, value, is_spread } = &comprehension.kind else {
+            unreachable!("the checker makes a comprehension of every `for` between brackets");
+        };
+        let round = Round { id: *id, blocks: Vec::new(), exprs: condition.as_deref().into_iter().chain([&**value]).collect() };
+        let element = |emitter: &mut Self| {
+            let next = condition.as_deref().map(|condition| {
                 let next = emitter.label();
                 emitter.branch(condition, next, false);
+                next
+            });
+            if *is_spread {
+                emitter.collect_all(value, array);
+            } else {
                 emitter.collect(value, array);
+            }
+            if let Some(next) = next {
                 emitter.asm.bind(next);
             }
-            None => emitter.collect(value, array),
         };
         match (&iterable.kind, &pattern.kind) {
             (ExprKind::Range(start, end, inclusive), PatternKind::Bind(local)) => {
@@ -275,10 +285,6 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.count(round, None, (start, end, *inclusive), element);
             }
             _ => self.iterate(round, pattern, iterable, element),
-        }
-        if !is_direct {
-            self.asm.abc(Opcode::Move, destination.register, array, 0);
-            self.pop_slot();
         }
     }
 

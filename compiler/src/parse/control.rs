@@ -9,10 +9,9 @@ use super::statement::{block, let_statement};
 use super::token::Kind;
 use super::tokens::{Context, Parsed, Tokens, ident_of};
 use crate::ast::{
-    After, Catch, CatchFilter, CatchKind, CountedFor, Deadline, Expr, ExprKind, For, Ident, If, IfBranch, Loop, Match, MatchArm,
-    Parallel, ParallelMode, Receive, Session, Try, While,
+    After, Catch, CatchFilter, CatchKind, CountedFor, Deadline, Expr, ExprKind, For, Ident, If, IfBranch, LetStatement, Loop,
+    Match, MatchArm, Parallel, ParallelMode, Pattern, PatternKind, Receive, Session, Try, While,
 };
-use crate::diagnostic::{Diagnostic, codes};
 use crate::interner::words;
 
 /// Whether a keyword starts a loop, which may have a label.
@@ -117,6 +116,15 @@ pub(crate) fn match_arms(input: Tokens) -> Parsed<Vec<MatchArm>> {
 /// `arm = pattern [ "if" expression ] "=>" body`
 fn match_arm(input: Tokens) -> Parsed<MatchArm> {
     let start = input.span();
+    if input.kind() == Kind::Else && input.kind_at(1) == Kind::FatArrow {
+        return input.fail(grammar_error::foreign_form(
+            start,
+            "an arm for everything else has the pattern `_`",
+            "write `_`",
+            start,
+            "_",
+        ));
+    }
     let (input, pattern) = pattern(input, Typing::Allowed)?;
     let (input, guard) = if input.kind() == Kind::If {
         let (input, guard) = expression(input.skip())?;
@@ -204,12 +212,22 @@ fn starts_after(input: Tokens) -> bool {
 
 /// `for = "for" pattern "in" head block`, behind its word
 fn for_loop<'a>(input: Tokens<'a>, label: Option<Ident>) -> Parsed<'a, ExprKind> {
-    if input.kind() == Kind::ParenOpen && input.kind_at(1) == Kind::Let {
-        let diagnostic = Diagnostic::error(codes::FOREIGN_SYNTAX, input.span(), "a loop takes no parentheses around its head")
-            .with_help("as in `for let i = 0; i < n; i = i + 1 { … }`");
-        return input.fail(diagnostic);
+    if input.kind() == Kind::ParenOpen {
+        match (input.kind_at(1), input.kind_at(2)) {
+            (Kind::Let | Kind::Semicolon, _) | (Kind::Ident, Kind::In) => return parenthesised_for(input, label),
+            (Kind::Ident, Kind::Ident) => return input.fail(grammar_error::head_in_parentheses(input.span())),
+            _ => {}
+        }
     }
-    let (input, pattern) = pattern(input, Typing::Refused)?;
+    let (input, mut pattern) = pattern(input, Typing::Refused)?;
+    let mut input = input;
+    if let (Kind::Comma, Kind::Ident, Kind::In) = (input.kind(), input.kind_at(1), input.kind_at(2)) {
+        input.state.tell(grammar_error::expected(input, "`in`"));
+        let (rest, second) = element_pattern(input.skip(), Rest::Unnamed)?;
+        let span = pattern.span.to(second.span);
+        pattern = Pattern { id: input.state.pattern_id(), kind: PatternKind::Tuple(vec![pattern, second]), span };
+        input = rest;
+    }
     if input.kind() != Kind::In {
         return input.expected("`in`");
     }
@@ -218,8 +236,35 @@ fn for_loop<'a>(input: Tokens<'a>, label: Option<Ident>) -> Parsed<'a, ExprKind>
     Ok((input, ExprKind::For(Box::new(For { label, pattern, iterable, body }))))
 }
 
+/// A head in parentheses, as C and JavaScript have it: reported, and read as if they were not there.
+fn parenthesised_for<'a>(input: Tokens<'a>, label: Option<Ident>) -> Parsed<'a, ExprKind> {
+    input.state.tell(grammar_error::head_in_parentheses(input.span()));
+    let closed = |input: Tokens<'a>| {
+        if input.kind() == Kind::ParenClose { Ok(input.skip()) } else { input.expected("`)`").map(|(input, ())| input) }
+    };
+    let input = input.skip();
+    if input.kind() == Kind::Ident {
+        let (input, pattern) = pattern(input, Typing::Refused)?;
+        let (input, iterable) = expression(input.skip())?;
+        let (input, body) = closed(input)?.labelled(label, block)?;
+        return Ok((input, ExprKind::For(Box::new(For { label, pattern, iterable, body }))));
+    }
+    let (input, (start, condition, step)) = counted_head(input)?;
+    let (input, body) = closed(input)?.labelled(label, block)?;
+    Ok((input, ExprKind::CountedFor(Box::new(CountedFor { label, start, condition, step, body }))))
+}
+
 /// `for = "for" [ let ] ";" [ head ] ";" [ head ] block`, behind its word. The last part may be a bare name.
 fn counted_for<'a>(input: Tokens<'a>, label: Option<Ident>) -> Parsed<'a, ExprKind> {
+    let (input, (start, condition, step)) = counted_head(input)?;
+    let (input, body) = input.labelled(label, block)?;
+    Ok((input, ExprKind::CountedFor(Box::new(CountedFor { label, start, condition, step, body }))))
+}
+
+/// The three parts between `for` and its block.
+type CountedHead = (Option<LetStatement>, Option<Expr>, Option<Expr>);
+
+fn counted_head(input: Tokens) -> Parsed<CountedHead> {
     let (input, start) = if input.kind() == Kind::Let {
         let (input, start) = let_statement(input)?;
         (input, Some(start))
@@ -230,8 +275,7 @@ fn counted_for<'a>(input: Tokens<'a>, label: Option<Ident>) -> Parsed<'a, ExprKi
     let (input, condition) = opt_head(input, expression)?;
     let input = semicolon(input)?.0;
     let (input, step) = opt_head(input, assignment)?;
-    let (input, body) = input.labelled(label, block)?;
-    Ok((input, ExprKind::CountedFor(Box::new(CountedFor { label, start, condition, step, body }))))
+    Ok((input, (start, condition, step)))
 }
 
 fn semicolon(input: Tokens) -> Parsed<()> {
@@ -239,7 +283,7 @@ fn semicolon(input: Tokens) -> Parsed<()> {
 }
 
 fn opt_head<'a>(input: Tokens<'a>, rule: impl Fn(Tokens<'a>) -> Parsed<'a, Expr>) -> Parsed<'a, Option<Expr>> {
-    if matches!(input.kind(), Kind::Semicolon | Kind::BraceOpen) {
+    if matches!(input.kind(), Kind::Semicolon | Kind::BraceOpen | Kind::ParenClose) {
         return Ok((input, None));
     }
     let (input, value) = input.within(Context { is_head: true, allows_open_range: false }, rule)?;
@@ -251,7 +295,13 @@ fn try_expression(input: Tokens) -> Parsed<ExprKind> {
     let start = input.span();
     let (mut input, body) = block(input.skip())?;
     let mut catches = Vec::new();
-    while input.kind() == Kind::Catch {
+    loop {
+        if input.kind() == Kind::Ident && input.state.text(input.first()) == "except" {
+            let span = input.span();
+            input.state.tell(grammar_error::foreign_form(span, "`except` is no word of Vega", "write `catch`", span, "catch"));
+        } else if input.kind() != Kind::Catch {
+            break;
+        }
         let (rest, catch) = catch(input)?;
         catches.push(catch);
         input = rest;

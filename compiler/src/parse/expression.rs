@@ -297,6 +297,9 @@ fn range_of(input: Tokens, start: Option<Expr>) -> Parsed<Expr> {
     let is_inclusive = input.kind() == Kind::DotDotEqual;
     let allows_open = input.state.context().allows_open_range;
     let behind = input.skip();
+    if behind.kind() == Kind::Dot && input.first().touches(behind.first()) {
+        return input.fail(grammar_error::three_dots(dots.to(behind.span())));
+    }
     let (input, end) = if starts_operand(behind) {
         let (input, end) = binary(behind, Level::Range.tighter())?;
         (input, Some(end))

@@ -1,6 +1,7 @@
 //! What the grammar has to say about a text: every message in the words of somebody who writes Vega, with the way out where
 //! there is one.
 
+use super::foreign;
 use super::list::indentation;
 use super::token::{Kind, Token};
 use super::tokens::{State, Tokens};
@@ -9,35 +10,6 @@ use crate::ast::Expr;
 use crate::diagnostic::{Diagnostic, Edit, codes};
 use crate::interner::words;
 use crate::source::Span;
-
-/// Words of other languages, and what stands for them here.
-const FOREIGN_WORDS: &[(&str, &str)] = &[
-    ("function", "fn"),
-    ("func", "fn"),
-    ("def", "fn"),
-    ("fun", "fn"),
-    ("var", "let"),
-    ("val", "let"),
-    ("class", "struct"),
-    ("interface", "struct"),
-    ("use", "import"),
-    ("require", "import"),
-    ("include", "import"),
-    ("elif", "else if"),
-    ("elsif", "else if"),
-    ("elseif", "else if"),
-    ("switch", "match"),
-    ("and", "&&"),
-    ("or", "||"),
-    ("not", "!"),
-    ("raise", "throw"),
-    ("except", "catch"),
-    ("foreach", "for"),
-    ("until", "while !"),
-    ("public", "pub"),
-    ("export", "pub"),
-    ("let mut", "let"),
-];
 
 /// How a token is shown in a message.
 pub(crate) fn describe(state: &State, token: &Token) -> String {
@@ -54,7 +26,7 @@ pub(crate) fn describe(state: &State, token: &Token) -> String {
 
 /// Something else was expected at the next token.
 pub(crate) fn expected(input: Tokens, what: &str) -> Diagnostic {
-    if let Some(diagnostic) = foreign_word(input) {
+    if let Some(diagnostic) = foreign::previous_word(input).or_else(|| foreign::form(input, what)) {
         return diagnostic;
     }
     let token = input.first();
@@ -65,27 +37,10 @@ pub(crate) fn expected(input: Tokens, what: &str) -> Diagnostic {
         .with_remark(format!("expected {what}"));
     match token.kind {
         Kind::BraceClose | Kind::ParenClose | Kind::BracketClose if what == "a statement" => unmatched_closer(input),
-        Kind::Ident => match foreign(input.state.text(token)) {
+        Kind::Ident => match foreign::word(input.state.text(input.first())) {
             Some(meant) => diagnostic.with_suggestion(format!("Vega writes `{meant}`"), input.span(), meant),
             None => diagnostic,
         },
-        Kind::Plus | Kind::Minus
-            if input.previous().is_some_and(|previous| previous.kind == token.kind && previous.touches(token)) =>
-        {
-            let sign = input.state.text(token);
-            let operator = Span { start: span.start - 1, ..span };
-            Diagnostic::error(codes::FOREIGN_SYNTAX, operator, format!("there is no operator `{sign}{sign}`")).with_suggestion(
-                format!("add to a variable with `{sign}=`"),
-                operator,
-                format!(" {sign}= 1"),
-            )
-        }
-        Kind::Assign if input.previous().is_some_and(|previous| previous.kind == Kind::EqualEqual) => Diagnostic::error(
-            codes::FOREIGN_SYNTAX,
-            input.span(),
-            "there is no operator `===`",
-        )
-        .with_suggestion("`==` compares values", input.span(), ""),
         _ => diagnostic,
     }
 }
@@ -96,19 +51,6 @@ fn last_character(input: Tokens) -> Span {
     let text = &input.state.source[..behind.start as usize];
     let length = text.chars().next_back().map_or(0, char::len_utf8) as u32;
     Span { start: behind.start - length, ..behind }
-}
-
-fn foreign(word: &str) -> Option<&'static str> {
-    FOREIGN_WORDS.iter().find(|(foreign, _)| *foreign == word).map(|(_, meant)| *meant)
-}
-
-/// What went before on this line is a word of another language: `var x = 1;`, `if not a {`.
-fn foreign_word(input: Tokens) -> Option<Diagnostic> {
-    let previous = input.previous().filter(|previous| previous.kind == Kind::Ident && !input.starts_line())?;
-    let word = input.state.text(previous);
-    let meant = foreign(word)?;
-    let span = previous.span(input.state.file);
-    Some(foreign_form(span, format!("`{word}` is no word of Vega"), format!("write `{meant}`"), span, meant))
 }
 
 /// A form of another language, with the one that stands for it.
@@ -333,6 +275,15 @@ pub(crate) fn map_as_block(brace: Span, colon: Span) -> Diagnostic {
 pub(crate) fn open_range(span: Span) -> Diagnostic {
     Diagnostic::error(codes::OPEN_RANGE, span, "this range lacks an end")
         .with_help("only between the brackets of an index may an end be left out")
+}
+
+pub(crate) fn three_dots(span: Span) -> Diagnostic {
+    foreign_form(span, "there is no `...`", "`..` leaves out the end, `..=` includes it", span, "..=")
+}
+
+pub(crate) fn head_in_parentheses(opener: Span) -> Diagnostic {
+    Diagnostic::error(codes::FOREIGN_SYNTAX, opener, "a loop takes no parentheses around its head")
+        .with_help("as in `for x in xs { … }` or `for let i = 0; i < n; i = i + 1 { … }`")
 }
 
 pub(crate) fn misplaced_pub(span: Span, help: &str) -> Diagnostic {

@@ -441,8 +441,12 @@ impl Scanner<'_> {
         let line = &near[..near.find('\n').unwrap_or(near.len())];
         let end = match first {
             '#' if !line.contains('"') || line.starts_with("# ") => start + rest.find('\n').unwrap_or(rest.len()),
-            '\'' | '“' | '‘' | '„' | '”' => {
-                let closers: &[char] = if first == '\'' { &['\''] } else { &['“', '”', '’', '‘'] };
+            '\'' | '`' | '“' | '‘' | '„' | '”' => {
+                let closers: &[char] = match first {
+                    '\'' => &['\''],
+                    '`' => &['`'],
+                    _ => &['“', '”', '’', '‘'],
+                };
                 match line[first.len_utf8()..].find(closers) {
                     Some(at) if self.strings.is_empty() => {
                         let content = start + first.len_utf8()..start + first.len_utf8() + at;
@@ -470,7 +474,15 @@ impl Scanner<'_> {
         let closer = self.source[content.end..].chars().next().map_or(0, char::len_utf8);
         let end = content.end + closer;
         let text = &self.source[content];
-        self.tell(lexical_error::foreign_quotes(self.span(start, end), text));
+        // `f'…'`: the letter was taken for a name.
+        let letter = self.lexed.tokens.pop_if(|token| {
+            let word = &self.source[token.start as usize..token.end as usize];
+            token.kind == Kind::Ident && token.end as usize == start && matches!(word, "f" | "r" | "b" | "u")
+        });
+        let start = letter.map_or(start, |token| token.start as usize);
+        let prefix = self.source[start..end].chars().next().filter(|first| matches!(first, 'f' | 'r'));
+        let prefix = prefix.map(String::from).unwrap_or_default();
+        self.tell(lexical_error::foreign_quotes(self.span(start, end), &prefix, text));
         self.push_value(Kind::Text, start, end, Value::Text(text.into()));
         self.bump_to(end);
     }

@@ -33,17 +33,31 @@ pub(crate) fn unknown_character(span: Span, text: &str) -> Diagnostic {
         "←" => "<-",
         "…" => "..",
         "\u{a0}" => " ",
+        "＝" => "=",
+        "（" => "(",
+        "）" => ")",
+        "，" => ",",
+        "；" => ";",
+        "：" => ":",
+        "！" => "!",
+        "｛" => "{",
+        "｝" => "}",
+        "~" => return diagnostic.with_help("the bits of an int are inverted by `x ^ -1`"),
+        "\\" => return diagnostic.with_help("a statement goes on over several lines by itself"),
         _ => return diagnostic,
     };
     diagnostic.with_suggestion(format!("did you mean `{meant}`?"), span, meant)
 }
 
-pub(crate) fn foreign_quotes(span: Span, text: &str) -> Diagnostic {
-    Diagnostic::error(codes::FOREIGN_QUOTES, span, "text stands between double quotes").with_suggestion(
-        "use double quotes",
-        span,
-        format!("\"{}\"", text.replace('"', "\\\"")),
-    )
+/// `'text'`, `f'text'`, or `text` between backticks; `prefix` is the letter in front of it.
+pub(crate) fn foreign_quotes(span: Span, prefix: &str, text: &str) -> Diagnostic {
+    let diagnostic = Diagnostic::error(codes::FOREIGN_QUOTES, span, "text stands between double quotes");
+    let (help, prefix, text) = if text.contains("${") {
+        ("values stand in the holes of an `f\"…\"`", "f", text.replace("${", "{"))
+    } else {
+        ("use double quotes", prefix, text.to_owned())
+    };
+    diagnostic.with_suggestion(help, span, format!("{prefix}\"{}\"", text.replace('"', "\\\"")))
 }
 
 pub(crate) fn unclosed_comment(innermost: Span, outermost: Option<Span>) -> Diagnostic {

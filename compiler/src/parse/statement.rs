@@ -2,6 +2,7 @@
 
 use super::control;
 use super::expression::{assignment, expression, postfix_of};
+use super::foreign;
 use super::grammar_error;
 use super::item::{const_declaration, item, mock};
 use super::list::{ends_unclosed_block, is_item, recover};
@@ -129,6 +130,10 @@ pub(crate) fn piece(input: Tokens) -> Parsed<Piece> {
         kind if starts_with_block(kind) || (kind == Kind::Ident && starts_block_construct(input)) => construct_piece,
         Kind::Ident if input.is_word(words::MOCK) && input.kind_at(1) == Kind::Ident => mock_piece,
         _ if is_item(input) => item_in_block,
+        // `--i;` would be a number negated twice.
+        Kind::Minus if input.kind_at(1) == Kind::Minus && input.first().touches(input.skip().first()) => {
+            return input.expected("a statement");
+        }
         _ if !starts_operand(input) => return input.expected("a statement"),
         _ => expression_piece,
     };
@@ -278,7 +283,12 @@ fn end_of_statement(input: Tokens) -> Parsed<()> {
         Kind::BraceClose | Kind::End | Kind::HoleEnd => missing_semicolon(input),
         // What has a body is no statement that only lacks its `;`: more probably the word before it is missing.
         Kind::BraceOpen if !input.starts_line() => input.expected("`;`"),
-        _ if is_statement_only(input) || input.starts_line() => missing_semicolon(input),
+        _ if is_statement_only(input) || input.starts_line() => {
+            match foreign::previous_word(input).or_else(|| foreign::conditional_behind(input)) {
+                Some(diagnostic) => input.fail(diagnostic),
+                None => missing_semicolon(input),
+            }
+        }
         Kind::Ident if input.is_word(words::TIMEOUT) || input.is_word(words::BUDGET) => {
             let text = input.state.text(input.first());
             input.fail(grammar_error::misplaced_modifier(input.span(), text))

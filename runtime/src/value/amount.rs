@@ -70,6 +70,7 @@ pub fn parse_duration(text: &str) -> Option<i64> {
         return None;
     }
     let mut total: i128 = 0;
+    let mut last = i128::MAX;
     while !rest.is_empty() {
         let number_end = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
         let (number, tail) = rest.split_at(number_end);
@@ -84,6 +85,11 @@ pub fn parse_duration(text: &str) -> Option<i64> {
             "d" => 86_400_000_000_000,
             _ => return None,
         };
+        // As in a literal, units go from large to small.
+        if unit >= last {
+            return None;
+        }
+        last = unit;
         total = total.checked_add(parse_decimal(number, unit)?)?;
         rest = tail;
     }

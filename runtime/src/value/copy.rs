@@ -176,7 +176,7 @@ impl Copier {
             View::Range(range) => {
                 return Ok(Begun::Ready(super::Range::new(range.start(), range.end(), range.is_inclusive()).into()));
             }
-            View::Bytes(bytes) => return Ok(Begun::Ready(bytes.travelling().into())),
+            View::Bytes(bytes) => return Ok(Begun::Ready(mark(bytes.travelling().into(), value.is_json()))),
             View::Secret(secret) => return Ok(Begun::Ready(Secret::new(secret.reveal().travelling()).into())),
             View::Handle(handle) => {
                 let target = handle.target();

@@ -80,7 +80,7 @@ impl<'a, 'm> Test<'a, 'm> {
             (Some(Type::Optional(_)), View::Null) => true,
             (Some(Type::Optional(inner)), _) => self.json(value, *inner),
             (Some(Type::Null), View::Null) | (Some(Type::Bool), View::Bool(_)) | (Some(Type::Int), View::Int(_)) => true,
-            (Some(Type::Float), View::Float(_)) | (Some(Type::Str), View::Str(_)) => true,
+            (Some(Type::Float), View::Float(_) | View::Bytes(_)) | (Some(Type::Str), View::Str(_)) => true,
             (Some(Type::Array(element)), View::Array(_)) => is_json(element),
             (Some(Type::Map(key, element)), View::Map(_)) => {
                 matches!(self.module.types.get(*key), Some(Type::Str)) && is_json(element)
@@ -232,6 +232,10 @@ pub fn narrow(value: Value, ty: TypeId, module: &Module) -> Result<Value, Error>
             _ => false,
         };
         return Ok(if keeps_json { value } else { value.seen_plainly() });
+    }
+    // `float(x)` of what turns out to be an int, as in the JSON `{ "price": 3 }`.
+    if let (Some(Type::Float), View::Int(int)) = (module.types.get(ty), value.view()) {
+        return Ok(Value::float(int as f64));
     }
     let wants_json = match module.types.get(ty) {
         Some(Type::Json) => true,

@@ -1,7 +1,8 @@
 //! Values as JSON text and back.
 //!
 //! A value of type `json` is made of ordinary values (null, bool, int, float, `str`, array, map) whose cells are marked; everything
-//! inside is marked too, so taking a part out costs nothing.
+//! inside is marked too, so taking a part out costs nothing. An integer beyond 64 bits is kept as it is written: its digits are
+//! bytes that are marked, which nothing else in JSON is.
 //!
 //! Invariant: JSON that is read or converted nests at most [`DEPTH_MAX`] deep.
 
@@ -45,7 +46,7 @@ pub fn kind(value: &Value) -> &'static str {
     match value.view() {
         View::Null => "null",
         View::Bool(_) => "bool",
-        View::Int(_) | View::Float(_) => "number",
+        View::Int(_) | View::Float(_) | View::Bytes(_) => "number",
         View::Str(_) => "string",
         View::Array(_) => "array",
         _ => "object",

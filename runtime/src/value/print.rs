@@ -357,6 +357,8 @@ impl<'a> Writer<'a, '_> {
                 write_json_string(&name, self.out);
             }
             View::Str(text) => write_json_string(text.as_str(), self.out),
+            // An integer beyond 64 bits.
+            View::Bytes(digits) if value.is_json() => self.out.push_str(&String::from_utf8_lossy(digits.as_slice())),
             View::Bytes(bytes) => {
                 let text = super::bytes::to_base64(bytes.as_slice());
                 write_json_string(&text, self.out);

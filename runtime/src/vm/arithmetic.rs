@@ -4,7 +4,7 @@ use vega_bytecode::opcode::Arith;
 use vega_bytecode::{Opcode, kinds};
 
 use crate::error::Error;
-use crate::value::Value;
+use crate::value::{Value, amount};
 
 /// Pico-dollars of a dollar.
 const PICO_DOLLARS: i64 = 1_000_000_000_000;
@@ -44,35 +44,51 @@ pub(crate) fn float_to_int(float: f64) -> Result<i64, Error> {
     const BELOW: f64 = -9_223_372_036_854_775_808.0;
     const ABOVE: f64 = 9_223_372_036_854_775_808.0;
     let whole = float.trunc();
-    if (BELOW..ABOVE).contains(&whole) { Ok(whole as i64) } else { Err(overflow("float to int")) }
+    if (BELOW..ABOVE).contains(&whole) { Ok(whole as i64) } else { Err(no_int(float)) }
 }
 
-/// The double nearest to an amount, rounded half to even, as an int.
-fn float_to_amount(float: f64) -> Result<i64, Error> {
-    float_to_int(float.round_ties_even())
+#[cold]
+#[inline(never)]
+fn no_int(float: f64) -> Error {
+    let mut text = String::new();
+    amount::write_float(float, &mut text);
+    Error::new(kinds::OVERFLOW, format!("{text} does not fit an int"))
+}
+
+/// The amount nearest to a double, rounded half to even; `what` has it as its unit.
+fn float_to_amount(float: f64, what: &str) -> Result<i64, Error> {
+    float_to_int(float.round_ties_even()).map_err(|_| no_amount(what))
+}
+
+/// The error of an amount that does not fit.
+#[cold]
+#[inline(never)]
+fn no_amount(what: &str) -> Error {
+    let most = if what == "money" { "$9223372" } else { "292 years" };
+    Error::new(kinds::OVERFLOW, format!("{what} overflowed: it goes up to some {most}"))
 }
 
 /// Arithmetic on durations and money; `number` is an [`Arith`].
 pub(crate) fn arith(number: u8, left: &Value, right: &Value) -> Result<Value, Error> {
     let operation = Arith::from_byte(number).expect("verify has checked the operation");
     let (a, b) = (left.int_bits(), right.int_bits());
-    let fits = |result: Option<i64>, what: &str| result.ok_or_else(|| overflow(what));
+    let fits = |result: Option<i64>, what: &str| result.ok_or_else(|| no_amount(what));
     Ok(match operation {
         Arith::AddDuration => Value::duration(fits(a.checked_add(b), "duration")?),
         Arith::SubDuration => Value::duration(fits(a.checked_sub(b), "duration")?),
         Arith::MulDurationInt => Value::duration(fits(a.checked_mul(b), "duration")?),
-        Arith::MulDurationFloat => Value::duration(float_to_amount(a as f64 * right.float_bits())?),
+        Arith::MulDurationFloat => Value::duration(float_to_amount(a as f64 * right.float_bits(), "duration")?),
         Arith::DivDurationInt => Value::duration(divide(Opcode::DivInt, a, b)?),
-        Arith::DivDurationFloat => Value::duration(float_to_amount(a as f64 / right.float_bits())?),
+        Arith::DivDurationFloat => Value::duration(float_to_amount(a as f64 / right.float_bits(), "duration")?),
         Arith::DivDuration | Arith::DivMoney => Value::float(a as f64 / b as f64),
         Arith::RemDuration => Value::duration(divide(Opcode::RemInt, a, b)?),
         Arith::NegDuration => Value::duration(fits(a.checked_neg(), "duration")?),
         Arith::AddMoney => Value::money(fits(a.checked_add(b), "money")?),
         Arith::SubMoney => Value::money(fits(a.checked_sub(b), "money")?),
         Arith::MulMoneyInt => Value::money(fits(a.checked_mul(b), "money")?),
-        Arith::MulMoneyFloat => Value::money(float_to_amount(a as f64 * right.float_bits())?),
+        Arith::MulMoneyFloat => Value::money(float_to_amount(a as f64 * right.float_bits(), "money")?),
         Arith::DivMoneyInt => Value::money(divide_half_even(a, b)?),
-        Arith::DivMoneyFloat => Value::money(float_to_amount(a as f64 / right.float_bits())?),
+        Arith::DivMoneyFloat => Value::money(float_to_amount(a as f64 / right.float_bits(), "money")?),
         Arith::NegMoney => Value::money(fits(a.checked_neg(), "money")?),
         Arith::IntToDuration => Value::duration(fits(a.checked_mul(MILLISECOND), "duration")?),
         Arith::IntToMoney => Value::money(fits(a.checked_mul(PICO_DOLLARS), "money")?),
@@ -93,7 +109,7 @@ fn divide_half_even(amount: i64, divisor: i64) -> Result<i64, Error> {
     // With a negative divisor the euclidean quotient lies above the exact one, so rounding goes down.
     let away = if divisor > 0 { 1 } else { -1 };
     let rounded = if twice > size || twice == size && quotient % 2 != 0 { quotient + away } else { quotient };
-    i64::try_from(rounded).map_err(|_| overflow("money"))
+    i64::try_from(rounded).map_err(|_| no_amount("money"))
 }
 
 #[cfg(test)]

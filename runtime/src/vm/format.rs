@@ -43,10 +43,28 @@ pub(crate) fn format(value: &Value, spec: &str, module: &Module) -> Result<Strin
         (View::Float(float), Some('e'), None) => (format!("{float:e}"), true),
         (View::Float(float), _, Some(precision)) => (format!("{float:.precision$}"), true),
         (View::Str(text), _, Some(precision)) => (text.as_str().chars().take(precision).collect(), false),
+        (View::Money(pico_dollars), None, Some(places)) => (rounded_money(pico_dollars, places), true),
         (View::Int(_) | View::Float(_), _, None) => (print::text(value, module)?, true),
         _ => (print::text(value, module)?, matches!(value.view(), View::Money(_) | View::Duration(_))),
     };
     Ok(pad(text, is_number, &spec))
+}
+
+/// An amount with exactly so many decimals, rounded half to even.
+fn rounded_money(pico_dollars: i64, places: usize) -> String {
+    const DIGITS: usize = 12;
+    let unit = 10_u64.pow(DIGITS.saturating_sub(places) as u32);
+    let amount = pico_dollars.unsigned_abs();
+    let (whole, twice) = (amount / unit, (amount % unit) * 2);
+    let steps = whole + u64::from(twice > unit || twice == unit && whole % 2 == 1);
+    let dollar = 10_u64.pow(places.min(DIGITS) as u32);
+    let sign = if pico_dollars < 0 && steps > 0 { "-" } else { "" };
+    let mut text = format!("{sign}${}", steps / dollar);
+    if places > 0 {
+        let digits = places.min(DIGITS);
+        text.push_str(&format!(".{:0digits$}{}", steps % dollar, "0".repeat(places - digits)));
+    }
+    text
 }
 
 fn signed(int: i64, digits: String) -> String {
@@ -132,6 +150,21 @@ mod tests {
         assert_eq!(shown(255, "x"), "ff");
         assert_eq!(shown(-255, "06X"), "-000FF");
         assert_eq!(shown(5, "b"), "101");
+    }
+
+    #[test]
+    fn money_is_rounded_half_to_even_to_exactly_so_many_decimals() {
+        let dollars = |pico: i64, spec: &str| format(&Value::money(pico), spec, &Module::default()).unwrap_or_default();
+        assert_eq!(dollars(1_234_500_000_000_000, ".2"), "$1234.50");
+        assert_eq!(dollars(125_000_000_000, ".2"), "$0.12");
+        assert_eq!(dollars(135_000_000_000, ".2"), "$0.14");
+        assert_eq!(dollars(999_000_000_000, ".2"), "$1.00");
+        assert_eq!(dollars(-125_000_000_001, ".2"), "-$0.13");
+        assert_eq!(dollars(-1, ".2"), "$0.00");
+        assert_eq!(dollars(2_500_000_000_000, ".0"), "$2");
+        assert_eq!(dollars(1, ".14"), "$0.00000000000100");
+        assert_eq!(dollars(i64::MIN, ".12"), "-$9223372.036854775808");
+        assert_eq!(dollars(4_300_000_000, ">8.3"), "  $0.004");
     }
 
     #[test]

@@ -558,6 +558,10 @@ pub(crate) unsafe fn next_element(a: *mut Value, b: *mut Value, program: &Loaded
             rest.and_then(|rest| rest.chars().next())
                 .map(|character| (Value::str(character.encode_utf8(&mut [0; 4]) as &str), position + character.len_utf8() as i64))
         }
+        View::Bytes(bytes) => {
+            let byte = usize::try_from(position).ok().and_then(|index| bytes.as_slice().get(index));
+            byte.map(|&byte| (Value::int(byte.into()), position + 1))
+        }
         _ => return Err(mismatch("something to iterate over", container, program)),
     };
     let Some((element, position)) = next else { return Ok(false) };

@@ -201,6 +201,7 @@ impl Decoder<'_> {
             (Type::Int, View::Float(value)) if value.trunc() == value && value.abs() < 9.0e15 => Some(Value::int(value as i64)),
             (Type::Float, View::Float(value)) => Some(Value::float(value)),
             (Type::Float, View::Int(value)) => Some(Value::float(value as f64)),
+            (Type::Float, View::Bytes(_)) if json.is_json() => Some(json.clone().seen_plainly()),
             (Type::Str, View::Str(_)) => Some(json.clone().seen_plainly()),
             (Type::Secret, View::Str(text)) => Some(Secret::new(text.clone()).into()),
             (Type::Bytes, View::Str(text)) => match bytes::from_base64(text.as_str()) {

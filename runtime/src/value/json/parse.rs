@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::DEPTH_MAX;
 use crate::value::map::Map;
-use crate::value::{Str, Value};
+use crate::value::{Bytes, Str, Value};
 
 /// Why text is no JSON, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -275,6 +275,9 @@ impl Parser<'_> {
         let text = &self.text[start..self.place];
         if let (true, Ok(int)) = (is_int, text.parse()) {
             return Ok(Value::int(int));
+        }
+        if is_int {
+            return Ok(Value::from(Bytes::from(text.as_bytes().to_vec())));
         }
         match text.parse::<f64>() {
             Ok(float) if float.is_finite() => Ok(Value::float(float)),
