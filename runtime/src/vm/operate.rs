@@ -546,7 +546,7 @@ pub(crate) unsafe fn next_element(a: *mut Value, b: *mut Value, program: &Loaded
         View::Array(array) => array.get(position).map(|element| (element.clone(), position + 1)),
         View::Range(range) => {
             let number = range.start().checked_add(position).filter(|&number| position >= 0 && range.contains(number));
-            number.map(|number| (Value::int(number), position + 1))
+            number.map(|number| (Value::int(number), position.wrapping_add(1)))
         }
         View::Map(map) => usize::try_from(position)
             .ok()
