@@ -144,7 +144,14 @@ impl<'a> Checker<'a> {
             _ => {
                 let value = self.expr(written, Want::Infer);
                 if !value.is_wrong() {
-                    self.error(codes::NOT_A_PLACE, span, "only variables, fields and elements can be assigned to");
+                    let diagnostic =
+                        Diagnostic::error(codes::NOT_A_PLACE, span, "only variables, fields and elements can be assigned to");
+                    self.report(match &written.peel().kind {
+                        A::Tuple(_) => diagnostic.with_help(
+                            "assign one after the other; `let (a, b) = …;` declares several, and `xs.swap(i, j)` swaps elements",
+                        ),
+                        _ => diagnostic,
+                    });
                 }
                 return None;
             }

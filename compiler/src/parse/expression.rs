@@ -265,7 +265,7 @@ pub(crate) fn binary_of(mut input: Tokens, mut left: Expr, lowest: Level) -> Par
         let behind = input.skip_many(length);
         let operator_span = behind.span_from(operator_start);
         let (rest, right) = binary(behind, level.tighter())?;
-        check_chain(input, &left, operator, operator_span);
+        check_chain(input, &left, operator, operator_span, &right);
         let span = left.span.to(right.span);
         let binary = Binary { operator, operator_span, left, right };
         left = input.state.expr(ExprKind::Binary(Box::new(binary)), span);
@@ -274,7 +274,7 @@ pub(crate) fn binary_of(mut input: Tokens, mut left: Expr, lowest: Level) -> Par
 }
 
 /// Tells of `a < b < c`.
-fn check_chain(input: Tokens, left: &Expr, operator: BinaryOperator, operator_span: Span) {
+fn check_chain(input: Tokens, left: &Expr, operator: BinaryOperator, operator_span: Span, right: &Expr) {
     let is_order = |operator| {
         matches!(
             operator,
@@ -286,7 +286,9 @@ fn check_chain(input: Tokens, left: &Expr, operator: BinaryOperator, operator_sp
         && is_order(first.operator)
     {
         let middle = &input.state.source[first.right.span.range()];
-        input.state.tell(grammar_error::chained_comparison(operator_span, first.operator_span, middle));
+        let is_type_argument = (first.operator, operator) == (BinaryOperator::Less, BinaryOperator::Greater)
+            && matches!((&first.right.kind, &right.kind), (ExprKind::Name(_), ExprKind::Paren(_) | ExprKind::Tuple(_)));
+        input.state.tell(grammar_error::chained_comparison(operator_span, first.operator_span, middle, is_type_argument));
     }
 }
 

@@ -85,6 +85,7 @@ pub(crate) fn form(input: Tokens, what: &str) -> Option<Diagnostic> {
     form.operator()
         .or_else(|| form.arrow_function())
         .or_else(|| form.conditional())
+        .or_else(|| form.let_condition())
         .or_else(|| form.declaration())
         .or_else(|| form.loop_head())
         .or_else(|| form.block())
@@ -338,6 +339,17 @@ impl Form<'_, '_> {
             ),
             _ => None,
         }
+    }
+
+    /// `if let Some(x) = y { … }`, `let [a, b] = xs else { … };`
+    fn let_condition(&self) -> Option<Diagnostic> {
+        let span = self.input.span();
+        let is_head = self.input.kind() == Kind::Let && matches!(self.kind_before(1), Some(Kind::If | Kind::While));
+        let is_else = self.input.kind() == Kind::Else && self.expects("`;`") && self.input.kind_at(1) == Kind::BraceOpen;
+        let help = "as in `match x { Ok(v) => …, _ => … }`; a value that may be null is tested by `if x != null { … }`";
+        (is_head || is_else).then(|| {
+            Diagnostic::error(codes::FOREIGN_SYNTAX, span, "a pattern that may not fit stands in a `match`").with_help(help)
+        })
     }
 
     /// `catch Kind e`

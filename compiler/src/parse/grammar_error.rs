@@ -235,10 +235,14 @@ pub(crate) fn assignment_as_value(operator: Span) -> Diagnostic {
     )
 }
 
-pub(crate) fn chained_comparison(operator: Span, first: Span, middle: &str) -> Diagnostic {
-    Diagnostic::error(codes::CHAINED_COMPARISON, operator, "comparisons cannot stand in a row")
-        .with_label(first, "the first comparison")
-        .with_suggestion("compare twice", operator.before(), format!("&& {middle} "))
+pub(crate) fn chained_comparison(operator: Span, first: Span, middle: &str, is_type_argument: bool) -> Diagnostic {
+    let diagnostic = Diagnostic::error(codes::CHAINED_COMPARISON, operator, "comparisons cannot stand in a row")
+        .with_label(first, "the first comparison");
+    // `largest<int>(xs)`
+    if is_type_argument {
+        return diagnostic.with_suggestion("type arguments stand behind `::`", first.before(), "::");
+    }
+    diagnostic.with_suggestion("compare twice", operator.before(), format!("&& {middle} "))
 }
 
 /// `h <- a == b`
