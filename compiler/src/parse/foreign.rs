@@ -460,6 +460,6 @@ impl Form<'_, '_> {
                     | Kind::Question
             )
         );
-        starts && ends && self.what.starts_with("`,` or ")
+        starts && ends && !self.input.starts_line() && self.what.starts_with("`,` or ")
     }
 }
