@@ -574,7 +574,10 @@ mod loom_tests {
             let other = {
                 let mailbox = Arc::clone(&mailbox);
                 thread::spawn(move || {
-                    assert!(mailbox.push_counted(1, 1, BOUNDS).is_ok(), "refused in spite of room");
+                    // Counted by hand: the checker remembers only the last access to a word, so a look of this thread at what was
+                    // taken would hide the one under test.
+                    mailbox.sent.fetch_add(weight(1), Ordering::Relaxed);
+                    mailbox.push_node(1, Some(1)).expect("the mailbox is open");
                     let mut inbox = Inbox::new(BOUNDS);
                     mailbox.drain_into(&mut inbox);
                     assert_eq!(inbox.pop(&mailbox), Some(1));
