@@ -46,7 +46,7 @@ bench-processes: ## What processes cost
 	target/release/vega bench idle --count 1000000 --rounds 1
 	target/release/vega bench ping-pong
 
-bench-calls: ## What agent calls cost in flight, over TLS and in a queue
+bench-calls: ## What agent calls cost in flight, over TLS, streaming and in a queue
 	$(CARGO) bench --bench calls
 
 oracle: ## Plays the cases of processes with Erlang/OTP and writes what happens, for the tests to compare with

@@ -1,6 +1,6 @@
-//! What an agent call costs in memory and CPU: in flight over http and https, and waiting in a queue.
+//! What an agent call costs in memory and CPU: in flight over http and https, streaming, and waiting in a queue.
 //!
-//! `cargo bench --bench calls [-- in-flight|tls|queued]` runs the release `vega` against `vega mock-server` in another process and
+//! `cargo bench --bench calls [-- in-flight|tls|streams|queued]` runs the release `vega` against `vega mock-server` in another process and
 //! prints the peak of resident memory and the CPU time of the client for each call, less what the same program needs for one call.
 
 use std::io::{BufRead, BufReader};
@@ -74,6 +74,12 @@ fn main() {
         let authority = authority.to_str().expect("the temporary folder has a plain name");
         let (mut server, url) = server("benches/calls/answers.toml", &["--tls", "--ca-out", authority]);
         report("in flight, https", "benches/calls/in_flight.vega", 2_000, &url, &["--ca-file", authority]);
+        let _gone = server.kill();
+        let _gone = server.wait();
+    }
+    if wants("streams") {
+        let (mut server, url) = server("benches/streams/answers.toml", &[]);
+        report("streams of 50 chunks", "benches/streams/at_once.vega", 2_000, &url, &[]);
         let _gone = server.kill();
         let _gone = server.wait();
     }

@@ -75,6 +75,7 @@ struct LimitTable {
     mailbox_messages: Option<u32>,
     mailbox_bytes: Option<u64>,
     file_bytes: Option<u64>,
+    stream_bytes: Option<usize>,
 }
 
 impl LimitTable {
@@ -84,6 +85,7 @@ impl LimitTable {
             ("processes", self.processes == Some(0)),
             ("heap_bytes", self.heap_bytes == Some(0)),
             ("call_depth", self.call_depth == Some(0)),
+            ("stream_bytes", self.stream_bytes == Some(0)),
         ];
         zeros.into_iter().find_map(|(name, is_zero)| is_zero.then_some(name))
     }
@@ -188,6 +190,7 @@ impl Config {
         set(&mut limits.mailbox_messages, table.mailbox_messages);
         set(&mut limits.mailbox_bytes, table.mailbox_bytes);
         set(&mut limits.file_bytes, table.file_bytes);
+        set(&mut limits.stream_bytes, table.stream_bytes);
         limits
     }
 

@@ -83,6 +83,8 @@ impl Screen {
         let mut state = self.lock();
         let at = state.lines.iter().position(|(known, _)| *known == id);
         match (at, text) {
+            // A stream says the same for every chunk.
+            (Some(at), Some(text)) if state.lines[at].1 == text => return,
             (Some(at), Some(text)) => state.lines[at].1 = text,
             (Some(at), None) => drop(state.lines.remove(at)),
             (None, Some(text)) => state.lines.push((id, text)),

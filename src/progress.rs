@@ -29,6 +29,7 @@ fn line(agent: &str, activity: Activity<'_>) -> Option<String> {
     match activity {
         Activity::Began | Activity::Model { turn: 1 } => Some(format!("{agent} …")),
         Activity::Model { turn } => Some(format!("{agent} … turn {turn}")),
+        Activity::Chunk => Some(format!("{agent} … writing")),
         Activity::Tool { name } => Some(format!("{agent} … {name}")),
         Activity::Retry { kind } => Some(format!("{agent} … trying again after {kind}")),
         Activity::Ended { .. } => None,

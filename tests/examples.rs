@@ -29,6 +29,11 @@ fn two_agents_review_until_they_agree() {
 }
 
 #[test]
+fn a_streamed_answer_is_shown_as_it_comes() {
+    assert_eq!(offline("stream"), transcript("stream"));
+}
+
+#[test]
 fn the_pipeline_keeps_the_order_of_its_files() {
     let text = offline("pipeline");
     let position = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));

@@ -15,6 +15,7 @@ mod measure; // `vega bench`
 mod command; // what a user sees when the command cannot do what it is asked
 mod providers; // providers of vega.toml over HTTP, and what clients get wrong
 mod faults; // what a user sees when a call goes wrong
+mod streams; // answers that arrive in pieces
 mod mutations; // damaged sources and bytecode
 mod copies; // what copies a value, and what does not
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths

@@ -147,6 +147,11 @@ pub trait Effects: Send + Sync + 'static {
 
     /// Takes note of what it came to.
     fn end(&self, ticket: Ticket, result: &EffectResult);
+
+    /// Whether it wants the results of what really happens: where not, long ones need not be kept until the end.
+    fn keeps_results(&self) -> bool {
+        true
+    }
 }
 
 /// Everything really happens, and nothing is kept.
@@ -159,6 +164,10 @@ impl Effects for Live {
     }
 
     fn end(&self, _: Ticket, _: &EffectResult) {}
+
+    fn keeps_results(&self) -> bool {
+        false
+    }
 }
 
 /// The door itself: the gate, then what stands behind.
@@ -207,6 +216,11 @@ impl Seam {
             Begun::Run(ticket) => Ok(Passed::Run(permit, ticket)),
             Begun::Replayed(result) => Ok(Passed::Replayed(result)),
         }
+    }
+
+    /// Whether somebody wants the results.
+    pub fn keeps_results(&self) -> bool {
+        self.behind.keeps_results()
     }
 
     /// Tells what it came to.

@@ -31,6 +31,9 @@ pub struct Limits {
     pub run_reductions: Option<u64>,
     /// Bytes that `file::read` reads at once. A larger file raises `LimitReached("file")`.
     pub file_bytes: u64,
+    /// Bytes of a streamed answer that were read and wait for the process that reads the stream. At the bound its connection is not
+    /// read until half of them are taken; the provider waits meanwhile.
+    pub stream_bytes: usize,
     /// Time in which children may end by themselves before they are killed, in milliseconds.
     pub shutdown_ms: u64,
     /// Lines of a stack trace that are printed; of longer ones the middle is left out.
@@ -51,6 +54,7 @@ impl Default for Limits {
             slice_reductions: 4_000,
             run_reductions: None,
             file_bytes: 256 << 20,
+            stream_bytes: 32 << 10,
             shutdown_ms: 5_000,
             trace_lines: 40,
         }

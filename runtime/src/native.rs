@@ -233,10 +233,13 @@ pub trait AgentHost: Send + Sync + 'static {
     fn stream_next(&self, context: &mut NativeContext<'_>, stream: &Handle) -> NativeResult;
 
     /// Whether a stream has ended.
-    fn stream_done(&self, context: &mut NativeContext<'_>, stream: &Handle) -> Result<bool, Error>;
+    fn stream_done(&self, stream: &Handle) -> Result<bool, Error>;
 
-    /// Waits for a handle that is no future of the runtime's own: a stream gives its whole text.
-    fn await_handle(&self, context: &mut NativeContext<'_>, handle: &Handle) -> NativeResult;
+    /// Leaves the loop over a stream: where it has not ended, its call is cancelled.
+    fn stream_close(&self, stream: &Handle) -> Result<(), Error>;
+
+    /// Waits for the reply of a stream: the value that was asked for, or `as_text`, its text.
+    fn await_stream(&self, context: &mut NativeContext<'_>, stream: &Handle, as_text: bool) -> NativeResult;
 
     /// Joins the rounds of the running process's pending call of a number to its agent's history.
     fn join_round(&self, context: &mut NativeContext<'_>, number: u32) -> Result<(), Error>;

@@ -1,7 +1,10 @@
 //! Where a program's text goes: the runtime itself knows no terminal.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::process::Pid;
 
 /// A place for text, written by many processes. Failures are the implementation's to remember: a program does not fail because
 /// nobody reads its output any more.
@@ -11,6 +14,47 @@ pub trait Output: Send + Sync + 'static {
 
     /// Makes everything written visible.
     fn flush(&self) {}
+}
+
+/// The program's output, and which process left a line of it unfinished: parts of a streamed answer are written as they come, and
+/// their line is ended when the stream ends.
+pub(crate) struct ProgramOutput {
+    to: Arc<dyn Output>,
+    /// The process's id as bits; 0 where the line is finished, or continued by somebody else.
+    unfinished: AtomicU64,
+}
+
+impl ProgramOutput {
+    pub(crate) fn new(to: Arc<dyn Output>) -> Self {
+        Self { to, unfinished: AtomicU64::new(0) }
+    }
+
+    /// Writes all bytes at once.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        // Only whether a newline is added depends on it, so no other memory needs ordering.
+        if self.unfinished.load(Ordering::Relaxed) != 0 {
+            self.unfinished.store(0, Ordering::Relaxed);
+        }
+        self.to.write(bytes);
+    }
+
+    /// Writes bytes whose line the process is going to finish.
+    pub(crate) fn write_unfinished(&self, bytes: &[u8], process: Pid) {
+        let Some(last) = bytes.last() else { return };
+        self.to.write(bytes);
+        self.unfinished.store(if *last == b'\n' { 0 } else { process.to_bits() }, Ordering::Relaxed);
+    }
+
+    /// Ends the line that the process left unfinished, unless it is finished.
+    pub(crate) fn end_line(&self, process: Pid) {
+        if self.unfinished.compare_exchange(process.to_bits(), 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.to.write(b"\n");
+        }
+    }
+
+    pub(crate) fn flush(&self) {
+        self.to.flush();
+    }
 }
 
 /// Everything is thrown away.

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
 use crate::native::{AgentHost, Extensions, NativeEntry, NativeTable};
-use crate::output::Output;
+use crate::output::{Output, ProgramOutput};
 use crate::process::block::{Birth, Job, Process};
 use crate::process::mail::Mail;
 use crate::process::mailbox::{Bounds, Refused};
@@ -46,7 +46,7 @@ pub(crate) struct World {
     pub(crate) seam: Seam,
     pub(crate) grants: CapabilitySet,
     pub(crate) scope: Scope,
-    pub(crate) stdout: Arc<dyn Output>,
+    pub(crate) stdout: ProgramOutput,
     pub(crate) stderr: Arc<dyn Output>,
     pub(crate) arguments: Vec<String>,
     pub(crate) extensions: Extensions,
@@ -149,7 +149,7 @@ impl World {
             seam: parts.seam,
             grants: parts.grants,
             scope: parts.scope,
-            stdout: parts.stdout,
+            stdout: ProgramOutput::new(parts.stdout),
             stderr: parts.stderr,
             arguments: parts.arguments,
             extensions: parts.extensions,

@@ -184,15 +184,27 @@ impl Host for Fake {
         self.answer(machine)
     }
 
-    fn ask(&mut self, machine: &Machine, _ask: u32, _values: &mut [Value]) -> NativeResult {
+    fn ask(&mut self, machine: &Machine, _ask: u32, _values: &mut [Value], _streaming: bool) -> NativeResult {
         self.answer(machine)
+    }
+
+    fn stream_next(&mut self, machine: &Machine, _stream: &Value) -> NativeResult {
+        self.answer(machine)
+    }
+
+    fn stream_done(&mut self, _stream: &Value) -> Result<bool, Error> {
+        if self.random.u8(..5) == 0 { Err(self.error()) } else { Ok(self.random.bool()) }
+    }
+
+    fn stream_close(&mut self, _stream: &Value) -> Result<(), Error> {
+        if self.random.u8(..5) == 0 { Err(self.error()) } else { Ok(()) }
     }
 
     fn join_round(&mut self, _machine: &Machine, _number: u32) -> Result<(), Error> {
         if self.random.u8(..5) == 0 { Err(self.error()) } else { Ok(()) }
     }
 
-    fn await_value(&mut self, machine: &Machine, _value: &Value) -> NativeResult {
+    fn await_value(&mut self, machine: &Machine, _value: &Value, _as_text: bool) -> NativeResult {
         self.answer(machine)
     }
 

@@ -16,6 +16,12 @@ pub(crate) fn register(table: &mut NativeTable) {
     table.add_variadic("print", |context, arguments| {
         context.charge(crate::arguments::cost(arguments));
         let mut line = joined(arguments, context.module())?;
+        if let [value] = arguments
+            && print::is_chunk(value)
+        {
+            context.write_chunk(&line);
+            return Ok(().into());
+        }
         line.push('\n');
         context.write_output(&line)?;
         Ok(().into())

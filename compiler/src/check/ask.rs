@@ -32,9 +32,6 @@ impl<'a> Checker<'a> {
             Type::AnyAgent => self.types.str,
             _ => return self.not_an_agent(send, &agent, &message, span),
         };
-        if send.is_stream {
-            return self.refused("a streamed answer (`<~`)", send.operator_span);
-        }
         if !message.is_wrong() && !self.is_message_like(message.ty) && !self.has_json_form(message.ty) {
             let shown = self.show(message.ty);
             let diagnostic =
@@ -42,7 +39,13 @@ impl<'a> Checker<'a> {
                     .with_help("text, numbers, arrays, maps and structs of them, and a `Message` of several parts can");
             return self.wrong(diagnostic);
         }
-        let output = match want.hint() {
+        let hint = match want.hint().map(|hint| (hint, self.types.of(hint))) {
+            // What is wanted of a stream is what awaiting it gives.
+            Some((_, Type::Stream(reply))) if send.is_stream => Some(*reply),
+            Some((hint, _)) if !send.is_stream => Some(hint),
+            Some(_) | None => None,
+        };
+        let output = match hint {
             // Text fits where text or null is wanted.
             Some(hint) if matches!(self.types.of(hint), Type::Optional(inner) if *inner == own) => own,
             Some(hint) if self.is_reply_type(hint) => hint,
@@ -50,8 +53,9 @@ impl<'a> Checker<'a> {
         };
         let join = self.ask_join(id);
         self.note_unseen_call(&agent, join, span);
-        let ask = Ask { agent, message, timeout, budget, output, join, streaming: false };
-        Expr::new(ExprKind::Ask(Box::new(ask)), output, span)
+        let ty = if send.is_stream { self.types.stream(output) } else { output };
+        let ask = Ask { agent, message, timeout, budget, output, join, streaming: send.is_stream };
+        Expr::new(ExprKind::Ask(Box::new(ask)), ty, span)
     }
 
     /// The language's `Message`, and the type of its parts.
@@ -158,9 +162,9 @@ impl<'a> Checker<'a> {
             return Expr::wrong(span);
         }
         let shown = self.show(receiver.ty);
-        let mut diagnostic =
-            Diagnostic::error(codes::NOT_AN_AGENT, receiver.span, format!("`<-` asks an agent, and this is a `{shown}`"))
-                .with_remark("not an agent");
+        let arrow = if send.is_stream { "<~" } else { "<-" };
+        let title = format!("`{arrow}` asks an agent, and this is a `{shown}`");
+        let mut diagnostic = Diagnostic::error(codes::NOT_AN_AGENT, receiver.span, title).with_remark("not an agent");
         match self.types.of(receiver.ty) {
             Type::Int | Type::Float | Type::Duration | Type::Money if !send.is_stream => {
                 let text = self.sources.text_of(message.span).to_string();
@@ -186,12 +190,18 @@ impl<'a> Checker<'a> {
     }
 
     /// `await future`
-    pub(super) fn await_value(&mut self, inner: &'a ast::Expr, span: Span) -> Expr {
-        let value = self.value(inner, Want::Infer);
+    pub(super) fn await_value(&mut self, inner: &'a ast::Expr, want: Want, span: Span) -> Expr {
+        let wanted = match (&inner.peel().kind, want.hint()) {
+            (A::Send(send), Some(reply)) if send.is_stream => Want::Hint(self.types.stream(reply)),
+            _ => Want::Infer,
+        };
+        let value = self.value(inner, wanted);
         self.frame().effects.may_effect = true;
+        let chunk = self.types.chunk();
         let ty = match *self.types.of(value.ty) {
             Type::Future(inner) => inner,
-            Type::Stream(_) => self.types.str,
+            Type::Stream(reply) if reply == chunk => self.types.str,
+            Type::Stream(reply) => reply,
             // What is no future is there already.
             _ => return value,
         };

@@ -34,7 +34,7 @@ impl<'a> Checker<'a> {
             A::Range(range) => self.range(range, span),
             A::Send(send) => self.ask(send, written.id, want, span),
             A::Spawn(spawn) => self.spawn(spawn, span),
-            A::Await(inner) => self.await_value(inner, span),
+            A::Await(inner) => self.await_value(inner, want, span),
             A::Async(inner) => self.async_task(inner, span),
             A::Call(call) => self.call(call, want, span),
             A::MethodCall(call) => self.method_call(call, want, span),

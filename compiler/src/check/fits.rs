@@ -1,7 +1,7 @@
 //! Which value fits where: subtyping, the implicit conversions, and the message when neither helps.
 
 use vega_bytecode::module::Constant;
-use vega_bytecode::{Type, TypeId};
+use vega_bytecode::{Type, TypeId, prelude};
 
 use super::Checker;
 use super::types::ERROR;
@@ -42,6 +42,8 @@ impl Checker<'_> {
             (_, Type::Optional(inner)) => self.is_subtype(from, *inner),
             (Type::Agent(agent), Type::AnyAgent) => self.agents[agent.0 as usize].output == self.types.str,
             (Type::Agent(_) | Type::AnyAgent, Type::Process) => true,
+            // Whatever its reply is to be, a stream gives chunks, and its reply has a text.
+            (Type::Stream(_), Type::Stream(reply)) => matches!(self.types.of(*reply), Type::Struct(prelude::CHUNK, _)),
             (Type::Function(from, result), Type::Function(to, wanted)) => {
                 // A function that gives something may stand where nothing is wanted.
                 from == to && *wanted == self.types.void
@@ -99,16 +101,13 @@ impl Checker<'_> {
                 None => return Err(expr),
             },
             (Type::Struct(id, _), Type::Str) => {
+                let info = self.structs[id.0 as usize].clone();
                 let field = match self.names.structs[id.0 as usize].as_str() {
-                    "Response" => "body",
-                    "Chunk" => "text",
+                    _ if *id == prelude::CHUNK => "text",
+                    // A program's own struct of that name is nothing special.
+                    "Response" if self.modules.get(info.module.0 as usize).is_some_and(|module| module.is_standard) => "body",
                     _ => return Err(expr),
                 };
-                let info = self.structs[id.0 as usize].clone();
-                // A program's own struct of that name is nothing special.
-                if !self.modules.get(info.module.0 as usize).is_some_and(|module| module.is_standard) {
-                    return Err(expr);
-                }
                 match self.interner.get(field).and_then(|name| info.field(name)) {
                     Some((index, _)) => ExprKind::Field(Box::new(expr), index),
                     None => return Err(expr),
@@ -162,6 +161,9 @@ impl Checker<'_> {
         let written = self.sources.text_of(expr.span);
         let call = |name: &str| format!("{name}({written})");
         match (self.types.of(expr.ty), self.types.of(to)) {
+            (Type::Stream(_), _) => {
+                diagnostic.with_help("`await` waits for the whole of a stream, and `for` goes through its chunks")
+            }
             (Type::Array(_) | Type::Map(..), Type::Int) => diagnostic.with_help(format!("its length is `{written}.len()`")),
             (Type::Int, Type::Float) => diagnostic.with_suggestion("convert it", expr.span, call("float")),
             (Type::Float, Type::Int) => diagnostic.with_suggestion("cut off the fraction", expr.span, call("int")),

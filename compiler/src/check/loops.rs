@@ -161,7 +161,7 @@ impl<'a> Checker<'a> {
             Type::Map(key, value) => self.types.tuple(vec![key, value]),
             Type::Str => self.types.str,
             Type::Range => self.types.int,
-            Type::Stream(chunk) => chunk,
+            Type::Stream(_) => self.types.chunk(),
             Type::Bytes => self.types.int,
             _ if iterable.is_wrong() || iterable.ty == self.types.never => ERROR,
             ref ty => {

@@ -131,6 +131,13 @@ impl<'a> Checker<'a> {
     }
 
     fn note_useless(&mut self, expr: &Expr) {
+        if matches!(&expr.kind, ExprKind::Ask(ask) if ask.streaming) {
+            self.report(
+                Diagnostic::warning(codes::DROPPED_STREAM, expr.span, "nobody reads this stream, so its call is ended at once")
+                    .with_help("go through it with `for`, wait for the whole with `await`, or ask with `<-`"),
+            );
+            return;
+        }
         let useless = match &expr.kind {
             ExprKind::Binary(..) | ExprKind::Local(_) | ExprKind::Constant(_) => !expr.is_wrong(),
             _ => false,

@@ -4,7 +4,7 @@
 //! everything and is fitted by everything, so one mistake is reported once.
 
 use vega_bytecode::types::{AgentId, EnumId, StructId};
-use vega_bytecode::{Type, TypeId, TypeTable};
+use vega_bytecode::{Type, TypeId, TypeTable, prelude};
 
 /// The type of what is wrong already.
 pub(crate) const ERROR: TypeId = TypeId(u32::MAX);
@@ -115,9 +115,21 @@ impl Types {
         if inner == ERROR { ERROR } else { self.table.intern(Type::Future(inner)) }
     }
 
-    /// `Stream<T>`
-    pub(crate) fn stream(&mut self, inner: TypeId) -> TypeId {
-        if inner == ERROR { ERROR } else { self.table.intern(Type::Stream(inner)) }
+    /// A stream whose reply is of a type: `Stream<Chunk>` where that is text, else `Stream<T>`. Its loop gives chunks in any case.
+    pub(crate) fn stream(&mut self, reply: TypeId) -> TypeId {
+        match reply {
+            ERROR => ERROR,
+            text if text == self.str => {
+                let chunk = self.chunk();
+                self.table.intern(Type::Stream(chunk))
+            }
+            reply => self.table.intern(Type::Stream(reply)),
+        }
+    }
+
+    /// `Chunk`, a part of a streamed answer.
+    pub(crate) fn chunk(&mut self) -> TypeId {
+        self.table.intern(Type::Struct(prelude::CHUNK, Vec::new()))
     }
 
     /// A struct with its arguments.

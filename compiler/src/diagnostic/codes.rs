@@ -297,6 +297,8 @@ codes! {
         "Dropping a handle ends nothing: what was spawned lives until it ends or its supervisor does. A loop that spawns and forgets leaves something behind in each round.";
     MODEL_SETTING "V0414" "a setting that the model does not take"
         "The model refuses the setting, so it is left out of what is sent to it. The agent works as if it were not written.";
+    DROPPED_STREAM "V0415" "a stream that nobody reads"
+        "A stream that nothing refers to any more ends its call, so asking for one and dropping it does nothing.";
 
     // V06
     FORMAT_LIMIT "V0601" "the program is larger than bytecode can be"

@@ -2,7 +2,7 @@
 
 use vega_bytecode::module::Constant;
 use vega_bytecode::opcode::NO_FIELD;
-use vega_bytecode::{Instruction, Opcode, Type};
+use vega_bytecode::{Instruction, Opcode, Type, prelude};
 
 use super::function::{Destination, FunctionEmitter, Into, Scratch};
 use crate::ir::{Block, Expr, ExprKind};
@@ -167,7 +167,10 @@ impl<'p> FunctionEmitter<'_, 'p> {
             }
             ExprKind::Retype(inner) => self.retype(expr, inner, destination),
             ExprKind::Comprehension { .. } => self.comprehension(expr, destination),
-            ExprKind::Await(inner) => self.convert(Opcode::Await, inner, 0, destination),
+            ExprKind::Await(inner) => {
+                let as_text = matches!(self.stream_reply(inner.ty), Some(Type::Struct(prelude::CHUNK, _)));
+                self.convert(Opcode::Await, inner, u16::from(as_text), destination);
+            }
             ExprKind::SelfProcess => self.asm.abc(Opcode::SelfProcess, to, 0, 0),
             ExprKind::Monitor(inner) => self.convert(Opcode::Monitor, inner, 0, destination),
             ExprKind::Send(_, _, _) | ExprKind::Link(_) | ExprKind::Exit(_) | ExprKind::Push(_, _) => {

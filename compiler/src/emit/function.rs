@@ -166,6 +166,14 @@ impl<'p> FunctionEmitter<'_, 'p> {
         matches!(self.tables.program.types.get(ty), Some(vega_bytecode::Type::Void | vega_bytecode::Type::Never))
     }
 
+    /// What the reply of a stream is, if the type is one's.
+    pub(super) fn stream_reply(&self, ty: TypeId) -> Option<&vega_bytecode::Type> {
+        match self.tables.program.types.get(ty) {
+            Some(vega_bytecode::Type::Stream(reply)) => self.tables.program.types.get(*reply),
+            _ => None,
+        }
+    }
+
     // Registers.
 
     /// Whether the function has needed more registers than a frame may have. From then on nothing is emitted, since its code is of no

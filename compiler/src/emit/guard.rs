@@ -21,6 +21,8 @@ pub(super) enum Cleanup<'p> {
     Finally(&'p Block),
     /// Leaves a budget scope.
     Session,
+    /// Leaves the loop over the stream in a register.
+    Stream(u16),
 }
 
 /// Something that control can leave.
@@ -212,7 +214,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
         let error = self.push_slot();
         self.slots[usize::from(error)].holds = true;
         match guard.cleanup {
-            Cleanup::Joins(_) | Cleanup::Session => self.run(guard),
+            Cleanup::Joins(_) | Cleanup::Session | Cleanup::Stream(_) => self.run(guard),
             Cleanup::Defer(_, _) | Cleanup::Finally(_) => {
                 let second = self.open_region(false);
                 self.run(guard);
@@ -239,6 +241,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
             }
             Cleanup::Finally(body) => self.block(body, Into::Nowhere),
             Cleanup::Session => self.asm.abc(Opcode::BudgetExit, 0, 0, 0),
+            Cleanup::Stream(stream) => self.asm.abc(Opcode::StreamClose, stream, 0, 0),
         }
         self.counters.extend(inner_counters);
     }

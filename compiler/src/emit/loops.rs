@@ -5,7 +5,7 @@ use vega_bytecode::module::Constant;
 
 use super::expression::immediate;
 use super::function::{Destination, FunctionEmitter, Into, Scratch};
-use super::guard::{LoopScope, Scope};
+use super::guard::{Cleanup, LoopScope, Scope};
 use super::operator::int_constant;
 use super::walk::{self, Node};
 use crate::ir::{BinaryOp, Block, Expr, ExprKind, LocalId, LoopId, Pattern, PatternKind, Statement};
@@ -294,12 +294,19 @@ impl<'p> FunctionEmitter<'_, 'p> {
         self.pop_slot();
     }
 
-    /// The loop around each element of a container.
+    /// The loop around each element of a container, or around each chunk of a stream, whose call ends with the loop.
     fn iterate(&mut self, round: Round<'p>, pattern: &'p Pattern, iterable: &'p Expr, run: impl FnOnce(&mut Self)) {
         let height = self.slots.len();
         let container = self.on_top(iterable);
-        let position = self.push_slot();
-        self.load_int(0, position);
+        // Of a container the position, of a stream whether it has ended.
+        let progress = self.push_slot();
+        let is_stream = self.stream_reply(iterable.ty).is_some();
+        let guards = self.scopes.len();
+        if is_stream {
+            self.open_guard(Cleanup::Stream(container));
+        } else {
+            self.load_int(0, progress);
+        }
         let constants = self.hoist_constants(&round);
         let counter = self.open_counter(&round.blocks, &round.exprs);
         // The element's register is released when the loop ends; within it each element takes the place of the last.
@@ -317,7 +324,13 @@ impl<'p> FunctionEmitter<'_, 'p> {
         };
         let scope = self.open_loop(round.id);
         let again = self.asm.label_back(self.asm.is_reachable());
-        self.asm.branch(Opcode::IterNext, element, container, scope.break_label);
+        if is_stream {
+            self.asm.abc(Opcode::StreamNext, element, container, 0);
+            self.asm.abc(Opcode::StreamDone, progress, container, 0);
+            self.asm.branch(Opcode::JumpIf, progress, 0, scope.break_label);
+        } else {
+            self.asm.branch(Opcode::IterNext, element, container, scope.break_label);
+        }
         let inner = self.slots.len();
         if !is_bound {
             self.take_apart(pattern, element, pattern.ty);
@@ -329,6 +342,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
         self.asm.jump(again);
         self.end_loop(scope, counter);
         self.forget_constants(constants);
-        self.pop_from(height);
+        self.close_guards(guards, height);
+        self.truncate(height);
     }
 }

@@ -77,7 +77,7 @@ impl Asking {
         }
         Step::Return(match answer.content {
             Content::Text(text) => text.into(),
-            Content::Value(message) => message.adopt(),
+            Content::Value(message, _) => message.adopt(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! where nobody reads its answer. Only here a stack is held while somebody else works.
 mod count; // asking how long a prompt is
 mod door; // what the door to the world is told
+mod streaming; // answers that arrive in pieces
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,12 +21,14 @@ use vega_scheduler::Instant;
 use crate::bound::{InputBound, Reported, input_bound, terms, worst_cost};
 use crate::config::{AgentConfig, Backend};
 use crate::error::{Billed, CallError, ErrorKind, TransportFailure, from_transport};
+use crate::flow::Outlet;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::message::{Request, Response, Usage};
 use crate::price::Model;
+use crate::provider::stream::Received;
 use crate::provider::{Endpoint, Protocol, anthropic, openai};
 use crate::raise::Failed;
-use crate::script::Query;
+use crate::script::{Query, ScriptedOutcome};
 use crate::service::Service;
 use door::{Door, answer_of, tell_door};
 
@@ -40,6 +43,8 @@ const TYPED_OUTPUT_TOKENS_MIN: u32 = 1_024;
 pub(crate) struct Exchange<'a> {
     pub(crate) service: &'a Service,
     pub(crate) config: &'a AgentConfig,
+    /// The invocation's number, for whoever watches.
+    pub(crate) number: u64,
     /// The number of the model call within its invocation, from 1.
     pub(crate) turn: u32,
     /// The number of the attempt within its invocation, for its coordinate.
@@ -49,6 +54,8 @@ pub(crate) struct Exchange<'a> {
     /// What is left of the invocation's time, and when it is over.
     pub(crate) remaining: Duration,
     pub(crate) deadline: Instant,
+    /// Where chunks of the answer go, where it is streamed.
+    pub(crate) outlet: Option<Outlet<'a>>,
 }
 
 /// What came of an exchange.
@@ -67,6 +74,25 @@ pub(crate) struct Exchanged {
     pub(crate) attempted: bool,
     /// While it is held the call counts as under way.
     pub(crate) under_way: Option<CallGuard>,
+    /// Whether a part of the answer was delivered, so that it must not come again.
+    pub(crate) delivered: bool,
+}
+
+/// What an attempt came to, before it is booked.
+struct Attempted {
+    result: Result<Response, Unanswered>,
+    /// Bytes of the request's body.
+    bytes: usize,
+    /// What had arrived of a stream.
+    received: Option<Received>,
+    delivered: bool,
+}
+
+impl Attempted {
+    /// One that was not streamed.
+    fn plain(result: Result<Response, Unanswered>, bytes: usize) -> Attempted {
+        Attempted { result, bytes, received: None, delivered: false }
+    }
 }
 
 /// Why there is no answer.
@@ -108,6 +134,7 @@ impl Exchange<'_> {
             overrun: 0,
             attempted: false,
             under_way: None,
+            delivered: false,
         };
         let Some(under_way) = context.begin_call() else {
             return Some(refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins")));
@@ -120,22 +147,28 @@ impl Exchange<'_> {
             Err(Unreserved::Refused(failed)) => return Some(refused(failed)),
         };
         let lowered = Some(request.max_tokens).filter(|tokens| *tokens < declared);
-        let (result, body_bytes) = self.attempt(context, request);
-        let estimate = || Usage { input: (body_bytes as u64).div_ceil(4), ..Usage::default() };
-        let (usage, estimated) = match &result {
-            Ok(Response { usage: Some(usage), .. }) => (*usage, false),
-            Ok(response) => (Usage { output: (response.text().len() as u64).div_ceil(4), ..estimate() }, true),
-            Err(Unanswered::Failed(error)) => match error.billed {
+        let Attempted { result, bytes, received, delivered } = self.attempt(context, request);
+        let estimate = || Usage { input: (bytes as u64).div_ceil(4), ..Usage::default() };
+        let (usage, estimated) = match (&result, received) {
+            (Ok(Response { usage: Some(usage), .. }), _) => (*usage, false),
+            // What was reported, and the larger of reported and counted output.
+            (Err(_), Some(received)) => {
+                let reported = received.reported.unwrap_or_else(estimate);
+                (Usage { output: reported.output.max(received.counted_output), ..reported }, true)
+            }
+            (Ok(response), _) => (Usage { output: (response.text().len() as u64).div_ceil(4), ..estimate() }, true),
+            (Err(Unanswered::Failed(error)), None) => match error.billed {
                 Billed::Nothing => (Usage::default(), false),
                 Billed::EstimatedInput => (estimate(), true),
                 Billed::Reported(usage) => (usage, true),
             },
-            Err(Unanswered::TimeIsOver { sent: true } | Unanswered::Killed) => (estimate(), true),
-            Err(Unanswered::TimeIsOver { sent: false } | Unanswered::Refused(_)) => (Usage::default(), false),
+            (Err(Unanswered::TimeIsOver { sent: true } | Unanswered::Killed), None) => (estimate(), true),
+            (Err(Unanswered::TimeIsOver { sent: false } | Unanswered::Refused(_)), None) => (Usage::default(), false),
         };
         let (cost, overrun) = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
         let attempted = !matches!(result, Err(Unanswered::Refused(_)));
-        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way: Some(under_way) })
+        let under_way = Some(under_way);
+        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way, delivered })
     }
 
     /// The rates that the exchange is booked at; none where nobody knows them.
@@ -226,11 +259,23 @@ impl Exchange<'_> {
         (Some(cost), overrun)
     }
 
-    /// Passes the door and calls; the bytes of the request's body come with the result.
-    fn attempt(&self, context: &NativeContext<'_>, request: Request) -> (Result<Response, Unanswered>, usize) {
-        match self.config.backend {
+    /// Passes the door and calls.
+    fn attempt(&self, context: &NativeContext<'_>, request: Request) -> Attempted {
+        if let Some(outlet) = self.outlet {
+            return self.attempt_streamed(context, request, outlet);
+        }
+        let (result, bytes) = match self.config.backend {
             Backend::Script(protocol) => self.attempt_scripted(context, &request, protocol),
             Backend::Http(_) => self.attempt_http(context, request),
+        };
+        Attempted::plain(result, bytes)
+    }
+
+    /// The request's body as the script's provider would get it.
+    fn encode_scripted(&self, protocol: Protocol, request: &Request) -> Vec<u8> {
+        match protocol {
+            Protocol::Anthropic => anthropic::encode(request),
+            Protocol::OpenAi => openai::encode(request, self.config.endpoint.max_tokens_field),
         }
     }
 
@@ -241,31 +286,40 @@ impl Exchange<'_> {
         request: &Request,
         protocol: Protocol,
     ) -> (Result<Response, Unanswered>, usize) {
-        let body = match protocol {
-            Protocol::Anthropic => anthropic::encode(request),
-            Protocol::OpenAi => openai::encode(request, self.config.endpoint.max_tokens_field),
-        };
+        let body = self.encode_scripted(protocol, request);
         let endpoint = &*self.config.endpoint;
         let bytes = body.len();
         let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
             Door::Open(ticket) => ticket,
-            Door::Closed(result) => return (result, bytes),
+            Door::Closed(attempted) => return (attempted.result, bytes),
         };
         drop(body);
-        let (result, answer) = self.script(endpoint, request, protocol);
+        let query = Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
+        let scripted = self.service.script.outcome(query);
+        let (result, answer) = self.script_whole(endpoint, &scripted, request);
         tell_door(context, ticket, &result, answer);
         (result, bytes)
     }
 
-    /// What the script answers, after the time that it says.
-    fn script(
+    /// What the script answers as a whole, after the time that it says.
+    fn script_whole(
         &self,
         endpoint: &Endpoint,
+        scripted: &ScriptedOutcome,
         request: &Request,
-        protocol: Protocol,
     ) -> (Result<Response, Unanswered>, Option<HttpResponse>) {
-        let query = Query { agent: Some(&self.config.name), model: &self.config.model, turn: Some(self.turn), request };
-        let scripted = self.service.script.outcome(query);
+        let timeouts = self.config.timeouts;
+        if scripted.stalls() {
+            let patience = timeouts.first_token.unwrap_or(timeouts.idle);
+            if vega_scheduler::sleep(patience.min(self.remaining)).is_err() {
+                return (Err(Unanswered::Killed), None);
+            }
+            if patience >= self.remaining {
+                return (Err(Unanswered::TimeIsOver { sent: true }), None);
+            }
+            let stalled = from_transport(&TransportFailure::IdleTimeout(patience), endpoint.origin(&request.model));
+            return (Err(Unanswered::Failed(Box::new(stalled))), None);
+        }
         if !scripted.latency.is_zero() && vega_scheduler::sleep(scripted.latency.min(self.remaining)).is_err() {
             return (Err(Unanswered::Killed), None);
         }
@@ -273,7 +327,7 @@ impl Exchange<'_> {
             return (Err(Unanswered::TimeIsOver { sent: true }), None);
         }
         let response = scripted.resolve(endpoint, &request.model, SystemTime::now()).map_err(Unanswered::Failed);
-        (response, answer_of(&scripted, protocol))
+        (response, answer_of(scripted, endpoint.protocol))
     }
 
     fn attempt_http(&self, context: &NativeContext<'_>, request: Request) -> (Result<Response, Unanswered>, usize) {
@@ -281,7 +335,7 @@ impl Exchange<'_> {
         let mut bytes = 0;
         let Sending { ticket, request: sending } = match self.prepare(context, endpoint, &request, &mut bytes) {
             Ok(prepared) => prepared,
-            Err(unsent) => return (*unsent, bytes),
+            Err(unsent) => return (unsent.result, bytes),
         };
         drop(request);
         let received = self.send(endpoint, *sending);
@@ -296,13 +350,13 @@ impl Exchange<'_> {
         endpoint: &Endpoint,
         request: &Request,
         bytes: &mut usize,
-    ) -> Result<Sending, Box<Result<Response, Unanswered>>> {
-        let HttpRequest { url, headers, body } =
-            endpoint.encode(request).map_err(|error| Box::new(Err(Unanswered::Refused(Failed::Call(error)))))?;
+    ) -> Result<Sending, Box<Attempted>> {
+        let refused = |error| Box::new(Attempted::plain(Err(Unanswered::Refused(Failed::Call(error))), 0));
+        let HttpRequest { url, headers, body } = endpoint.encode(request).map_err(refused)?;
         *bytes = body.len();
         let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
             Door::Open(ticket) => ticket,
-            Door::Closed(result) => return Err(Box::new(result)),
+            Door::Closed(attempted) => return Err(Box::new(attempted)),
         };
         let timeouts = self.config.timeouts;
         let request = Box::new(client::Request {

@@ -28,6 +28,7 @@ use crate::raise::Failed;
 use crate::request::{CALL_DEPTH_MAX, Draft};
 use crate::service::Service;
 use crate::slot::AgentSlot;
+use crate::stream::{self, StreamHandle};
 use crate::totals::Totals;
 
 /// The agents of one runtime. Registered with the runtime's builder.
@@ -80,9 +81,6 @@ impl AgentHost for Agents {
     }
 
     fn ask(&self, context: &mut NativeContext<'_>, ask: &AskDescription, values: &mut [Value], streaming: bool) -> NativeResult {
-        if streaming {
-            return Err(no_streams());
-        }
         let slot = slot_of(&values[0])?;
         let mut rest = values[2..].iter();
         let timeout = if ask.has_timeout { rest.next().and_then(Value::as_duration) } else { None };
@@ -134,19 +132,27 @@ impl AgentHost for Agents {
             parent_span,
             coordinate,
         };
+        if streaming {
+            return StreamHandle::begin(slot, draft, context).map(Outcome::Value);
+        }
         Ok(Outcome::Resume(Box::new(Asking::new(slot, draft, ask.join, depth))))
     }
 
-    fn stream_next(&self, _: &mut NativeContext<'_>, _: &Handle) -> NativeResult {
-        Err(no_streams())
+    fn stream_next(&self, _: &mut NativeContext<'_>, stream: &Handle) -> NativeResult {
+        stream::next(&StreamHandle::of(stream)?)
     }
 
-    fn stream_done(&self, _: &mut NativeContext<'_>, _: &Handle) -> Result<bool, Error> {
-        Err(no_streams())
+    fn stream_done(&self, stream: &Handle) -> Result<bool, Error> {
+        Ok(StreamHandle::of(stream)?.is_done())
     }
 
-    fn await_handle(&self, _: &mut NativeContext<'_>, _: &Handle) -> NativeResult {
-        Err(no_streams())
+    fn stream_close(&self, stream: &Handle) -> Result<(), Error> {
+        StreamHandle::of(stream)?.close();
+        Ok(())
+    }
+
+    fn await_stream(&self, _: &mut NativeContext<'_>, stream: &Handle, as_text: bool) -> NativeResult {
+        stream::wait(&StreamHandle::of(stream)?, as_text)
     }
 
     fn join_round(&self, context: &mut NativeContext<'_>, number: u32) -> Result<(), Error> {
@@ -159,10 +165,6 @@ impl AgentHost for Agents {
         }
         Ok(())
     }
-}
-
-fn no_streams() -> Error {
-    Error::new(kinds::AGENT_FAILED, "this version answers calls as a whole: write `<-` in the place of `<~`")
 }
 
 /// The agent behind a handle.

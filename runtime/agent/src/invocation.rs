@@ -164,6 +164,7 @@ impl Invocation {
         request.messages = view.messages;
         self.shape = ReplyShape::of(self.request.output, context.module());
         request.output = output_schema(self.wanted(), context).map(Arc::new);
+        request.stream = self.request.flow.is_some();
         self.typed = request.output.is_some();
         if let Some(output) = &request.output {
             let config = &self.slot.config;
@@ -310,7 +311,7 @@ impl Invocation {
         };
         let message =
             Message::copy_of(&shape.make(value, &particulars)).map_err(|refused| format!("it holds {}", refused.what))?;
-        Ok(Content::Value(message))
+        Ok(Content::Value(message, reply.text.clone()))
     }
 
     /// The reply as what the caller wants, or where it does not fit.
@@ -331,7 +332,7 @@ impl Invocation {
             return self.whole_reply(shape, value, reply);
         }
         let message = Message::copy_of(&value).map_err(|refused| format!("it holds {}", refused.what))?;
-        Ok(Content::Value(message))
+        Ok(Content::Value(message, reply.text.clone()))
     }
 
     // ---- the end ----

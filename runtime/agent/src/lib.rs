@@ -17,6 +17,7 @@ pub mod mock_server; // the scripted model over HTTP
 mod approval; // who decides about tools that need it
 mod config; // an agent's clauses
 mod exchange; // one exchange with a model
+mod flow; // how far a stream's reader may be ahead
 mod asking; // a caller that waits for its reply
 mod conversation; // what agents remember, as natives
 mod deadline; // blocks that have to end in time
@@ -32,6 +33,7 @@ mod raise; // failures as errors of the language
 mod request; // one call, from `<-` to the reply
 mod service; // what all agents of a runtime share
 mod slot; // what stays of an agent over its incarnations
+mod stream; // a streamed answer as its caller holds it
 mod tool; // the process of one tool run
 mod totals; // what was done and spent
 

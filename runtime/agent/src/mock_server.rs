@@ -14,7 +14,7 @@ use vega_net::server::{Handler, Incoming, Pause, Reply, Server, ServerSettings};
 
 use crate::http::{Headers, HttpResponse};
 use crate::provider::Protocol;
-use crate::script::wire::{self, Plan, PlannedAnswer};
+use crate::script::wire::{self, Ending, Plan, PlannedAnswer};
 use crate::script::{self, Query, Script, incoming};
 
 /// Requests that `/__requests` remembers.
@@ -165,10 +165,15 @@ fn send_planned(reply: &mut Reply<'_>, answer: PlannedAnswer) -> io::Result<()> 
             None => reply.begin_chunked(answer.status, &headers)?,
         }
     }
-    if answer.is_cut {
-        reply.close_after();
-    } else if answer.content_length.is_none() {
-        reply.end_chunks()?;
+    match answer.ending {
+        Ending::Whole if answer.content_length.is_none() => reply.end_chunks()?,
+        Ending::Whole => {}
+        Ending::Cut => reply.close_after(),
+        Ending::Reset => reply.reset()?,
+        Ending::Stalled => {
+            reply.pause_until_closed()?;
+            reply.close_after();
+        }
     }
     Ok(())
 }

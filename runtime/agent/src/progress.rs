@@ -16,6 +16,8 @@ pub enum Activity<'a> {
         /// From 1.
         turn: u32,
     },
+    /// A part of a streamed answer was read, and goes to whoever reads the stream.
+    Chunk,
     /// A tool of it began.
     Tool {
         /// The tool's name.

@@ -15,6 +15,7 @@ use vega_runtime::value::copy::Message;
 use vega_scheduler::Instant;
 use vega_trace::SpanId;
 
+use crate::flow::Flow;
 use crate::history::CallNumber;
 use crate::message::{Block, Round};
 use crate::raise::Failed;
@@ -50,6 +51,8 @@ pub(crate) struct Request {
     pub(crate) coordinate: Coordinate,
     /// When it was made.
     pub(crate) queued_at: Instant,
+    /// The flow of its chunks, where the answer is streamed.
+    pub(crate) flow: Option<Arc<Flow>>,
     progress: Mutex<Progress>,
 }
 
@@ -92,7 +95,8 @@ pub(crate) struct Answer {
 /// The reply itself.
 pub(crate) enum Content {
     Text(String),
-    Value(Message),
+    /// A value of another type, and the text that it was decoded from.
+    Value(Message, String),
 }
 
 /// A round that may join the history.
@@ -145,8 +149,14 @@ impl Request {
             parent_span,
             coordinate,
             queued_at,
+            flow: None,
             progress,
         }
+    }
+
+    /// The same, with an answer that is streamed to where the reply goes.
+    pub(crate) fn streaming(self, flow: Arc<Flow>) -> Request {
+        Request { flow: Some(flow), ..self }
     }
 
     /// Whether nobody waits for it any more.
@@ -208,6 +218,8 @@ impl Request {
             format!("poison: the request ended its invocation twice ({reason})")
         } else if progress.effect_ran {
             format!("the agent ended within the call ({reason}), after a tool had changed something; so the call is not repeated")
+        } else if self.flow.as_ref().is_some_and(|flow| flow.has_begun()) {
+            format!("the agent ended within the call ({reason}), after a part of the answer had been delivered")
         } else {
             progress.stage = Stage::Queued;
             return AfterCrash::Again;

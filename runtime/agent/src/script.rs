@@ -90,15 +90,44 @@ pub enum Fault {
     Timeout,
     /// 400
     InvalidRequest,
+    /// 500
+    ServerError,
+}
+
+/// Where an answer breaks off, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Where.
+    pub after: CutAfter,
+    /// How.
+    pub with: CutWith,
 }
 
 /// Where an answer breaks off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub enum CutAfter {
     /// After so many pieces of its text.
     Chunks(usize),
     /// After so many bytes of its body.
     Bytes(usize),
+}
+
+/// How an answer breaks off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CutWith {
+    /// The connection is closed within the body.
+    #[default]
+    Close,
+    /// The body ends as if it were complete.
+    End,
+    /// The connection is reset.
+    Reset,
+    /// Nothing more comes.
+    Stall,
+    /// Something comes that is no event.
+    Garbage,
+    /// The provider says that it failed.
+    Error(Fault),
 }
 
 impl Script {
@@ -304,9 +333,13 @@ impl ScriptedOutcome {
         let origin = endpoint.origin(model);
         let broken = |detail: &str| from_transport(&TransportFailure::Broken(detail.to_owned()), origin);
         match &self.outcome {
-            Outcome::Answer(response) => match self.received(&response.text()) {
-                None => Ok(response.clone()),
-                Some(partial) => Err(Box::new(self.cut_off(response, partial, broken("the script cuts it")))),
+            Outcome::Answer(response) => match (self.received(&response.text()), self.cut.map(|cut| cut.with)) {
+                (_, Some(CutWith::Error(fault))) => endpoint.decode(&wire::error(fault, None, endpoint.protocol), model, now),
+                (Some(partial), Some(CutWith::Reset)) => {
+                    Err(Box::new(self.cut_off(response, partial, broken("the script resets the connection"))))
+                }
+                (Some(partial), _) => Err(Box::new(self.cut_off(response, partial, broken("the script cuts it")))),
+                (None, _) => Ok(response.clone()),
             },
             Outcome::Disconnect => Err(Box::new(broken("the script disconnects"))),
             Outcome::Error { fault: Fault::Timeout, .. } => {
@@ -316,7 +349,7 @@ impl ScriptedOutcome {
                 endpoint.decode(&wire::error(*fault, *retry_after, endpoint.protocol), model, now)
             }
             Outcome::Http(response) => {
-                if let Some(Cut::Bytes(bytes)) = self.cut
+                if let Some(Cut { after: CutAfter::Bytes(bytes), .. }) = self.cut
                     && bytes < response.body.len()
                 {
                     return Err(Box::new(broken("the script cuts it")));
@@ -326,6 +359,11 @@ impl ScriptedOutcome {
         }
     }
 
+    /// Whether its answer never ends.
+    pub fn stalls(&self) -> bool {
+        matches!((&self.outcome, self.cut), (Outcome::Answer(_), Some(Cut { with: CutWith::Stall, .. })))
+    }
+
     /// The pieces in which a streamed text arrives; none of them is empty.
     pub fn pieces<'a>(&self, text: &'a str) -> Vec<&'a str> {
         pieces(text, self.chunks)
@@ -333,10 +371,10 @@ impl ScriptedOutcome {
 
     /// The text that arrives before the cut, or `None` where there is no cut.
     fn received(&self, text: &str) -> Option<String> {
-        match self.cut? {
-            Cut::Chunks(chunks) => Some(self.pieces(text).into_iter().take(chunks).collect()),
+        match self.cut?.after {
+            CutAfter::Chunks(chunks) => Some(self.pieces(text).into_iter().take(chunks).collect()),
             // Where in the body the text stands is the wire's business: none of it is certain.
-            Cut::Bytes(_) => Some(String::new()),
+            CutAfter::Bytes(_) => Some(String::new()),
         }
     }
 

@@ -381,8 +381,10 @@ opcodes! {
     Ask = 0xA3, "ask", [_ Window Ask _];
     /// Joins the rounds of the pending call of site `b:c`, if there is one, to its agent's history.
     JoinRound = 0xA4, "join.round", [_ _ wide Immediate];
-    /// `a` = the value of the future in `b` (a stream: its whole text; another value: itself); waits.
-    Await = 0xA5, "await", [_ ValueOut In _];
+    /// `a` = the value of the future in `b` (a stream: its reply, or where `c` is 1, the reply's text; another value: itself); waits.
+    Await = 0xA5, "await", [_ ValueOut In Immediate];
+    /// Leaves the loop over the stream in `a`: where it has not ended, its call is cancelled.
+    StreamClose = 0xA6, "stream.close", [_ In _ _];
 
     // Budgets: 0xB0–0xBF.
     /// Enters a budget scope limited to the money in `a`.

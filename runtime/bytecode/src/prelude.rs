@@ -18,8 +18,11 @@ pub const CALL: StructId = StructId(3);
 /// `ProcessInfo { name, status, priority, messages, links, trap_exit, heap, reductions }`: how a process stands.
 pub const PROCESS_INFO: StructId = StructId(4);
 
+/// `Chunk { text, turn }`: a part of a streamed answer.
+pub const CHUNK: StructId = StructId(5);
+
 /// Names of the structs, by number.
-pub const NAMES: [&str; 5] = ["Down", "Exit", "ChildDown", "Call", "ProcessInfo"];
+pub const NAMES: [&str; 6] = ["Down", "Exit", "ChildDown", "Call", "ProcessInfo", "Chunk"];
 
 /// The definitions that a program's structs begin with; field types are added to `types`.
 pub fn structs(types: &mut TypeTable) -> Vec<StructDefinition> {
@@ -45,6 +48,7 @@ pub fn structs(types: &mut TypeTable) -> Vec<StructDefinition> {
             ("heap", int),
             ("reductions", int),
         ],
+        vec![("text", text), ("turn", int)],
     ];
     NAMES
         .iter()
@@ -71,6 +75,7 @@ mod tests {
             (CHILD_DOWN, "ChildDown", 3),
             (CALL, "Call", 2),
             (PROCESS_INFO, "ProcessInfo", 8),
+            (CHUNK, "Chunk", 2),
         ] {
             assert_eq!((structs[id.0 as usize].name.as_str(), structs[id.0 as usize].fields.len()), (name, fields));
         }

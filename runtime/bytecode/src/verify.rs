@@ -25,8 +25,7 @@ pub const TYPE_PARTS_MAX: u32 = 10_000;
 pub const PATH_STEPS_MAX: usize = 256;
 
 /// Instructions with a number and a name that this version does not run.
-pub const NOT_RUN: &[Opcode] =
-    &[Opcode::SendStream, Opcode::StreamNext, Opcode::StreamDone, Opcode::ParBegin, Opcode::ParSpawn, Opcode::ParJoin];
+pub const NOT_RUN: &[Opcode] = &[Opcode::ParBegin, Opcode::ParSpawn, Opcode::ParJoin];
 
 /// A module that may be run without further checks. Only [`verify`] makes one.
 #[derive(Clone, PartialEq, Debug)]

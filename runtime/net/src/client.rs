@@ -226,6 +226,12 @@ impl Answer {
         }
     }
 
+    /// As [`Answer::read_some`], but waits no longer than `limit`, where the request's own limits are longer.
+    pub fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> Result<usize, Failure> {
+        let _limit = crate::connector::limit_next_wait(vega_scheduler::now() + limit);
+        self.read_some(buffer)
+    }
+
     /// Reads what is there, or waits for it; 0 at the end of the body.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         self.body.read(buffer).map_err(|error| failure::from_io(&error, &self.place))

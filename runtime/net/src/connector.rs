@@ -2,6 +2,7 @@
 //!
 //! Invariant: `is_open` and `Drop` never park. The library calls both while it holds the lock of its connection pool.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock};
@@ -199,6 +200,7 @@ impl Transport for TlsTransport {
         }
         self.stream.sock.set_deadline(deadline_of(timeout));
         self.outbox.flush(&mut *self.stream, timeout)?;
+        self.stream.sock.set_deadline(input_deadline(timeout));
         receive_some(&mut *self.stream, &mut self.buffers, timeout)
     }
 
@@ -240,6 +242,7 @@ impl Transport for TcpTransport {
         }
         self.stream.set_deadline(deadline_of(timeout));
         self.outbox.flush(&mut self.stream, timeout)?;
+        self.stream.set_deadline(input_deadline(timeout));
         receive_some(&mut self.stream, &mut self.buffers, timeout)
     }
 
@@ -295,6 +298,35 @@ fn place_of(details: &ConnectionDetails) -> String {
     match (details.uri.scheme_str(), details.uri.authority()) {
         (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
         _ => details.uri.to_string(),
+    }
+}
+
+thread_local! {
+    /// A deadline for the next wait for input on this thread, which begins before anything else can run on it.
+    static NEXT_WAIT: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Bounds the wait that the caller is about to begin. Nothing stays bounded when the result is dropped, or once a wait has begun.
+pub(crate) fn limit_next_wait(deadline: Instant) -> WaitLimit {
+    NEXT_WAIT.set(Some(deadline));
+    WaitLimit
+}
+
+/// See [`limit_next_wait`].
+pub(crate) struct WaitLimit;
+
+impl Drop for WaitLimit {
+    fn drop(&mut self) {
+        NEXT_WAIT.set(None);
+    }
+}
+
+/// Until when input is waited for.
+fn input_deadline(timeout: NextTimeout) -> Option<Instant> {
+    let own = deadline_of(timeout);
+    match NEXT_WAIT.take() {
+        Some(limit) => Some(own.map_or(limit, |own| own.min(limit))),
+        None => own,
     }
 }
 

@@ -133,10 +133,24 @@ impl Reply<'_> {
         self.keep_open = false;
     }
 
+    /// Resets the connection: what the client has not read yet may be lost.
+    pub fn reset(&mut self) -> io::Result<()> {
+        self.keep_open = false;
+        self.wire.socket().reset_when_closed()
+    }
+
+    /// Waits until the client goes away.
+    pub fn pause_until_closed(&mut self) -> io::Result<()> {
+        self.pause_until(None).map(|_| ())
+    }
+
     /// Waits, and says at once when the client goes away meanwhile.
     pub fn pause(&mut self, time: Duration) -> io::Result<Pause> {
-        let until = vega_scheduler::now() + time;
-        self.wire.socket().set_deadline(Some(until));
+        self.pause_until(Some(vega_scheduler::now() + time))
+    }
+
+    fn pause_until(&mut self, until: Option<vega_scheduler::Instant>) -> io::Result<Pause> {
+        self.wire.socket().set_deadline(until);
         let result = loop {
             let mut bytes = [0; 256];
             match self.wire.read(&mut bytes) {

@@ -172,7 +172,43 @@ mod tests {
         assert_eq!(parser.feed(&[b'x'; 101], &mut Vec::new()), Err(SseError::TooLong(100)));
     }
 
+    /// The format read from a whole text, line by line.
+    fn read_whole(text: &str) -> Vec<Event> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+        // What follows the last line end is no line.
+        let lines = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        let (mut events, mut name, mut data) = (Vec::new(), String::new(), Vec::new());
+        for line in lines.split('\n') {
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "" if line.is_empty() => {
+                    if !data.is_empty() {
+                        events.push(event(&name, &data.join("\n")));
+                    }
+                    name.clear();
+                    data.clear();
+                }
+                "event" => name = value.to_owned(),
+                "data" => data.push(value.to_owned()),
+                _ => {}
+            }
+        }
+        events
+    }
+
     proptest! {
+        #[test]
+        fn pieces_read_as_the_whole_text_does(
+            pieces in prop::collection::vec(1usize..9, 1..9),
+            bom in prop::bool::ANY,
+            lines in prop::collection::vec("(data: ?[a-zé€😀:]{0,6}|event: [a-z]{1,3}|: c|data|[a-z]{1,4}|)(\n|\r\n|\r)", 0..30),
+            rest in "(data: cut)?",
+        ) {
+            let text = format!("{}{}{rest}", if bom { "\u{feff}" } else { "" }, lines.concat());
+            prop_assert_eq!(parse_in_pieces(text.as_bytes(), &pieces), read_whole(&text));
+        }
+
         #[test]
         fn where_the_bytes_are_cut_does_not_matter(
             pieces in prop::collection::vec(1usize..9, 1..9),

@@ -98,6 +98,16 @@ pub(crate) fn listen(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     }
 }
 
+/// Makes closing the socket a reset.
+pub(crate) fn linger_not(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = std::mem::size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: the borrowed descriptor is open, and the pointer is to a live `linger` of the given size.
+    let failed =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The same descriptor in non-blocking mode.
 pub(crate) fn nonblocking(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     let raw = descriptor.as_raw_fd();

@@ -165,6 +165,12 @@ impl<'a> NativeContext<'a> {
         Ok(())
     }
 
+    /// Writes a part of a streamed answer to the program's output. Its line is ended by [`RuntimeHandle::end_line`], unless other output
+    /// comes first.
+    pub fn write_chunk(&self, text: &str) {
+        self.turn.world.stdout.write_unfinished(text.as_bytes(), self.self_pid());
+    }
+
     /// Writes to the program's error output, all at once.
     pub fn write_error(&self, text: &str) -> Result<(), Error> {
         self.turn.world.stderr.write(text.as_bytes());

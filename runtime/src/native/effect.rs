@@ -57,6 +57,11 @@ impl NativeContext<'_> {
         self.turn().world.seam.end(ticket, result);
     }
 
+    /// Whether anybody wants to be told what effects come to, beyond that they ended.
+    pub fn keeps_effects(&self) -> bool {
+        self.turn().world.seam.keeps_results()
+    }
+
     /// Reads a whole file. Blocks.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
         let bytes_max = self.limits().file_bytes;

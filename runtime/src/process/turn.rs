@@ -348,7 +348,7 @@ impl Host for Turn<'_> {
         supervisor::spawn(&mut context, spawn, values)
     }
 
-    fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value]) -> NativeResult {
+    fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value], streaming: bool) -> NativeResult {
         // At once, and not after a wait: what a program does about it comes before its end, in every run.
         if self.world.is_draining() {
             return Err(Error::new(kinds::CANCELLED, "the program is ending, and no new call begins"));
@@ -356,7 +356,20 @@ impl Host for Turn<'_> {
         let program = self.world.program();
         let description = &program.loaded.module().asks[ask as usize];
         let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
-        agents.ask(&mut NativeContext::new(*self, machine, None), description, values, false)
+        agents.ask(&mut NativeContext::new(*self, machine, None), description, values, streaming)
+    }
+
+    fn stream_next(&mut self, machine: &Machine, stream: &Value) -> NativeResult {
+        let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
+        agents.stream_next(&mut NativeContext::new(*self, machine, None), stream_of(stream)?)
+    }
+
+    fn stream_done(&mut self, stream: &Value) -> Result<bool, Error> {
+        self.world.agents.as_ref().ok_or_else(no_agents)?.stream_done(stream_of(stream)?)
+    }
+
+    fn stream_close(&mut self, stream: &Value) -> Result<(), Error> {
+        self.world.agents.as_ref().ok_or_else(no_agents)?.stream_close(stream_of(stream)?)
     }
 
     fn join_round(&mut self, machine: &Machine, number: u32) -> Result<(), Error> {
@@ -366,19 +379,16 @@ impl Host for Turn<'_> {
         }
     }
 
-    fn await_value(&mut self, machine: &Machine, value: &Value) -> NativeResult {
+    fn await_value(&mut self, machine: &Machine, value: &Value, as_text: bool) -> NativeResult {
         let View::Handle(handle) = value.view() else { return Ok(Outcome::Value(value.clone())) };
         match handle.target().kind() {
             HandleKind::Future => match handle.downcast::<FutureHandle>() {
                 Some(future) => supervisor::wait_for(&future),
-                None => {
-                    let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
-                    agents.await_handle(&mut NativeContext::new(*self, machine, None), handle)
-                }
+                None => Err(Error::new(kinds::INVALID_ARGUMENT, "this future is not one of this runtime")),
             },
             HandleKind::Stream => {
                 let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
-                agents.await_handle(&mut NativeContext::new(*self, machine, None), handle)
+                agents.await_stream(&mut NativeContext::new(*self, machine, None), handle, as_text)
             }
             HandleKind::Agent(_) | HandleKind::Process | HandleKind::Monitor | HandleKind::Span => {
                 Ok(Outcome::Value(value.clone()))
@@ -506,6 +516,14 @@ pub(crate) fn pack(value: &Value) -> Result<Message, Error> {
 
 pub(crate) fn no_agents() -> Error {
     Error::new(kinds::AGENT_FAILED, "this runtime has no agents")
+}
+
+/// The stream that a value is.
+fn stream_of(value: &Value) -> Result<&Handle, Error> {
+    match value.view() {
+        View::Handle(handle) => Ok(handle),
+        _ => Err(Error::new(kinds::INVALID_ARGUMENT, format!("a value of tag {:?} is no stream", value.tag()))),
+    }
 }
 
 /// News as the struct that programs match.

@@ -34,6 +34,13 @@ impl RuntimeHandle {
         self.post(Post::Kill(process));
     }
 
+    /// Ends the line of the program's output that the process left unfinished, if that is still the last one.
+    pub fn end_line(&self, process: Pid) {
+        if let Some(world) = self.0.upgrade() {
+            world.stdout.end_line(process);
+        }
+    }
+
     /// Writes to the error output, from a worker.
     pub(crate) fn report(&self, text: String) {
         self.post(Post::Report(text));

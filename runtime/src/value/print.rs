@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use vega_bytecode::module::FieldDefinition;
-use vega_bytecode::{EnumId, Module, StructId, kinds};
+use vega_bytecode::{EnumId, Module, StructId, kinds, prelude};
 
 pub use super::amount::{write_duration, write_float, write_money};
 use super::map::Map;
@@ -37,7 +37,7 @@ pub fn text(value: &Value, module: &Module) -> Result<String, Error> {
 
 /// Appends the text of a value at top level. Fails where it would not fit the process's heap.
 pub fn append_text(value: &Value, module: &Module, out: &mut String) -> Result<(), Error> {
-    if let (Some(text), false) = (value.as_text(), value.is_json()) {
+    if let Some(text) = plain_text(value) {
         if out.len() + text.len() > heap::room().clamp(TEXT_BYTES_MIN, TEXT_BYTES_MAX) {
             return Err(too_long());
         }
@@ -45,6 +45,19 @@ pub fn append_text(value: &Value, module: &Module, out: &mut String) -> Result<(
         return Ok(());
     }
     if write_nested(value, Some(module), out) { Ok(()) } else { Err(too_long()) }
+}
+
+/// What is its own text at top level: text, and a chunk of a streamed answer.
+fn plain_text(value: &Value) -> Option<&str> {
+    match value.view() {
+        View::Struct(prelude::CHUNK, chunk) => chunk.values().first().and_then(Value::as_text),
+        _ => value.as_text().filter(|_| !value.is_json()),
+    }
+}
+
+/// Whether the value is a chunk of a streamed answer: printed alone, it ends no line.
+pub fn is_chunk(value: &Value) -> bool {
+    matches!(value.view(), View::Struct(prelude::CHUNK, _))
 }
 
 fn too_long() -> Error {
@@ -64,7 +77,7 @@ pub fn to_text(value: &Value, module: &Module) -> String {
 
 /// Appends the text of a value at top level, cut with `…` where it is too long.
 pub fn write_text(value: &Value, module: &Module, out: &mut String) {
-    if let (Some(text), false) = (value.as_text(), value.is_json()) {
+    if let Some(text) = plain_text(value) {
         out.push_str(text);
     } else if !write_nested(value, Some(module), out) {
         out.push('…');

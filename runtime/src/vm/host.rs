@@ -50,13 +50,23 @@ pub trait Host {
     fn spawn(&mut self, machine: &Machine, spawn: u32, values: &mut [Value]) -> NativeResult;
 
     /// Asks an agent. The values are those of the window of ask description `ask`: handle, message, then timeout and budget.
-    fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value]) -> NativeResult;
+    /// The result is the reply, or where `streaming`, the stream of it.
+    fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value], streaming: bool) -> NativeResult;
+
+    /// The next chunk of a stream; null where it has ended.
+    fn stream_next(&mut self, machine: &Machine, stream: &Value) -> NativeResult;
+
+    /// Whether a stream has ended.
+    fn stream_done(&mut self, stream: &Value) -> Result<bool, Error>;
+
+    /// Leaves the loop over a stream.
+    fn stream_close(&mut self, stream: &Value) -> Result<(), Error>;
 
     /// Joins the rounds of the pending call of a number to its agent's history.
     fn join_round(&mut self, machine: &Machine, number: u32) -> Result<(), Error>;
 
-    /// The value of a future; any other value is itself.
-    fn await_value(&mut self, machine: &Machine, value: &Value) -> NativeResult;
+    /// The value of a future, or the reply of a stream, `as_text` or as what was wanted of it; any other value is itself.
+    fn await_value(&mut self, machine: &Machine, value: &Value, as_text: bool) -> NativeResult;
 
     /// Sends a copy of a message, waiting at most so many nanoseconds for room where a wait is given. What takes time is a state to be
     /// stepped; its result is dropped.
@@ -129,7 +139,19 @@ impl Host for NoHost {
         Self::refuse()
     }
 
-    fn ask(&mut self, _machine: &Machine, _ask: u32, _values: &mut [Value]) -> NativeResult {
+    fn ask(&mut self, _machine: &Machine, _ask: u32, _values: &mut [Value], _streaming: bool) -> NativeResult {
+        Self::refuse()
+    }
+
+    fn stream_next(&mut self, _machine: &Machine, _stream: &Value) -> NativeResult {
+        Self::refuse()
+    }
+
+    fn stream_done(&mut self, _stream: &Value) -> Result<bool, Error> {
+        Self::refuse()
+    }
+
+    fn stream_close(&mut self, _stream: &Value) -> Result<(), Error> {
         Self::refuse()
     }
 
@@ -137,7 +159,7 @@ impl Host for NoHost {
         Ok(())
     }
 
-    fn await_value(&mut self, _machine: &Machine, value: &Value) -> NativeResult {
+    fn await_value(&mut self, _machine: &Machine, value: &Value, _as_text: bool) -> NativeResult {
         Ok(value.clone().into())
     }
 

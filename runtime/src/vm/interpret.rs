@@ -691,15 +691,33 @@ impl Machine {
                         answer => go_on!(self.answered(answer, self.base + at.a().number())),
                     }
                 }
-                Opcode::Ask => {
+                Opcode::Ask | Opcode::SendStream => {
                     write_back!();
                     let count = program.module().asks[at.number_b() as usize].window_values();
-                    go_on!(self.ask_host(at.a(), count, |machine, values| host.ask(machine, at.number_b().into(), values)));
+                    let streaming = op == Opcode::SendStream;
+                    let ask = u32::from(at.number_b());
+                    go_on!(self.ask_host(at.a(), count, |machine, values| host.ask(machine, ask, values, streaming)));
+                }
+                Opcode::StreamNext => {
+                    write_back!();
+                    let stream = read!(at.b()).clone();
+                    let answer = host.stream_next(self, &stream);
+                    let result = self.base + at.a().number();
+                    go_on!(self.answered(answer, result));
+                }
+                Opcode::StreamDone => match host.stream_done(read!(at.b())) {
+                    Ok(done) => assign_scalar!(at.a(), Value::bool(done)),
+                    Err(error) => raise!(error),
+                },
+                Opcode::StreamClose => {
+                    if let Err(error) = host.stream_close(read!(at.a())) {
+                        raise!(error);
+                    }
                 }
                 Opcode::Await => {
                     write_back!();
                     let value = read!(at.b()).clone();
-                    let answer = host.await_value(self, &value);
+                    let answer = host.await_value(self, &value, at.number_c() == 1);
                     let result = self.base + at.a().number();
                     go_on!(self.answered(answer, result));
                 }
@@ -857,12 +875,7 @@ impl Machine {
                     for_int!(at);
                 }
 
-                Opcode::SendStream
-                | Opcode::StreamNext
-                | Opcode::StreamDone
-                | Opcode::ParBegin
-                | Opcode::ParSpawn
-                | Opcode::ParJoin => unreachable!("verify refuses `{}`", op.mnemonic()),
+                Opcode::ParBegin | Opcode::ParSpawn | Opcode::ParJoin => unreachable!("verify refuses `{}`", op.mnemonic()),
             }
         }
     }

@@ -156,7 +156,6 @@ const AGENTS: &[Case] = &[
 const UNSUPPORTED: &[Case] = &[
     ("V0901", "fn main() { parallel { let a = 1; let b = 2; } }"),
     ("V0901", "fn f() -> int { 1 }\nfn main() { parallel { let a = f(); let b = f(); } print(a + b); }"),
-    ("V0901", "agent A { model \"m\" }\nfn main() { let a = spawn A; for c in a <~ \"x\" { print(c); } }"),
     ("V0901", "test \"x\" { assert(true); }\nfn main() {}"),
     ("V0902", "agent A { model \"m\" circuit_breaker { threshold 5 reset_after 30s } }\nfn main() {}"),
     ("V0902", "agent A { model \"m\" priority high }\nfn main() {}"),

@@ -6,7 +6,8 @@ use vega_bytecode::kinds;
 use vega_runtime::effects::{self, Class, Passed, Payload, Ticket};
 use vega_runtime::native::NativeContext;
 
-use super::{Exchange, Unanswered};
+use super::streaming::is_event_stream;
+use super::{Attempted, Exchange, Unanswered};
 use crate::http::HttpResponse;
 use crate::message::Response;
 use crate::provider::{Endpoint, Protocol};
@@ -18,7 +19,7 @@ pub(super) enum Door {
     /// It happens, and its end is told with this.
     Open(Ticket),
     /// It does not happen: it did in another run, or it may not.
-    Closed(Result<Response, Unanswered>),
+    Closed(Attempted),
 }
 
 impl Exchange<'_> {
@@ -27,16 +28,30 @@ impl Exchange<'_> {
         // What was encoded here is text.
         let text = std::str::from_utf8(body).unwrap_or_default();
         let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: text };
-        let refused = |kind, text: String| Door::Closed(Err(Unanswered::Refused(Failed::Plain(kind, text))));
+        let refused = |kind, text: String| Door::Closed(Attempted::plain(Err(Unanswered::Refused(Failed::Plain(kind, text))), 0));
         match context.begin_effect_of_step(self.step, &asked, Class::Irrevocable) {
             Ok(Passed::Run(_, ticket)) => Door::Open(ticket),
             Ok(Passed::Replayed(Ok(Payload::Bytes(bytes)))) => match from_bytes(&bytes) {
-                Some(response) => Door::Closed(endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed)),
+                Some(response) => Door::Closed(self.replay(context, endpoint, model, &response)),
                 None => refused(kinds::AGENT_FAILED, "the recorded answer cannot be read".into()),
             },
             Ok(Passed::Replayed(Ok(_))) => refused(kinds::AGENT_FAILED, "the recorded answer is empty".into()),
             Ok(Passed::Replayed(Err(failure))) => refused(failure.kind, failure.message),
             Err(error) => refused(error.kind(), error.message().as_str().to_owned()),
+        }
+    }
+
+    /// What an answer of another run means for this exchange.
+    fn replay(&self, context: &NativeContext<'_>, endpoint: &Endpoint, model: &str, response: &HttpResponse) -> Attempted {
+        if let Some(outlet) = self.outlet
+            && is_event_stream(response.status, response.headers.get("content-type"))
+        {
+            return self.replay_stream(context, endpoint, outlet, response);
+        }
+        let result = endpoint.decode(response, model, SystemTime::now()).map_err(Unanswered::Failed);
+        match self.outlet {
+            Some(outlet) => self.deliver_whole(context, result, outlet),
+            None => Attempted::plain(result, 0),
         }
     }
 }
@@ -74,7 +89,7 @@ impl Unanswered {
 /// What a scripted outcome would be on the wire; none where nothing comes.
 pub(super) fn answer_of(scripted: &ScriptedOutcome, protocol: Protocol) -> Option<HttpResponse> {
     match wire::plan(scripted, protocol, false) {
-        wire::Plan::Answer(answer) if !answer.is_cut => {
+        wire::Plan::Answer(answer) if answer.ending == wire::Ending::Whole => {
             let body = answer.parts.into_iter().flat_map(|part| part.bytes).collect();
             Some(HttpResponse { status: answer.status, headers: answer.headers, body })
         }

@@ -9,6 +9,7 @@ use super::{Invocation, Work};
 use crate::bound::Reported;
 use crate::config::Backend;
 use crate::exchange::{Exchange, Exchanged, Unanswered};
+use crate::flow::Outlet;
 use crate::progress::Activity;
 use crate::raise::Failed;
 use crate::turn::Event;
@@ -52,11 +53,13 @@ impl Invocation {
         let exchange = Exchange {
             service: &slot.service,
             config: &slot.config,
+            number: self.number,
             turn,
             step: self.attempts,
             reported: self.reported,
             remaining: self.deadline.since(began),
             deadline: self.deadline,
+            outlet: self.request.flow.as_deref().map(|flow| Outlet { flow, to: &self.request.reply_to }),
         };
         let exchanged = exchange.run(context, &request, &mut self.budget_turn);
         for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {
@@ -75,6 +78,7 @@ impl Invocation {
             self.count(&exchanged);
             self.record_model_call(&exchanged, began, began_at, context);
         }
+        let delivered = exchanged.delivered;
         match exchanged.result {
             Ok(response) if self.compacting.is_some() => self.compacted(&response, context),
             Ok(response) => {
@@ -95,7 +99,8 @@ impl Invocation {
                 self.failures += 1;
                 let remaining = self.deadline.since(context.now());
                 let delay = self.slot.config.retry.next_delay(self.failures, &error, self.jitter(), Some(remaining));
-                match delay {
+                // What the caller has seen cannot be taken back.
+                match delay.filter(|_| !delivered) {
                     Some(delay) => {
                         self.spent.retries += 1;
                         self.slot.service.counters.add_retry();

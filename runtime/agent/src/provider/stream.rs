@@ -22,6 +22,8 @@ pub struct StreamDecoder {
     answer: Answer,
     /// All text so far, of which failures keep a copy.
     text: String,
+    /// Bytes of everything that the model wrote, arguments of tools and thoughts included.
+    written_bytes: usize,
     received_bytes: usize,
     request_id: Option<String>,
 }
@@ -39,6 +41,8 @@ enum Meaning {
     Nothing,
     /// More text.
     Text(String),
+    /// So many bytes of something else that the model wrote.
+    Written(usize),
     /// The stream is over.
     End,
     /// The provider failed in the middle of its answer.
@@ -54,8 +58,19 @@ pub enum Progress {
     Nothing,
     /// Deliver this, then read on.
     Text(String),
+    /// Read on; the model wrote something that is not delivered.
+    Unseen,
     /// Nothing more comes: close the connection or give it back, and take the answer.
     End,
+}
+
+/// What had arrived of an answer when its stream ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Received {
+    /// What the provider had reported.
+    pub reported: Option<Usage>,
+    /// Tokens of what the model had written, by their bytes.
+    pub counted_output: u64,
 }
 
 impl StreamDecoder {
@@ -66,7 +81,7 @@ impl StreamDecoder {
             Protocol::OpenAi => (Answer::OpenAi(openai::Answer::default()), "x-request-id"),
         };
         let request_id = headers.get(id_header).map(str::to_owned);
-        StreamDecoder { answer, text: String::new(), received_bytes: 0, request_id }
+        StreamDecoder { answer, text: String::new(), written_bytes: 0, received_bytes: 0, request_id }
     }
 
     /// Takes one event. An error ends the stream.
@@ -83,7 +98,12 @@ impl StreamDecoder {
             Meaning::Nothing => Ok(Progress::Nothing),
             Meaning::Text(text) => {
                 self.text.push_str(&text);
+                self.written_bytes += text.len();
                 Ok(Progress::Text(text))
+            }
+            Meaning::Written(bytes) => {
+                self.written_bytes += bytes;
+                Ok(Progress::Unseen)
             }
             Meaning::End => Ok(Progress::End),
             Meaning::Error(value) => Err(self.failed(from_event(&value, origin))),
@@ -106,16 +126,29 @@ impl StreamDecoder {
         }
     }
 
-    /// A failure with what had arrived by then: it is billed, and the program may want to see it.
-    pub fn failed(&self, mut error: CallError) -> Box<CallError> {
-        let usage = match &self.answer {
+    /// Whether the provider has said why the answer stopped: all of it is there then.
+    pub fn is_complete(&self) -> bool {
+        match &self.answer {
+            Answer::Anthropic(answer) => answer.is_complete(),
+            Answer::OpenAi(answer) => answer.is_complete(),
+        }
+    }
+
+    /// What has arrived so far.
+    pub fn received(&self) -> Received {
+        let reported = match &self.answer {
             Answer::Anthropic(answer) => answer.usage(),
             Answer::OpenAi(answer) => answer.usage(),
         };
         // Four bytes to a token, which is about what English has.
-        let counted = (self.text.len() as u64).div_ceil(4);
-        error.billed = match usage {
-            Some(usage) => Billed::Reported(Usage { output: usage.output.max(counted), ..usage }),
+        Received { reported, counted_output: (self.written_bytes as u64).div_ceil(4) }
+    }
+
+    /// A failure with what had arrived by then: it is billed, and the program may want to see it.
+    pub fn failed(&self, mut error: CallError) -> Box<CallError> {
+        let Received { reported, counted_output } = self.received();
+        error.billed = match reported {
+            Some(usage) => Billed::Reported(Usage { output: usage.output.max(counted_output), ..usage }),
             None => Billed::EstimatedInput,
         };
         if !self.text.is_empty() {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{CHUNKS_DEFAULT, Cut, Fault, duration};
+use super::{CHUNKS_DEFAULT, Cut, CutAfter, CutWith, Fault, duration};
 use crate::http::{Headers, HttpResponse};
 
 /// One reply, checked.
@@ -120,6 +120,7 @@ struct RawReply {
     retry_after: Option<Spanned<Amount>>,
     cut_after_chunks: Option<Spanned<usize>>,
     cut_after_bytes: Option<Spanned<usize>>,
+    cut_with: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -167,8 +168,9 @@ impl RawReply {
         }
         let latency = self.latency.map(|amount| amount_of(amount, 1e-3)).transpose()?;
         let retry_after = self.retry_after.map(|amount| amount_of(amount, 1.0)).transpose()?;
-        let cut_chunks = self.cut_after_chunks.map(|count| Cut::Chunks(count.into_inner()));
-        let cut_bytes = self.cut_after_bytes.map(|count| Cut::Bytes(count.into_inner()));
+        let cut_chunks = self.cut_after_chunks.map(|count| CutAfter::Chunks(count.into_inner()));
+        let cut_bytes = self.cut_after_bytes.map(|count| CutAfter::Bytes(count.into_inner()));
+        let with = self.cut_with.map(cut_with_of).transpose()?.unwrap_or_default();
         let answer = if let Some(error) = self.error {
             error_of(error)?
         } else if let Some(http) = self.http {
@@ -192,7 +194,7 @@ impl RawReply {
             answer,
             latency: latency.unwrap_or(Duration::ZERO),
             chunks: self.chunks.map_or(CHUNKS_DEFAULT, Spanned::into_inner),
-            cut: cut_chunks.or(cut_bytes),
+            cut: cut_chunks.or(cut_bytes).map(|after| Cut { after, with }),
             retry_after,
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
@@ -227,6 +229,9 @@ impl RawReply {
             refuse(self.http.is_some(), cut.span(), "an `http` body has no chunks: use `cut_after_bytes`")?;
         }
         let cut = self.cut_after_chunks.is_some() || self.cut_after_bytes.is_some();
+        if let Some(word) = &self.cut_with {
+            refuse(!cut, word.span(), "`cut_with` says how an answer breaks off: say where with `cut_after_chunks`")?;
+        }
         refuse(cut && self.error.is_some(), place.clone(), "only an answer can be cut, not an `error`")
     }
 }
@@ -245,17 +250,41 @@ fn amount_of(amount: Spanned<Amount>, unit_s: f64) -> Result<Duration, Problem> 
     parsed.ok_or_else(|| (place, "this is not a duration such as \"250ms\" or \"1.5s\"".to_owned()))
 }
 
+const FAULTS: &str = "rate_limit, overloaded, timeout, server_error, invalid_request";
+
 fn error_of(error: Spanned<String>) -> Result<Answer, Problem> {
     match error.get_ref().as_str() {
-        "rate_limit" => Ok(Answer::Error(Fault::RateLimit)),
-        "overloaded" => Ok(Answer::Error(Fault::Overloaded)),
-        "timeout" => Ok(Answer::Error(Fault::Timeout)),
-        "invalid_request" => Ok(Answer::Error(Fault::InvalidRequest)),
         "disconnect" => Ok(Answer::Disconnect),
-        other => {
-            let known = "rate_limit, overloaded, timeout, invalid_request, disconnect";
-            Err((error.span(), format!("`{other}` is no scripted error; there are: {known}")))
-        }
+        word => fault_of(word).map(Answer::Error).ok_or_else(|| {
+            let text = format!("`{word}` is no scripted error; there are: {FAULTS}, disconnect");
+            (error.span(), text)
+        }),
+    }
+}
+
+fn fault_of(word: &str) -> Option<Fault> {
+    match word {
+        "rate_limit" => Some(Fault::RateLimit),
+        "overloaded" => Some(Fault::Overloaded),
+        "timeout" => Some(Fault::Timeout),
+        "server_error" => Some(Fault::ServerError),
+        "invalid_request" => Some(Fault::InvalidRequest),
+        _ => None,
+    }
+}
+
+fn cut_with_of(word: Spanned<String>) -> Result<CutWith, Problem> {
+    match word.get_ref().as_str() {
+        "close" => Ok(CutWith::Close),
+        "end" => Ok(CutWith::End),
+        "reset" => Ok(CutWith::Reset),
+        "stall" => Ok(CutWith::Stall),
+        "garbage" => Ok(CutWith::Garbage),
+        other => fault_of(other).map(CutWith::Error).ok_or_else(|| {
+            let text =
+                format!("an answer does not break off with `{other}`; there are: close, end, reset, stall, garbage, {FAULTS}");
+            (word.span(), text)
+        }),
     }
 }
 
@@ -337,6 +366,7 @@ mod tests {
             output_tokens = 20
             stop_reason = "max_tokens"
             cut_after_chunks = 2
+            cut_with = "stall"
             "#,
         );
         let calls = vec![("read".into(), json!({"path": "a.txt", "lines": [1, 2]})), ("list".into(), json!({}))];
@@ -352,7 +382,7 @@ mod tests {
             answer: Answer::Content { text: Some("Looking.".into()), calls },
             latency: Duration::from_millis(1_500),
             chunks: 7,
-            cut: Some(Cut::Chunks(2)),
+            cut: Some(Cut { after: CutAfter::Chunks(2), with: CutWith::Stall }),
             retry_after: None,
             input_tokens: Some(10),
             output_tokens: Some(20),
@@ -394,5 +424,7 @@ mod tests {
         check("[[reply]]\ntool_calls = [{ nam = \"x\" }]", 2, 17, "unknown field `nam`");
         check("[[reply]]\ntool_calls = []", 2, 14, "calls no tool");
         check("[[reply]]\ntext = \"a\"\ncut_after_chunks = 1\ncut_after_bytes = 1", 3, 20, "cut once");
+        check("[[reply]]\ntext = \"a\"\ncut_after_chunks = 1\ncut_with = \"noise\"", 4, 12, "close, end, reset, stall, garbage");
+        check("[[reply]]\ntext = \"a\"\ncut_with = \"stall\"", 3, 12, "say where");
     }
 }

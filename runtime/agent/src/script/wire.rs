@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Cut, Fault, Outcome, ScriptedOutcome, pieces};
+use super::{Cut, CutAfter, CutWith, Fault, Outcome, ScriptedOutcome, pieces};
 use crate::http::{Headers, HttpResponse};
 use crate::message::{Block, Response, StopReason, ToolUse, Usage, joined_text};
 use crate::provider::{Protocol, anthropic};
@@ -35,8 +35,22 @@ pub struct PlannedAnswer {
     pub parts: Vec<Part>,
     /// The length of the whole body, where it is announced; a stream announces none.
     pub content_length: Option<usize>,
-    /// Whether the connection breaks after the last piece, before the body is complete.
-    pub is_cut: bool,
+    /// What happens after the last piece.
+    pub ending: Ending,
+}
+
+/// How an answer ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// Its body is complete.
+    #[default]
+    Whole,
+    /// The connection is closed within the body.
+    Cut,
+    /// The connection is reset.
+    Reset,
+    /// Nothing more comes, and the connection stays open.
+    Stalled,
 }
 
 /// A piece of a body.
@@ -58,7 +72,7 @@ pub fn plan(outcome: &ScriptedOutcome, protocol: Protocol, stream: bool) -> Plan
         Outcome::Answer(response) if stream => streamed(outcome, response, protocol),
         Outcome::Answer(response) => whole(answer(response, protocol), latency),
     };
-    Plan::Answer(cut(answer, outcome))
+    Plan::Answer(cut(answer, outcome, protocol))
 }
 
 /// An answer that is not streamed.
@@ -81,6 +95,7 @@ pub fn error(fault: Fault, retry_after: Option<Duration>, protocol: Protocol) ->
         Fault::Overloaded => (529, "overloaded_error", "Overloaded (scripted)"),
         Fault::Timeout => (504, "timeout_error", "The request timed out (scripted)."),
         Fault::InvalidRequest => (400, "invalid_request_error", "The request is invalid (scripted)."),
+        Fault::ServerError => (500, "api_error", "Internal server error (scripted)"),
     };
     let mut response = refusal(status, kind, message, protocol);
     if let Some(retry_after) = retry_after {
@@ -125,11 +140,12 @@ fn request_id_header(protocol: Protocol) -> &'static str {
 fn whole(response: HttpResponse, latency: Duration) -> PlannedAnswer {
     let HttpResponse { status, headers, body } = response;
     let content_length = Some(body.len());
-    PlannedAnswer { status, headers, parts: vec![Part { after: latency, bytes: body }], content_length, is_cut: false }
+    let parts = vec![Part { after: latency, bytes: body }];
+    PlannedAnswer { status, headers, parts, content_length, ending: Ending::Whole }
 }
 
 fn streamed(outcome: &ScriptedOutcome, response: &Response, protocol: Protocol) -> PlannedAnswer {
-    let mut stream = Stream::new(outcome, response);
+    let mut stream = Stream::new(outcome, response, protocol);
     match protocol {
         Protocol::Anthropic => anthropic_stream(&mut stream, response),
         Protocol::OpenAi => openai_stream(&mut stream, response),
@@ -139,28 +155,57 @@ fn streamed(outcome: &ScriptedOutcome, response: &Response, protocol: Protocol) 
     if let Some(id) = &response.request_id {
         headers.push(request_id_header(protocol), id.as_str());
     }
-    PlannedAnswer { status: 200, headers, parts: stream.parts, content_length: None, is_cut: stream.is_cut }
+    PlannedAnswer { status: 200, headers, parts: stream.parts, content_length: None, ending: stream.ending }
 }
 
 /// Breaks an answer off where the script says so. Streams know their chunks themselves.
-fn cut(mut answer: PlannedAnswer, outcome: &ScriptedOutcome) -> PlannedAnswer {
+fn cut(mut answer: PlannedAnswer, outcome: &ScriptedOutcome, protocol: Protocol) -> PlannedAnswer {
     let total: usize = answer.parts.iter().map(|part| part.bytes.len()).sum();
-    let keep = match outcome.cut {
-        Some(Cut::Bytes(bytes)) => bytes,
+    let Some(Cut { after, with }) = outcome.cut else { return answer };
+    let keep = match after {
+        CutAfter::Bytes(bytes) => bytes,
         // A body that is not streamed has no chunks: the same share of its bytes arrives.
-        Some(Cut::Chunks(chunks)) if answer.content_length.is_some() => {
-            total * chunks.min(outcome.chunks) / outcome.chunks.max(1)
-        }
-        Some(Cut::Chunks(_)) | None => return answer,
+        CutAfter::Chunks(chunks) if answer.content_length.is_some() => total * chunks.min(outcome.chunks) / outcome.chunks.max(1),
+        CutAfter::Chunks(_) => return answer,
     };
-    answer.is_cut |= keep < total;
+    let is_stream = answer.content_length.is_none();
+    if let (CutWith::Error(fault), false) = (with, is_stream) {
+        return whole(error(fault, None, protocol), outcome.latency);
+    }
     let mut left = keep;
     answer.parts.retain_mut(|part| {
         part.bytes.truncate(left);
         left -= part.bytes.len();
         !part.bytes.is_empty()
     });
+    if keep < total {
+        let (bytes, ending) = broken(with, protocol);
+        answer.ending = ending;
+        if !bytes.is_empty() {
+            let after = answer.parts.last().map_or(outcome.latency, |part| part.after);
+            answer.parts.push(Part { after, bytes: bytes.into_bytes() });
+        }
+        if ending == Ending::Whole && !is_stream {
+            answer.content_length = Some(answer.parts.iter().map(|part| part.bytes.len()).sum());
+        }
+    }
     answer
+}
+
+/// What is sent in the place of the rest, and how it ends then.
+fn broken(with: CutWith, protocol: Protocol) -> (String, Ending) {
+    match with {
+        CutWith::Close => (String::new(), Ending::Cut),
+        CutWith::End => (String::new(), Ending::Whole),
+        CutWith::Reset => (String::new(), Ending::Reset),
+        CutWith::Stall => (String::new(), Ending::Stalled),
+        CutWith::Garbage => ("data: {\"type\": garbage\n\n".to_owned(), Ending::Whole),
+        CutWith::Error(fault) => {
+            let body = error(fault, None, protocol).body;
+            let name = if protocol == Protocol::Anthropic { "event: error\n" } else { "" };
+            (format!("{name}data: {}\n\n", String::from_utf8_lossy(&body)), Ending::Whole)
+        }
+    }
 }
 
 /// Events on their way; texts arrive in chunks that share the latency.
@@ -170,18 +215,25 @@ struct Stream {
     /// Chunks in all, and those that have left.
     chunks: u32,
     sent: u32,
-    /// Chunks that leave before the connection breaks.
-    limit: Option<u32>,
+    /// Chunks that leave before the answer breaks off.
+    limit: Option<(u32, CutWith)>,
     is_cut: bool,
+    ending: Ending,
     chunks_wanted: usize,
+    protocol: Protocol,
 }
 
+/// A stream is never silent for longer, as the real ones are not.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Most pings of one silence.
+const PINGS_MAX: u32 = 10_000;
+
 impl Stream {
-    fn new(outcome: &ScriptedOutcome, response: &Response) -> Stream {
+    fn new(outcome: &ScriptedOutcome, response: &Response, protocol: Protocol) -> Stream {
         let chunks: usize = response.blocks.iter().map(|block| chunks_of(block, outcome.chunks).len()).sum();
         let limit = match outcome.cut {
-            Some(Cut::Chunks(chunks)) => Some(u32::try_from(chunks).unwrap_or(u32::MAX)),
-            Some(Cut::Bytes(_)) | None => None,
+            Some(Cut { after: CutAfter::Chunks(chunks), with }) => Some((u32::try_from(chunks).unwrap_or(u32::MAX), with)),
+            Some(Cut { after: CutAfter::Bytes(_), .. }) | None => None,
         };
         Stream {
             parts: Vec::new(),
@@ -190,7 +242,9 @@ impl Stream {
             sent: 0,
             limit,
             is_cut: false,
+            ending: Ending::Whole,
             chunks_wanted: outcome.chunks,
+            protocol,
         }
     }
 
@@ -207,20 +261,36 @@ impl Stream {
 
     /// An event that carries a chunk: it leaves at its share of the latency.
     fn chunk(&mut self, bytes: String) {
-        if self.limit == Some(self.sent) {
-            self.is_cut = true;
+        if self.limit.is_some_and(|(limit, _)| limit <= self.sent) {
+            self.break_off();
         }
         if self.is_cut {
             return;
         }
         self.sent += 1;
         let after = self.latency.mul_f64(f64::from(self.sent) / f64::from(self.chunks));
+        let before = self.parts.last().map_or(Duration::ZERO, |part| part.after);
+        let ping = if self.protocol == Protocol::Anthropic { "event: ping\ndata: {\"type\":\"ping\"}\n\n" } else { ": ping\n\n" };
+        let moments = (1..PINGS_MAX).map(|number| before + PING_INTERVAL * number).take_while(|moment| *moment < after);
+        self.parts.extend(moments.map(|after| Part { after, bytes: ping.into() }));
         self.parts.push(Part { after, bytes: bytes.into_bytes() });
     }
 
     /// What follows the last chunk leaves with it, unless the cut is right there.
     fn end_of_chunks(&mut self) {
-        if self.limit.is_some_and(|limit| limit <= self.sent) {
+        if self.limit.is_some_and(|(limit, _)| limit <= self.sent) {
+            self.break_off();
+        }
+    }
+
+    /// Nothing of the answer leaves any more.
+    fn break_off(&mut self) {
+        if let Some((_, with)) = self.limit.filter(|_| !self.is_cut) {
+            let (bytes, ending) = broken(with, self.protocol);
+            if !bytes.is_empty() {
+                self.event(bytes);
+            }
+            self.ending = ending;
             self.is_cut = true;
         }
     }

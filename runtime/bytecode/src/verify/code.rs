@@ -267,7 +267,7 @@ impl Place<'_> {
                 );
                 self.window(at, spawn.window_values())
             }
-            Opcode::Ask => self.window(at, module.asks[usize::from(at.b())].window_values()),
+            Opcode::Ask | Opcode::SendStream => self.window(at, module.asks[usize::from(at.b())].window_values()),
             Opcode::Send => self.flag("x", at.x().into()),
             Opcode::ReceiveWait => self.flag("b", at.b()),
             _ => Ok(()),

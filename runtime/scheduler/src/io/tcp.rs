@@ -57,6 +57,11 @@ impl TcpStream {
         self.evented.get().set_nodelay(nodelay)
     }
 
+    /// Makes closing it a reset of the connection, whatever the other side has not read yet.
+    pub fn reset_when_closed(&self) -> io::Result<()> {
+        os::linger_not(self.evented.get().as_fd())
+    }
+
     /// Closes one direction or both.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.evented.get().shutdown(how)

@@ -85,15 +85,27 @@ impl Host for Scripted {
         Ok(Value::NULL.into())
     }
 
-    fn ask(&mut self, _machine: &Machine, _ask: u32, _values: &mut [Value]) -> NativeResult {
+    fn ask(&mut self, _machine: &Machine, _ask: u32, _values: &mut [Value], _streaming: bool) -> NativeResult {
         Ok(Value::NULL.into())
+    }
+
+    fn stream_next(&mut self, _machine: &Machine, _stream: &Value) -> NativeResult {
+        Ok(Value::NULL.into())
+    }
+
+    fn stream_done(&mut self, _stream: &Value) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    fn stream_close(&mut self, _stream: &Value) -> Result<(), Error> {
+        Ok(())
     }
 
     fn join_round(&mut self, _machine: &Machine, _number: u32) -> Result<(), Error> {
         Ok(())
     }
 
-    fn await_value(&mut self, _machine: &Machine, value: &Value) -> NativeResult {
+    fn await_value(&mut self, _machine: &Machine, value: &Value, _as_text: bool) -> NativeResult {
         Ok(value.clone().into())
     }
 

@@ -27,6 +27,7 @@ struct Growing {
     start: Map<String, Value>,
     /// Text, or the JSON of a tool's input.
     text: String,
+    thinking: String,
     citations: Vec<Value>,
 }
 
@@ -42,9 +43,16 @@ impl Answer {
             "message_delta" => self.change(&event),
             "message_stop" => Meaning::End,
             "error" => Meaning::Error(Value::Object(event)),
+            // Some servers send the error alone.
+            _ if event.get("error").is_some_and(Value::is_object) => Meaning::Error(Value::Object(event)),
             // Pings, block ends and whatever is added some day.
             _ => Meaning::Nothing,
         }
+    }
+
+    /// Whether it has said why it stopped.
+    pub(super) fn is_complete(&self) -> bool {
+        self.stop_reason.is_some()
     }
 
     /// The usage as far as it was reported.
@@ -100,7 +108,7 @@ impl Answer {
         };
         let start = event.get("content_block").and_then(Value::as_object).cloned().unwrap_or_default();
         let text = string_field(&start, "text").unwrap_or_default();
-        self.blocks.insert(index, Growing { start, text: text.clone(), citations: Vec::new() });
+        self.blocks.insert(index, Growing { start, text: text.clone(), thinking: String::new(), citations: Vec::new() });
         if text.is_empty() { Meaning::Nothing } else { Meaning::Text(text) }
     }
 
@@ -115,10 +123,13 @@ impl Answer {
                 block.text.push_str(piece("text"));
                 return Meaning::Text(piece("text").to_owned());
             }
-            "input_json_delta" => block.text.push_str(piece("partial_json")),
+            "input_json_delta" => {
+                block.text.push_str(piece("partial_json"));
+                return Meaning::Written(piece("partial_json").len());
+            }
             "thinking_delta" => {
-                let before = string_field(&block.start, "thinking").unwrap_or_default();
-                block.start.insert("thinking".into(), (before + piece("thinking")).into());
+                block.thinking.push_str(piece("thinking"));
+                return Meaning::Written(piece("thinking").len());
             }
             "signature_delta" => {
                 block.start.insert("signature".into(), piece("signature").into());
@@ -132,7 +143,11 @@ impl Answer {
 
 impl Growing {
     fn finish(self) -> Block {
-        let Growing { mut start, text, citations } = self;
+        let Growing { mut start, text, thinking, citations } = self;
+        if !thinking.is_empty() {
+            let before = string_field(&start, "thinking").unwrap_or_default();
+            start.insert("thinking".into(), (before + &thinking).into());
+        }
         match start.get("type").and_then(Value::as_str) {
             Some("text") if citations.is_empty() => Block::Text(text.into()),
             Some("text") => {

@@ -51,6 +51,11 @@ impl Answer {
         choice.map_or(Meaning::Nothing, |choice| self.grow(choice))
     }
 
+    /// Whether it has said why it stopped.
+    pub(super) fn is_complete(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
     /// The usage as far as it was reported.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.usage
@@ -75,22 +80,25 @@ impl Answer {
         if let Some(piece) = delta.get("refusal").and_then(Value::as_str) {
             self.refusal.push_str(piece);
         }
+        let mut written = 0;
         for (place, piece) in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate() {
             let index = piece.get("index").and_then(Value::as_u64).unwrap_or(place as u64);
-            self.calls.entry(index).or_default().grow(piece);
+            written += self.calls.entry(index).or_default().grow(piece);
         }
         match delta.get("content").and_then(Value::as_str) {
             Some(piece) if !piece.is_empty() => {
                 self.text.push_str(piece);
                 Meaning::Text(piece.to_owned())
             }
+            _ if written > 0 => Meaning::Written(written),
             _ => Meaning::Nothing,
         }
     }
 }
 
 impl Call {
-    fn grow(&mut self, piece: &Value) {
+    /// Takes a piece; the bytes of the arguments in it.
+    fn grow(&mut self, piece: &Value) -> usize {
         let part = |pointer: &str| piece.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         // Some servers repeat id and name in every piece.
         if self.id.is_empty() {
@@ -100,6 +108,7 @@ impl Call {
             self.name = part("/function/name").to_owned();
         }
         self.arguments.push_str(part("/function/arguments"));
+        part("/function/arguments").len()
     }
 
     fn finish(self) -> Block {

@@ -7,7 +7,7 @@ use super::*;
 use crate::error::{ErrorKind, RetryClass};
 use crate::message::{Block, StopReason, ToolUse};
 use crate::script::wire::{Plan, plan};
-use crate::script::{Cut, Outcome, ScriptedOutcome};
+use crate::script::{Cut, CutAfter, CutWith, Outcome, ScriptedOutcome};
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Anthropic, Protocol::OpenAi];
 
@@ -20,7 +20,7 @@ fn read(protocol: Protocol, events: &[String]) -> (String, Result<Response, Box<
     for event in events {
         match decoder.event(event, endpoint.origin("m")) {
             Ok(Progress::Text(text)) => delivered.push_str(&text),
-            Ok(Progress::Nothing) => {}
+            Ok(Progress::Nothing | Progress::Unseen) => {}
             Ok(Progress::End) => break,
             Err(error) => return (delivered, Err(error)),
         }
@@ -63,7 +63,8 @@ fn a_stream_reads_as_the_whole_answer_however_it_is_cut_into_pieces() {
 #[test]
 fn a_stream_that_ends_too_early_is_a_failure_with_what_arrived() {
     for protocol in PROTOCOLS {
-        let (delivered, answer) = read(protocol, &sent(protocol, 4, Some(Cut::Chunks(3))));
+        let (delivered, answer) =
+            read(protocol, &sent(protocol, 4, Some(Cut { after: CutAfter::Chunks(3), with: CutWith::Close })));
         let error = answer.unwrap_err();
         assert_eq!((error.retry, error.partial.as_deref()), (Some(RetryClass::Connection), Some(delivered.as_str())));
         assert_eq!((delivered.as_str(), error.request_id.as_deref()), ("Hello wö", Some("req_1")));

@@ -62,7 +62,8 @@ fn check_headers(headers: &Headers) -> Result<(), Refusal> {
         _ => {}
     }
     match headers.get("anthropic-version") {
-        Some(protocol::VERSION) => {}
+        // Clients of other makers are newer or older than ours.
+        Some(version) if version == protocol::VERSION || is_date(version) => {}
         Some(other) => return Err(Refusal::invalid(format!("anthropic-version: \"{other}\" is not a valid version"))),
         None => return Err(Refusal::invalid("anthropic-version: header is required")),
     }
@@ -70,6 +71,12 @@ fn check_headers(headers: &Headers) -> Result<(), Refusal> {
         Some(kind) if kind.starts_with("application/json") => Ok(()),
         _ => Err(Refusal::invalid("content-type: must be application/json")),
     }
+}
+
+/// Whether a version is written as versions are, as `2023-06-01`.
+fn is_date(version: &str) -> bool {
+    let form = |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
+    version.len() == 10 && version.bytes().enumerate().all(form)
 }
 
 fn max_tokens(body: &Map<String, Value>) -> Result<u32, Refusal> {

@@ -16,6 +16,14 @@ fn response() -> Response {
     }
 }
 
+fn after_chunks(chunks: usize) -> Cut {
+    Cut { after: CutAfter::Chunks(chunks), with: CutWith::Close }
+}
+
+fn after_bytes(bytes: usize) -> Cut {
+    Cut { after: CutAfter::Bytes(bytes), with: CutWith::Close }
+}
+
 fn outcome(cut: Option<Cut>) -> ScriptedOutcome {
     let latency = Duration::from_millis(800);
     ScriptedOutcome { outcome: Outcome::Answer(response()), latency, chunks: 4, cut, reply: None }
@@ -51,7 +59,7 @@ fn a_whole_answer_reads_back_as_what_it_was() {
 #[test]
 fn an_anthropic_stream_has_the_real_one_s_events() {
     let answer = planned(&outcome(None), Protocol::Anthropic, true);
-    assert!(!answer.is_cut && answer.content_length.is_none());
+    assert!(answer.ending == Ending::Whole && answer.content_length.is_none());
     assert!(text(&answer).starts_with("event: message_start\ndata: {\"type\":\"message_start\""));
     assert!(text(&answer).ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
     let events = events(&answer);
@@ -113,24 +121,24 @@ fn the_chunks_of_a_stream_share_its_latency() {
 fn a_cut_answer_breaks_off_where_the_script_says() {
     for protocol in [Protocol::Anthropic, Protocol::OpenAi] {
         let full = planned(&outcome(None), protocol, true);
-        let chunks = planned(&outcome(Some(Cut::Chunks(3))), protocol, true);
-        assert!(chunks.is_cut && text(&full).starts_with(&text(&chunks)));
+        let chunks = planned(&outcome(Some(after_chunks(3))), protocol, true);
+        assert!(chunks.ending == Ending::Cut && text(&full).starts_with(&text(&chunks)));
         let words: String = events(&chunks)
             .iter()
             .filter_map(|e| e["delta"]["text"].as_str().or(e["choices"][0]["delta"]["content"].as_str()))
             .collect();
         assert_eq!(words, "Hello wö", "{protocol:?}");
-        let all = planned(&outcome(Some(Cut::Chunks(8))), protocol, true);
-        assert!(all.is_cut && !text(&all).contains("message_stop") && !text(&all).contains("[DONE]"));
-        let bytes = planned(&outcome(Some(Cut::Bytes(300))), protocol, true);
-        assert!(bytes.is_cut && bytes.parts.iter().map(|part| part.bytes.len()).sum::<usize>() == 300);
+        let all = planned(&outcome(Some(after_chunks(8))), protocol, true);
+        assert!(all.ending == Ending::Cut && !text(&all).contains("message_stop") && !text(&all).contains("[DONE]"));
+        let bytes = planned(&outcome(Some(after_bytes(300))), protocol, true);
+        assert!(bytes.ending == Ending::Cut && bytes.parts.iter().map(|part| part.bytes.len()).sum::<usize>() == 300);
     }
-    let whole = planned(&outcome(Some(Cut::Bytes(10))), Protocol::Anthropic, false);
-    assert!(whole.is_cut && text(&whole).len() == 10 && whole.content_length > Some(10));
-    let half = planned(&outcome(Some(Cut::Chunks(2))), Protocol::Anthropic, false);
+    let whole = planned(&outcome(Some(after_bytes(10))), Protocol::Anthropic, false);
+    assert!(whole.ending == Ending::Cut && text(&whole).len() == 10 && whole.content_length > Some(10));
+    let half = planned(&outcome(Some(after_chunks(2))), Protocol::Anthropic, false);
     assert_eq!(Some(text(&half).len()), half.content_length.map(|length| length / 2));
-    let late = planned(&outcome(Some(Cut::Bytes(1_000_000))), Protocol::Anthropic, false);
-    assert!(!late.is_cut);
+    let late = planned(&outcome(Some(after_bytes(1_000_000))), Protocol::Anthropic, false);
+    assert!(late.ending == Ending::Whole);
 }
 
 #[test]
