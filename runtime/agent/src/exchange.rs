@@ -356,7 +356,7 @@ impl Exchange<'_> {
         *bytes = body.len();
         let ticket = match self.ask_door(context, endpoint, &request.model, &body) {
             Door::Open(ticket) => ticket,
-            Door::Closed(attempted) => return Err(Box::new(attempted)),
+            Door::Closed(attempted) => return Err(attempted),
         };
         let timeouts = self.config.timeouts;
         let request = Box::new(client::Request {

@@ -19,7 +19,7 @@ pub(super) enum Door {
     /// It happens, and its end is told with this.
     Open(Ticket),
     /// It does not happen: it did in another run, or it may not.
-    Closed(Attempted),
+    Closed(Box<Attempted>),
 }
 
 impl Exchange<'_> {
@@ -28,11 +28,12 @@ impl Exchange<'_> {
         // What was encoded here is text.
         let text = std::str::from_utf8(body).unwrap_or_default();
         let asked = effects::Request::ModelCall { agent: &self.config.name, provider: &endpoint.name, model, body: text };
-        let refused = |kind, text: String| Door::Closed(Attempted::plain(Err(Unanswered::Refused(Failed::Plain(kind, text))), 0));
+        let refused =
+            |kind, text: String| Door::Closed(Box::new(Attempted::plain(Err(Unanswered::Refused(Failed::Plain(kind, text))), 0)));
         match context.begin_effect_of_step(self.step, &asked, Class::Irrevocable) {
             Ok(Passed::Run(_, ticket)) => Door::Open(ticket),
             Ok(Passed::Replayed(Ok(Payload::Bytes(bytes)))) => match from_bytes(&bytes) {
-                Some(response) => Door::Closed(self.replay(context, endpoint, model, &response)),
+                Some(response) => Door::Closed(Box::new(self.replay(context, endpoint, model, &response))),
                 None => refused(kinds::AGENT_FAILED, "the recorded answer cannot be read".into()),
             },
             Ok(Passed::Replayed(Ok(_))) => refused(kinds::AGENT_FAILED, "the recorded answer is empty".into()),
