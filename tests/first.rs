@@ -11,7 +11,7 @@ use vega_bytecode::Opcode;
 use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
 
 /// Blocks that need a part of the language which is absent. They are understood, and refused only by name.
-const REFUSED: &[&str] = &["capabilities", "errors", "parallel"];
+const REFUSED: &[&str] = &["capabilities", "parallel"];
 
 /// Modules of the list that may be absent.
 const MAY_LACK: &[&str] = &["http", "trace"];

@@ -108,6 +108,12 @@ impl MockServer {
         MockServer { url: url.to_owned(), child }
     }
 
+    /// Ends it at once, as if its machine had failed.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
     /// `vega run` against this server.
     pub(crate) fn run(&self, program: &Path) -> Command {
         let mut command = vega();

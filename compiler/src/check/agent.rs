@@ -50,8 +50,10 @@ const OWN_FIELDS: &[&str] = &[
     "stream_options",
 ];
 
-/// Most output tokens that a program may ask for: beyond it is a slip.
-const MAX_TOKENS_MAX: i64 = 10_000_000;
+/// The highest count that a clause may ask for: beyond it is a slip.
+const COUNT_MAX: i64 = 10_000_000;
+/// The same for the tokens of a rate limit.
+const RATE_TOKENS_MAX: i64 = 4_000_000_000;
 
 impl<'a> Checker<'a> {
     /// Checks an agent's clauses and tools.
@@ -158,7 +160,7 @@ impl<'a> Checker<'a> {
                     words::MODEL | words::SYSTEM => str,
                     words::TEMPERATURE => float,
                     words::MAX_TOKENS | words::MAX_TURNS | words::MAX_TOOL_CALLS | words::PARALLEL_TOOLS => int,
-                    words::TIMEOUT => duration,
+                    words::TIMEOUT | words::QUEUE_TIMEOUT => duration,
                     words::BUDGET => money,
                     _ => {
                         self.refuse_clause(&word, clause.span);
@@ -172,28 +174,23 @@ impl<'a> Checker<'a> {
             AgentClauseKind::Retry(retry) => self.retry(retry, entries),
             AgentClauseKind::RateLimit(settings) => {
                 for setting in settings {
-                    if setting.word.symbol == words::CONCURRENT {
-                        let value = self.expr_as(&setting.value, int, Why::Setting("concurrent"));
-                        self.check_clause_value("concurrent", &value);
-                        self.put_clause(entries, "rate_limit.concurrent", value);
-                    } else {
-                        let text = self.text(setting.word.symbol).to_string();
-                        self.refuse_clause(&format!("rate_limit {{ {text} … }}"), setting.word.span);
-                    }
+                    self.rate(setting, entries);
                 }
             }
             AgentClauseKind::History(history) => self.history(history, clause.span, entries),
             AgentClauseKind::Output(_) | AgentClauseKind::Tool(_) => {}
-            AgentClauseKind::Settings(settings) if clause.word.symbol == words::TIMEOUTS => {
+            AgentClauseKind::Settings(settings) => {
                 for setting in settings {
-                    let name = format!("timeouts.{}", self.text(setting.word.symbol));
-                    let value = self.expr_as(&setting.value, duration, Why::Setting(&name));
-                    self.check_clause_value("timeout", &value);
-                    self.put_clause(entries, &name, value);
+                    self.setting(&word, setting, entries);
                 }
             }
+            AgentClauseKind::Priority(priority) => {
+                let text = self.text(priority.symbol).to_string();
+                let value = self.word(&text, priority.span);
+                self.put_clause(entries, "priority", value);
+            }
             AgentClauseKind::ProviderOptions(options) => self.provider_options(options, clause.span, entries),
-            AgentClauseKind::Settings(_) | AgentClauseKind::Priority(_) | AgentClauseKind::State(_) => {
+            AgentClauseKind::State(_) => {
                 self.refuse_clause(&word, clause.word.span);
             }
             AgentClauseKind::Tools(_) => self.refuse_clause("tools [ … ]", clause.word.span),
@@ -221,9 +218,14 @@ impl<'a> Checker<'a> {
             (ExprKind::Constant(Constant::Duration(time)), "timeout") if *time <= 0 => {
                 Some("a timeout is more than 0s".to_string())
             }
+            (
+                ExprKind::Constant(Constant::Duration(time)),
+                "queue_timeout" | "per" | "reset_after" | "connect" | "first_token" | "idle",
+            ) if *time <= 0 => Some(format!("`{word}` is more than 0s")),
             (ExprKind::Constant(Constant::Int(_)), _) => match constant_int(value) {
                 Some(number) if number < 1 => Some(format!("`{word}` is at least 1")),
-                Some(number) if number > MAX_TOKENS_MAX => Some(format!("`{word}` is at most {MAX_TOKENS_MAX}")),
+                Some(number) if word == "tokens" && number <= RATE_TOKENS_MAX => None,
+                Some(number) if number > COUNT_MAX => Some(format!("`{word}` is at most {COUNT_MAX}")),
                 _ => None,
             },
             _ => None,
@@ -231,6 +233,32 @@ impl<'a> Checker<'a> {
         if let Some(problem) = problem {
             self.error(codes::CLAUSE_VALUE, value.span, problem);
         }
+    }
+
+    /// `requests 50 per 1m`, `tokens 40_000 per 1m`, `concurrent 4`
+    fn rate(&mut self, setting: &'a ast::RateSetting, entries: &mut Vec<(Expr, Expr)>) {
+        let (int, duration) = (self.types.int, self.types.duration);
+        let text = self.text(setting.word.symbol).to_string();
+        let count = self.expr_as(&setting.value, int, Why::Setting(&text));
+        self.check_clause_value(&text, &count);
+        let key = format!("rate_limit.{text}");
+        let Some(per) = &setting.per else {
+            self.put_clause(entries, &key, count);
+            return;
+        };
+        let time = self.expr_as(per, duration, Why::Setting("per"));
+        self.check_clause_value("per", &time);
+        let value = self.any_array(vec![count, time], setting.value.span);
+        self.put_clause(entries, &key, value);
+    }
+
+    /// A line of `timeouts { … }` or `circuit_breaker { … }`.
+    fn setting(&mut self, clause: &str, setting: &'a ast::Setting, entries: &mut Vec<(Expr, Expr)>) {
+        let text = self.text(setting.word.symbol).to_string();
+        let ty = if setting.word.symbol == words::THRESHOLD { self.types.int } else { self.types.duration };
+        let value = self.expr_as(&setting.value, ty, Why::Setting(&text));
+        self.check_clause_value(&text, &value);
+        self.put_clause(entries, &format!("{clause}.{text}"), value);
     }
 
     fn retry(&mut self, retry: &'a ast::RetryClause, entries: &mut Vec<(Expr, Expr)>) {

@@ -47,7 +47,8 @@ impl Asking {
         }
         let port = context.open_port();
         let port_id = port.id();
-        let request = Arc::new(Request::new(draft, self.slot.next_call(), port.address(), context.now()));
+        let arrival = self.slot.arrival();
+        let request = Arc::new(Request::new(draft, self.slot.next_call(), port.address(), context.now(), arrival));
         self.waiting = Some(Waiting { port, request: Arc::clone(&request), runtime: context.runtime() });
         match self.slot.enqueue(request, context) {
             Ok(()) => Step::Receive { port: port_id, deadline: self.deadline.map(|deadline| deadline.at) },

@@ -9,8 +9,10 @@ use serde_json::Map;
 use vega_bytecode::module::{Agent, Module};
 use vega_runtime::value::{Value, View, json, schema};
 
+use crate::breaker::BreakerPolicy;
 use crate::error::RetryClass;
 use crate::history::{HistoryPolicy, Mode};
+use crate::limits::{Priority, Rates};
 use crate::message::ToolSpec;
 use crate::price::Model;
 use crate::provider::{Endpoint, PROMPT_CACHING, Protocol};
@@ -23,6 +25,8 @@ pub const MODEL_DEFAULT: &str = "claude-sonnet-5-5";
 pub(crate) const MAX_TOKENS_DEFAULT: u32 = 8_192;
 /// The time of one invocation unless the agent or the call says otherwise.
 pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+/// The time in queues unless the agent says otherwise.
+pub(crate) const QUEUE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
 /// The time for making a connection.
 pub(crate) const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The longest silence within an answer.
@@ -78,6 +82,8 @@ pub(crate) struct AgentConfig {
     pub(crate) limits: TurnLimits,
     /// One invocation.
     pub(crate) timeout: Duration,
+    /// In queues, over one invocation.
+    pub(crate) queue_timeout: Duration,
     /// One exchange.
     pub(crate) timeouts: PhaseTimeouts,
     /// One invocation, in 10^-12 dollars.
@@ -88,14 +94,20 @@ pub(crate) struct AgentConfig {
     pub(crate) reset_on_restart: bool,
     /// When a failed exchange is repeated.
     pub(crate) retry: RetryPolicy,
-    /// Exchanges at once.
-    pub(crate) concurrent: Option<u32>,
+    /// Exchanges at once, and in a time.
+    pub(crate) rates: Rates,
+    /// How soon its calls go where they have to wait.
+    pub(crate) priority: Priority,
+    /// When its calls fail at once.
+    pub(crate) breaker: BreakerPolicy,
     /// Passed through.
     pub(crate) provider_options: Arc<Map<String, serde_json::Value>>,
     /// What the model may call.
     pub(crate) tools: Arc<[ToolSpec]>,
     /// Which of them run only when somebody says so.
     pub(crate) approval: Vec<String>,
+    /// Bytes that every request has: instructions and tools.
+    pub(crate) fixed_bytes: usize,
 }
 
 impl AgentConfig {
@@ -140,15 +152,19 @@ pub(crate) fn read(
         max_tokens: MAX_TOKENS_DEFAULT,
         limits: TurnLimits::default(),
         timeout: TIMEOUT_DEFAULT,
+        queue_timeout: QUEUE_TIMEOUT_DEFAULT,
         timeouts: PhaseTimeouts { connect: CONNECT_TIMEOUT_DEFAULT, first_token: None, idle: IDLE_TIMEOUT_DEFAULT },
         budget: None,
         history: HistoryPolicy::default(),
         reset_on_restart: false,
         retry: RetryPolicy::default(),
-        concurrent: None,
+        rates: Rates::default(),
+        priority: Priority::default(),
+        breaker: BreakerPolicy::default(),
         provider_options: Arc::default(),
         tools: tools(declaration, module)?,
         approval: Vec::new(),
+        fixed_bytes: 0,
     };
     let map = clauses.as_map().ok_or_else(|| format!("the clauses of `{}` are no map", declaration.name))?;
     for (key, value) in map.iter() {
@@ -156,6 +172,8 @@ pub(crate) fn read(
         read_clause(&mut config, key, value, module)
             .map_err(|problem| format!("agent `{}`: `{}` {problem}", declaration.name, key.replace('.', " ")))?;
     }
+    let tools = config.tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.schema.to_string().len());
+    config.fixed_bytes = tools.sum::<usize>() + config.system.as_deref().map_or(0, str::len);
     Ok(config)
 }
 
@@ -169,6 +187,7 @@ fn read_clause(config: &mut AgentConfig, key: &str, value: &Value, module: &Modu
         "max_tool_calls" => config.limits.max_tool_calls = count(value)?,
         "parallel_tools" => config.limits.parallel_tools = count(value)? as usize,
         "timeout" => config.timeout = duration(value)?,
+        "queue_timeout" => config.queue_timeout = duration(value)?,
         "timeouts.connect" => config.timeouts.connect = duration(value)?,
         "timeouts.first_token" => config.timeouts.first_token = Some(duration(value)?),
         "timeouts.idle" => config.timeouts.idle = duration(value)?,
@@ -177,11 +196,16 @@ fn read_clause(config: &mut AgentConfig, key: &str, value: &Value, module: &Modu
         "retry.max_attempts" => config.retry.max_attempts = count(value)?,
         "retry.backoff" => config.retry.backoff = backoff(value)?,
         "retry.on" => config.retry.on = classes(value)?,
-        "rate_limit.concurrent" => config.concurrent = Some(count(value)?),
         "approval" => {
             let names = value.as_array().ok_or("must be a list of tools")?.as_slice();
             config.approval = names.iter().map(|name| text(name).map(str::to_owned)).collect::<Result<_, _>>()?;
         }
+        "rate_limit.concurrent" => config.rates.concurrent = Some(count(value)?),
+        "rate_limit.requests" => config.rates.requests = Some(rate(value)?),
+        "rate_limit.tokens" => config.rates.tokens = Some(rate(value)?),
+        "circuit_breaker.threshold" => config.breaker.threshold = count(value)?,
+        "circuit_breaker.reset_after" => config.breaker.reset_after = duration(value)?,
+        "priority" => config.priority = priority(value)?,
         "provider_options" => config.provider_options = Arc::new(options(value, module)?),
         // The reply's type is part of the declaration.
         "output" => {}
@@ -244,6 +268,18 @@ fn read_history(config: &mut AgentConfig, value: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// How many in which time.
+fn rate(value: &Value) -> Result<(u64, Duration), String> {
+    const WANTED: &str = "must be a number and a time, as in `50 per 1m`";
+    let [units, period] = value.as_array().ok_or(WANTED)?.as_slice() else { return Err(WANTED.into()) };
+    Ok((u64::from(count(units)?), duration(period)?))
+}
+
+fn priority(value: &Value) -> Result<Priority, String> {
+    let word = text(value)?;
+    Priority::from_word(word).ok_or_else(|| format!("does not know `{word}`; there are high, normal and low"))
 }
 
 fn backoff(value: &Value) -> Result<Backoff, String> {

@@ -132,8 +132,12 @@ impl CallError {
     /// Whether a circuit breaker counts it: the provider or the way to it failed, not the request.
     pub fn trips_breaker(&self) -> bool {
         match self.kind {
-            ErrorKind::Overloaded | ErrorKind::Timeout { .. } => true,
-            ErrorKind::ProviderError { status } => status == 0 || status == 408 || status >= 500,
+            ErrorKind::Overloaded => true,
+            // The time of one attempt, or of the provider; not that of the whole invocation.
+            ErrorKind::Timeout { .. } => self.retry == Some(RetryClass::Timeout),
+            // A certificate or a missing key is nothing that time heals.
+            ErrorKind::ProviderError { status: 0 } => self.retry == Some(RetryClass::Connection),
+            ErrorKind::ProviderError { status } => status == 408 || status >= 500,
             ErrorKind::RateLimited
             | ErrorKind::CircuitOpen
             | ErrorKind::OutputInvalid { .. }

@@ -6,6 +6,7 @@ mod count; // asking how long a prompt is
 mod door; // what the door to the world is told
 mod streaming; // answers that arrive in pieces
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +23,8 @@ use crate::bound::{InputBound, Reported, input_bound, terms, worst_cost};
 use crate::config::{AgentConfig, Backend};
 use crate::error::{Billed, CallError, ErrorKind, TransportFailure, from_transport};
 use crate::flow::Outlet;
-use crate::http::{HttpRequest, HttpResponse};
+use crate::http::{Headers, HttpRequest, HttpResponse};
+use crate::limits::Announced;
 use crate::message::{Request, Response, Usage};
 use crate::price::Model;
 use crate::provider::stream::Received;
@@ -56,6 +58,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) deadline: Instant,
     /// Where chunks of the answer go, where it is streamed.
     pub(crate) outlet: Option<Outlet<'a>>,
+    /// What the provider said about its limits, once it has answered.
+    pub(crate) heard: Cell<Option<Announced>>,
 }
 
 /// What came of an exchange.
@@ -76,6 +80,8 @@ pub(crate) struct Exchanged {
     pub(crate) under_way: Option<CallGuard>,
     /// Whether a part of the answer was delivered, so that it must not come again.
     pub(crate) delivered: bool,
+    /// What the provider said about its limits; none where it did not answer.
+    pub(crate) heard: Option<Announced>,
 }
 
 /// What an attempt came to, before it is booked.
@@ -135,6 +141,7 @@ impl Exchange<'_> {
             attempted: false,
             under_way: None,
             delivered: false,
+            heard: None,
         };
         let Some(under_way) = context.begin_call() else {
             return Some(refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins")));
@@ -168,7 +175,13 @@ impl Exchange<'_> {
         let (cost, overrun) = self.settle(reservation, &usage, matches!(result, Err(Unanswered::Killed)));
         let attempted = !matches!(result, Err(Unanswered::Refused(_)));
         let under_way = Some(under_way);
-        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way, delivered })
+        let heard = self.heard.get();
+        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way, delivered, heard })
+    }
+
+    /// The provider answered, with what its headers say about its limits.
+    fn hear(&self, headers: &Headers) {
+        self.heard.set(Some(Announced::read(headers, SystemTime::now())));
     }
 
     /// The rates that the exchange is booked at; none where nobody knows them.
@@ -326,6 +339,9 @@ impl Exchange<'_> {
         if scripted.latency >= self.remaining {
             return (Err(Unanswered::TimeIsOver { sent: true }), None);
         }
+        if scripted.is_answer() {
+            self.hear(&scripted.announced.headers(endpoint.protocol, SystemTime::now()));
+        }
         let response = scripted.resolve(endpoint, &request.model, SystemTime::now()).map_err(Unanswered::Failed);
         (response, answer_of(scripted, endpoint.protocol))
     }
@@ -406,6 +422,7 @@ impl Exchange<'_> {
         });
         let (result, answer) = match response {
             Ok(response) => {
+                self.hear(&response.headers);
                 let model = &self.config.provider_model;
                 let decoded = endpoint.decode(&response, model, SystemTime::now()).map_err(Unanswered::Failed);
                 (decoded, Some(response))

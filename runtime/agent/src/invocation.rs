@@ -19,10 +19,11 @@ use vega_scheduler::Instant;
 use vega_trace::SpanId;
 
 use crate::bound::Reported;
+use crate::breaker::{Pass, Verdict};
 use crate::error::ErrorKind;
 use crate::exchange::{RoomMayBe, base_request};
 use crate::history::Mode;
-use crate::limiter::{Granted, Permit};
+use crate::limits::{Granted, Permit, Used, Waiting};
 use crate::message::{self, Block, OutputSchema, Usage};
 use crate::parts::{Particulars, ReplyShape};
 use crate::progress::Activity;
@@ -32,20 +33,25 @@ use crate::request::{Answer, Content, FinishedRound, Reply, Request};
 use crate::slot::AgentSlot;
 use crate::tool::ToolDone;
 use crate::turn::{self, Action, Event, Expectation, TurnLoop};
+pub(crate) use record::record_unstarted;
 use tools::RunningTool;
 
 /// See the module's text.
 pub(crate) struct Invocation {
     slot: Arc<AgentSlot>,
     request: Arc<Request>,
-    /// The agent's permit for the next exchange.
+    /// The right to the next exchange.
     permit: Option<Permit>,
-    /// The right to a connection for it.
-    connection: Option<Permit>,
     /// The place in the queue of a budget in which others have reserved what the exchange needs.
     budget_turn: Option<Turn>,
     /// The last exchange, until what follows from it is known: another one, tools, or the reply, which takes it along.
     under_way: Option<CallGuard>,
+    /// Its place in the queue for it.
+    waiting: Option<Waiting>,
+    /// The circuit breaker let it through.
+    pass: Option<Pass>,
+    /// What its last exchange says about the provider.
+    verdict: Verdict,
     work: Work,
     turn: Option<Box<TurnLoop>>,
     /// The exchange that comes next.
@@ -114,9 +120,11 @@ impl Invocation {
             slot,
             request,
             permit: Some(permit),
-            connection: None,
             budget_turn: None,
             under_way: None,
+            waiting: None,
+            pass: None,
+            verdict: Verdict::Unknown,
             work: Work::Admission,
             turn: None,
             next: None,
@@ -150,6 +158,13 @@ impl Invocation {
         self.queued = now.since(self.request.queued_at);
         self.deadline = now + self.timeout;
         self.report(Activity::Began);
+        if let Err(failed) = self.enter_breaker(context) {
+            if let Some(permit) = self.permit.take() {
+                permit.release(&Used::default(), context);
+            }
+            self.fail(failed, context);
+            return;
+        }
         if !self.begin_compaction() {
             self.converse(context);
         }
@@ -195,9 +210,7 @@ impl Invocation {
         let message = match message.downcast::<Granted>() {
             Ok(granted) => {
                 if self.dequeue(context) {
-                    // The agent's permit comes first.
-                    let place = if self.needs_permit() { &mut self.permit } else { &mut self.connection };
-                    *place = Some(granted.0);
+                    self.permit = Some(granted.0);
                 }
                 return;
             }
@@ -219,6 +232,7 @@ impl Invocation {
     fn dequeue(&mut self, context: &NativeContext<'_>) -> bool {
         let Work::Queued(since) = self.work else { return false };
         let waited = context.now().since(since);
+        self.waiting = None;
         self.queued += waited;
         self.deadline = self.deadline + waited;
         self.work = Work::Admission;
@@ -375,7 +389,14 @@ impl Invocation {
         context.send_to(&self.request.reply_to, Box::new(reply));
     }
 
+    /// The moment until which it may be in a queue in which it has been since then.
+    fn queue_deadline(&self, since: Instant) -> Instant {
+        since + self.slot.config.queue_timeout.saturating_sub(self.queued)
+    }
+
     fn time_is_over(&mut self, context: &NativeContext<'_>) {
+        // That says nothing about the provider.
+        self.verdict = Verdict::Unknown;
         let text = format!("`{}` had no reply within {:?}; see `timeout`", self.slot.config.name, self.timeout);
         self.fail(Failed::call(ErrorKind::Timeout { after: self.timeout }, text), context);
     }
@@ -393,7 +414,13 @@ impl Invocation {
             }
             match self.work {
                 Work::Admission => self.admit(context),
-                Work::Queued(_) => return Step::Receive { port: PortId::ROOT, deadline: None },
+                Work::Queued(since) if context.now() >= self.queue_deadline(since) => {
+                    self.dequeue(context);
+                    self.fail(self.slot.queue_is_over(), context);
+                }
+                Work::Queued(since) => {
+                    return Step::Receive { port: PortId::ROOT, deadline: Some(self.queue_deadline(since)) };
+                }
                 Work::Call => self.call(context),
                 Work::Backoff(until) if context.now() >= until => self.work = Work::Admission,
                 Work::Backoff(until) => {
@@ -401,6 +428,7 @@ impl Invocation {
                 }
                 Work::Tools => return Step::Receive { port: PortId::ROOT, deadline: Some(self.deadline) },
                 Work::Over => {
+                    self.leave_breaker(context);
                     for tool in self.tools.drain(..) {
                         context.kill(tool.process);
                     }

@@ -1,4 +1,4 @@
-//! Agents: invocations, the turn loop, history, providers, prices, retries and the scripted model.
+//! Agents: invocations, the turn loop, history, providers, prices, retries, limits and the scripted model.
 //!
 //! The modules listed first are pure: they turn values into values, and whoever drives them does the
 //! waiting, the sending and the counting. So each of them is tested without a network or a clock.
@@ -26,7 +26,8 @@ mod saved; // conversations as JSON
 mod builder; // what agents are made with
 mod host; // agents as programs see them
 mod invocation; // the process that answers one request
-mod limiter; // exchanges at once
+mod limits; // who may call a model when
+mod breaker; // circuit breakers
 mod process; // the process of one incarnation
 mod progress; // what an observer is told
 mod raise; // failures as errors of the language

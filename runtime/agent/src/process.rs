@@ -7,12 +7,13 @@ use std::sync::Arc;
 use vega_bytecode::kinds;
 use vega_runtime::native::{Input, NativeContext, Notice, PortId, Resumable, SpawnOptions, Step, Task};
 use vega_runtime::process::ProcessPath;
+use vega_scheduler::Instant;
 
-use crate::invocation::Invocation;
-use crate::limiter::Permit;
+use crate::invocation::{Invocation, record_unstarted};
+use crate::limits::Permit;
 use crate::raise::Failed;
 use crate::request::{Reply, Request};
-use crate::slot::AgentSlot;
+use crate::slot::{AgentSlot, Next};
 
 pub(crate) struct AgentProcess {
     slot: Arc<AgentSlot>,
@@ -23,10 +24,19 @@ impl AgentProcess {
         AgentProcess { slot }
     }
 
-    /// Starts an invocation for each request that may run now.
-    fn dispatch(&self, context: &NativeContext<'_>) {
-        while let Some((request, permit)) = self.slot.next_request() {
-            self.start(request, permit, context);
+    /// Starts an invocation for each request that may run now. The moment at which to look again.
+    fn dispatch(&self, context: &NativeContext<'_>) -> Option<Instant> {
+        loop {
+            match self.slot.next(context) {
+                Next::Start(request, permit) => self.start(request, permit, context),
+                Next::Refuse(request, failed) => {
+                    if request.close() {
+                        record_unstarted(&self.slot, &request, &failed, context);
+                        context.send_to(&request.reply_to, Box::new(Reply { result: Err(failed), under_way: None }));
+                    }
+                }
+                Next::Wait(until) => return until,
+            }
         }
     }
 
@@ -39,6 +49,7 @@ impl AgentProcess {
             // It belongs to the call, wherever the agent was spawned.
             path: Some(ProcessPath::spawned_at(request.coordinate.clone())),
             monitored: true,
+            priority: self.slot.config.priority.of_processes(),
             label: Some(format!("{} invocation", self.slot.config.name)),
             ..SpawnOptions::default()
         };
@@ -72,8 +83,8 @@ impl Resumable for AgentProcess {
             }
             _ => {}
         }
-        self.dispatch(context);
-        Step::Receive { port: PortId::ROOT, deadline: None }
+        let deadline = self.dispatch(context);
+        Step::Receive { port: PortId::ROOT, deadline }
     }
 
     fn name(&self) -> &str {

@@ -12,6 +12,8 @@ mod settings; // providers as the project's configuration names them
 pub(crate) use cache::CacheMarks;
 pub use settings::{ProviderKind, ProviderSettings};
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -198,6 +200,21 @@ impl Endpoint {
         })
     }
 
+    /// Whether it is the provider's own service, which tells its rate limits with every answer.
+    pub fn is_official(&self) -> bool {
+        self.base_url == self.protocol.trimmed(self.protocol.host())
+    }
+
+    /// A number that tells accounts apart: limits belong to one.
+    pub fn account(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match &self.credential {
+            Credential::Missing | Credential::NotNeeded => {}
+            Credential::Key(secret) | Credential::Bearer(secret) => secret.expose().hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
     /// Where an error of this endpoint comes from.
     pub fn origin<'a>(&'a self, model: &'a str) -> Origin<'a> {
         let key = match &self.credential {
@@ -218,6 +235,31 @@ impl Endpoint {
 }
 
 impl Protocol {
+    /// The models that a provider counts together with this one: a family with its first number at Anthropic, and one model without the
+    /// date of its version elsewhere.
+    pub fn model_class(self, model: &str) -> String {
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        match (self, model.strip_prefix("claude-")) {
+            (Protocol::Anthropic, Some(rest)) => {
+                let family = rest.split('-').find(|part| !is_number(part) && *part != "latest").unwrap_or_default();
+                let version = rest.split('-').find(|part| is_number(part) && part.len() < 4).unwrap_or_default();
+                format!("claude-{family}-{version}")
+            }
+            _ => {
+                let mut parts: Vec<&str> = model.split('-').collect();
+                // `-2024-08-06`, `-0613` and `-latest` name a version of the same model.
+                while parts.len() > 1
+                    && parts
+                        .last()
+                        .is_some_and(|part| *part == "latest" || (is_number(part) && part.len() >= 2 && part.len() != 3))
+                {
+                    parts.pop();
+                }
+                parts.join("-")
+            }
+        }
+    }
+
     /// The path of its only request, below the base.
     pub fn path(self) -> &'static str {
         match self {

@@ -53,6 +53,8 @@ pub(crate) struct Request {
     pub(crate) queued_at: Instant,
     /// The flow of its chunks, where the answer is streamed.
     pub(crate) flow: Option<Arc<Flow>>,
+    /// Its place among all that wait for the same provider.
+    pub(crate) arrival: u64,
     progress: Mutex<Progress>,
 }
 
@@ -132,7 +134,7 @@ pub(crate) struct Draft {
 }
 
 impl Request {
-    pub(crate) fn new(draft: Draft, call: CallNumber, reply_to: Address, queued_at: Instant) -> Request {
+    pub(crate) fn new(draft: Draft, call: CallNumber, reply_to: Address, queued_at: Instant, arrival: u64) -> Request {
         let Draft { message, parts, output, timeout, budget, scope, capabilities, chain, parent_span, coordinate } = draft;
         let progress = Mutex::new(Progress { stage: Stage::Queued, crashes: 0, effect_ran: false });
         Request {
@@ -150,6 +152,7 @@ impl Request {
             coordinate,
             queued_at,
             flow: None,
+            arrival,
             progress,
         }
     }
@@ -173,6 +176,11 @@ impl Request {
         let process = start()?;
         progress.stage = Stage::Running(process);
         Ok(Some(process))
+    }
+
+    /// Whether it ran before, and comes back after a crash.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.lock().crashes > 0
     }
 
     /// Ends it for its invocation. False where it is over already, or in another invocation's hands.
@@ -205,6 +213,11 @@ impl Request {
     /// Notes that a tool ran which may have changed the world.
     pub(crate) fn note_effect(&self) {
         self.lock().effect_ran = true;
+    }
+
+    /// Whether a tool ran that may have changed the world.
+    pub(crate) fn effect_ran(&self) -> bool {
+        self.lock().effect_ran
     }
 
     /// Its invocation, or the whole agent, ended without a result.

@@ -5,6 +5,7 @@
 //! sends; an outcome says how long the waiting and how broken the sending shall be.
 mod duration; // `"1.5s"` and its like
 mod fallback; // answers that nobody scripted
+mod quota; // the rate limit of a provider that a script plays
 pub mod incoming; // requests of others, checked as strictly as the real servers do
 mod replies; // the replies file
 pub mod wire; // outcomes as bytes of the providers' protocols
@@ -20,6 +21,8 @@ use crate::http::HttpResponse;
 use crate::message::{Block, Message, Request, Response, Role, ToolUse, Usage, joined_text};
 use crate::provider::{Endpoint, anthropic};
 
+pub use quota::Announcement;
+use quota::Quota;
 pub use replies::ReplyError;
 use replies::{Answer, Replies, Reply};
 
@@ -30,6 +33,8 @@ pub struct Script {
     /// Names of agents and a text that stands in their instructions.
     agents: Vec<(String, String)>,
     used: Vec<AtomicU32>,
+    /// The rate limit of the provider that it plays.
+    quota: Option<Quota>,
 }
 
 /// One call that wants an outcome.
@@ -59,6 +64,8 @@ pub struct ScriptedOutcome {
     pub cut: Option<Cut>,
     /// Which reply of the file it is, from 0; `None` where none fits.
     pub reply: Option<usize>,
+    /// What the answer says about the rate limit.
+    pub announced: Announcement,
 }
 
 /// The answer or the fault.
@@ -133,9 +140,9 @@ pub enum CutWith {
 impl Script {
     /// Reads a replies file.
     pub fn parse(text: &str) -> Result<Script, ReplyError> {
-        let Replies { replies, agents } = replies::parse(text)?;
+        let Replies { replies, agents, quota } = replies::parse(text)?;
         let used = replies.iter().map(|_| AtomicU32::new(0)).collect();
-        Ok(Script { replies, agents, used })
+        Ok(Script { replies, agents, used, quota: quota.map(Quota::new) })
     }
 
     /// Agents that replies speak of and whose instructions `[agents]` does not give. Without them a
@@ -148,9 +155,30 @@ impl Script {
         missing
     }
 
+    /// Whether it plays a provider with a rate limit.
+    pub fn has_quota(&self) -> bool {
+        self.quota.is_some()
+    }
+
     /// What becomes of a call: the first reply that fits and is not used up, or an answer made from
     /// the agent's name and the message.
     pub fn outcome(&self, query: Query<'_>) -> ScriptedOutcome {
+        let Some(quota) = &self.quota else { return self.unlimited_outcome(query) };
+        let (admitted, announced) = quota.admit(tokens(&anthropic::encode(query.request)), vega_scheduler::now());
+        match admitted {
+            Ok(()) => ScriptedOutcome { announced, ..self.unlimited_outcome(query) },
+            Err(retry_after) => ScriptedOutcome {
+                outcome: Outcome::Error { fault: Fault::RateLimit, retry_after: Some(retry_after) },
+                latency: Duration::ZERO,
+                chunks: CHUNKS_DEFAULT,
+                cut: None,
+                reply: None,
+                announced,
+            },
+        }
+    }
+
+    fn unlimited_outcome(&self, query: Query<'_>) -> ScriptedOutcome {
         let agent = query.agent.or_else(|| self.agent_of(query.request));
         let fitting = self
             .replies
@@ -165,6 +193,7 @@ impl Script {
                 chunks: reply.chunks,
                 cut: reply.cut,
                 reply: Some(number),
+                announced: Announcement::default(),
             },
             None => ScriptedOutcome {
                 outcome: Outcome::Answer(answer(None, agent, query)),
@@ -172,6 +201,7 @@ impl Script {
                 chunks: CHUNKS_DEFAULT,
                 cut: None,
                 reply: None,
+                announced: Announcement::default(),
             },
         }
     }
@@ -327,6 +357,11 @@ fn key(request: &Request) -> u64 {
 }
 
 impl ScriptedOutcome {
+    /// Whether anything comes back, be it an error.
+    pub fn is_answer(&self) -> bool {
+        !matches!(self.outcome, Outcome::Disconnect | Outcome::Error { fault: Fault::Timeout, .. }) && self.cut.is_none()
+    }
+
     /// What the caller of a model gets, for a script that stands in the place of a provider. Errors
     /// take the same way as those of a real one.
     pub fn resolve(&self, endpoint: &Endpoint, model: &str, now: SystemTime) -> Result<Response, Box<CallError>> {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use vega_bytecode::AgentId;
 use vega_net::client::{Client, ClientConfig, Lookup};
 use vega_net::proxy::Proxy;
 use vega_runtime::RuntimeHandle;
@@ -13,10 +14,11 @@ use vega_runtime::process::Pid;
 use vega_trace::{Sink, SpanId, TraceId};
 
 use crate::approval::{Approvals, Approvers};
-use crate::config::{Backend, MODEL_DEFAULT};
+use crate::breaker::Breaker;
+use crate::config::{AgentConfig, Backend, MODEL_DEFAULT};
 use crate::deadline::Deadlines;
 use crate::history::CallNumber;
-use crate::limiter::Limiter;
+use crate::limits::{Limits, Member, PoolKey, Rates};
 use crate::price::PriceTable;
 use crate::progress::{Activity, Progress};
 use crate::provider::{Endpoint, Protocol, ProviderKind, ProviderSettings, Route, route};
@@ -41,9 +43,9 @@ pub(crate) struct Service {
     lookup: Arc<dyn Lookup>,
     proxy: Option<Proxy>,
     client: OnceLock<Result<Client, String>>,
-    connections_max: Option<u32>,
-    /// One permit for each connection that the system lets this process have.
-    connections: OnceLock<Arc<Limiter>>,
+    limits: Arc<Limits>,
+    /// Circuit breakers, by the agent's type and the provider.
+    breakers: Mutex<HashMap<(AgentId, String), Arc<Breaker>>>,
     /// Where the requests of each provider go, by its name, made when it is first needed.
     endpoints: Mutex<HashMap<String, Arc<Endpoint>>>,
     providers: Vec<ProviderSettings>,
@@ -146,8 +148,8 @@ impl Service {
             lookup,
             proxy,
             client: OnceLock::new(),
-            connections_max: connections,
-            connections: OnceLock::new(),
+            limits: Limits::new(connections.unwrap_or_else(connections_max)),
+            breakers: Mutex::default(),
             endpoints: Mutex::default(),
             providers,
             aliases,
@@ -258,15 +260,39 @@ impl Service {
         client.as_ref().map_err(Clone::clone)
     }
 
-    /// The permits for connections: so that where descriptors run out, calls wait in a queue and do not fail.
-    pub(crate) fn connections(&self, runtime: &RuntimeHandle) -> &Arc<Limiter> {
-        self.connections.get_or_init(|| {
-            let limit = self.connections_max.unwrap_or_else(|| {
-                let descriptors = vega_scheduler::io::descriptor_limit();
-                u32::try_from(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(descriptors / 2).max(1)).unwrap_or(u32::MAX)
-            });
-            Limiter::new(limit, runtime.clone(), Weak::new())
-        })
+    /// Takes an agent in among those that call its provider; none where nothing can make it wait.
+    pub(crate) fn join(&self, config: &AgentConfig, slot: Weak<AgentSlot>, runtime: &RuntimeHandle) -> Option<Member> {
+        let (protocol, is_remote) = match config.backend {
+            Backend::Script(protocol) => (protocol, false),
+            Backend::Http(protocol) => (protocol, true),
+        };
+        let endpoint = &config.endpoint;
+        let announces = if is_remote { endpoint.is_official() } else { self.script.has_quota() };
+        if !is_remote && !announces && config.rates == Rates::default() {
+            return None;
+        }
+        let key = PoolKey {
+            provider: format!("{} {}", endpoint.name, endpoint.base_url),
+            account: endpoint.account(),
+            class: protocol.model_class(&config.provider_model),
+            is_remote,
+            announces,
+        };
+        Some(self.limits.join(key, config.rates, config.priority, slot, runtime))
+    }
+
+    /// The circuit breaker between a type of agent and its provider.
+    pub(crate) fn breaker(&self, agent: AgentId, config: &AgentConfig) -> Arc<Breaker> {
+        let provider = self.provider_name(config);
+        Arc::clone(lock(&self.breakers).entry((agent, provider)).or_insert_with(Breaker::new))
+    }
+
+    /// What messages call the provider of an agent.
+    pub(crate) fn provider_name(&self, config: &AgentConfig) -> String {
+        match config.backend {
+            Backend::Script(_) if !self.offline => "the scripted model".to_owned(),
+            Backend::Script(_) | Backend::Http(_) => config.endpoint.name.clone(),
+        }
     }
 
     /// What models cost and can do.
@@ -346,6 +372,12 @@ impl Service {
         }
         joining
     }
+}
+
+/// As many connections as the system lets this process have: so that where descriptors run out, calls wait in a queue and do not fail.
+fn connections_max() -> u32 {
+    let descriptors = vega_scheduler::io::descriptor_limit();
+    u32::try_from(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(descriptors / 2).max(1)).unwrap_or(u32::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

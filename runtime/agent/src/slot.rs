@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use vega_bytecode::{AgentId, kinds};
 use vega_runtime::RuntimeHandle;
@@ -14,10 +15,14 @@ use vega_runtime::process::{ExitReason, Pid};
 use vega_runtime::supervisor::ChildOwner;
 use vega_runtime::value::Value;
 use vega_runtime::value::copy::Message;
+use vega_scheduler::Instant;
 
+use crate::breaker::Breaker;
 use crate::config::AgentConfig;
+use crate::error::{CallError, ErrorKind};
 use crate::history::{CallNumber, Compaction, History, Mode, View};
-use crate::limiter::{Limiter, Permit};
+use crate::invocation::record_unstarted;
+use crate::limits::{Member, Need, Permit};
 use crate::message::Round;
 use crate::raise::Failed;
 use crate::request::{AfterCrash, FinishedRound, Reply, Request};
@@ -31,7 +36,9 @@ pub(crate) struct AgentSlot {
     pub(crate) service: Arc<Service>,
     pub(crate) agent: AgentId,
     pub(crate) config: AgentConfig,
-    pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Its place among those that call its provider; none where nothing can make it wait.
+    pub(crate) member: Option<Member>,
+    pub(crate) breaker: Arc<Breaker>,
     runtime: RuntimeHandle,
     /// The agent's parameters, as an array: its tools see them.
     arguments: Mutex<Message>,
@@ -46,11 +53,25 @@ struct State {
     living: Option<Pid>,
     /// It was told to look at the queue and has not done so yet.
     awake: bool,
+    /// The head of the queue was offered to the limits, which remember it.
+    offered: bool,
+    /// What the provider counted of the last exchange, prompt and answer together.
+    last_tokens: u64,
     next_call: u64,
     /// The call that summarises the conversation now; no other begins meanwhile, so that what is seen does not depend on who is faster.
     compacting: Option<CallNumber>,
     /// Why the agent stays down.
     stopped: Option<Failed>,
+}
+
+/// What the agent's process does next.
+pub(crate) enum Next {
+    /// It starts an invocation.
+    Start(Arc<Request>, Permit),
+    /// It answers a request that waited too long.
+    Refuse(Arc<Request>, Failed),
+    /// It waits, until this moment at most.
+    Wait(Option<Instant>),
 }
 
 /// What the agent's process is sent to look at the queue.
@@ -67,9 +88,10 @@ impl AgentSlot {
     ) -> Arc<AgentSlot> {
         let history = History::new(config.history);
         Arc::new_cyclic(|slot| AgentSlot {
+            member: service.join(&config, slot.clone(), &runtime),
+            breaker: service.breaker(agent, &config),
             service,
             agent,
-            limiter: config.concurrent.map(|limit| Limiter::new(limit, runtime.clone(), slot.clone())),
             config,
             runtime,
             arguments: Mutex::new(arguments),
@@ -79,6 +101,8 @@ impl AgentSlot {
                 history,
                 living: None,
                 awake: false,
+                offered: false,
+                last_tokens: 0,
                 next_call: 0,
                 compacting: None,
                 stopped: None,
@@ -116,12 +140,56 @@ impl AgentSlot {
         CallNumber(state.next_call)
     }
 
+    /// A place for it among all that wait for the same provider.
+    pub(crate) fn arrival(&self) -> u64 {
+        self.member.as_ref().map_or(0, Member::arrival)
+    }
+
+    /// The tokens that the next exchange may need, as far as that is known before it is made.
+    pub(crate) fn need(&self, message_bytes: usize, so_far: u64) -> Need {
+        let known = self.config.fixed_bytes.saturating_add(message_bytes) as u64 / 4;
+        Need { input: known.max(so_far.saturating_add(message_bytes as u64 / 4)), output: u64::from(self.config.max_tokens) }
+    }
+
+    /// An exchange was counted by the provider.
+    pub(crate) fn counted(&self, tokens: u64) {
+        if self.member.is_some() && self.config.history.mode != Mode::None {
+            self.lock().last_tokens = tokens;
+        }
+    }
+
+    /// The failure of a call that the circuit breaker stops.
+    pub(crate) fn circuit_open(&self, retry_after: Duration) -> Failed {
+        let text = format!(
+            "`{}` fails at once, because too many of its calls of {} failed in a row; the next is tried in {retry_after:?}",
+            self.config.name,
+            self.service.provider_name(&self.config)
+        );
+        let mut error = CallError::new(ErrorKind::CircuitOpen, text);
+        error.retry_after = Some(retry_after);
+        Failed::Call(Box::new(error))
+    }
+
+    /// The failure of a call that waited too long.
+    pub(crate) fn queue_is_over(&self) -> Failed {
+        let after = self.config.queue_timeout;
+        let text = format!("`{}` waited {after:?} for its turn to call its model; see `queue_timeout`", self.config.name);
+        Failed::call(ErrorKind::Timeout { after }, text)
+    }
+
     /// Puts a request at the end of the queue.
     pub(crate) fn enqueue(&self, request: Arc<Request>, context: &NativeContext<'_>) -> Result<(), Failed> {
         {
             let mut state = self.lock();
             if let Some(failed) = &state.stopped {
                 return Err(failed.clone());
+            }
+            // No place in a queue for what would fail at its end.
+            if let Some(retry_after) = self.breaker.closed_for(context.now()) {
+                let failed = self.circuit_open(retry_after);
+                drop(state);
+                record_unstarted(self, &request, &failed, context);
+                return Err(failed);
             }
             if state.queue.len() >= QUEUE_REQUESTS_MAX {
                 return Err(Failed::plain(
@@ -157,29 +225,67 @@ impl AgentSlot {
         state.awake = true;
     }
 
-    /// The next request that may run now, with its permit. Every later arrival wakes the agent again.
-    pub(crate) fn next_request(&self) -> Option<(Arc<Request>, Permit)> {
+    /// What to do with the queue now. Every later arrival wakes the agent again.
+    pub(crate) fn next(&self, context: &NativeContext<'_>) -> Next {
+        let now = context.now();
+        if let Some(member) = &self.member
+            && member.alarm().is_some_and(|alarm| alarm <= now)
+        {
+            member.look(now);
+        }
+        let next = self.next_request(now);
+        let Some(member) = &self.member else { return next };
+        member.send_all(context);
+        match next {
+            Next::Wait(until) => Next::Wait(until.into_iter().chain(member.alarm()).min()),
+            next => next,
+        }
+    }
+
+    fn next_request(&self, now: Instant) -> Next {
         let mut state = self.lock();
         state.awake = false;
         while state.queue.front().is_some_and(|request| request.is_over()) {
             state.queue.pop_front();
         }
         let is_busy = self.config.history.mode == Mode::Ordered && !state.running.is_empty();
-        if state.queue.is_empty() || is_busy || state.compacting.is_some() {
-            return None;
-        }
-        let permit = match &self.limiter {
-            Some(limiter) => limiter.take_or_wake_later()?,
-            None => Permit::unlimited(),
+        let is_next = !is_busy && state.compacting.is_none();
+        let Some(request) = state.queue.front().filter(|_| is_next) else {
+            if std::mem::take(&mut state.offered)
+                && let Some(member) = &self.member
+            {
+                member.withdraw(now);
+            }
+            return Next::Wait(state.queue.front().map(|request| request.queued_at + self.config.queue_timeout));
         };
-        let request = state.queue.pop_front()?;
+        let until = request.queued_at + self.config.queue_timeout;
+        // One that comes back after a crash has begun before and is not late.
+        if until <= now && !request.has_begun() {
+            return match state.queue.pop_front() {
+                Some(request) => Next::Refuse(request, self.queue_is_over()),
+                None => Next::Wait(None),
+            };
+        }
+        let permit = match &self.member {
+            None => Permit::unlimited(),
+            Some(member) => {
+                let need = self.need(request.message.len(), state.last_tokens);
+                let offered = member.offer(request.arrival, need, now);
+                state.offered = offered.is_none();
+                match offered {
+                    Some(permit) => permit,
+                    None => return Next::Wait(Some(until)),
+                }
+            }
+        };
+        let Some(request) = state.queue.pop_front() else { return Next::Wait(None) };
         if state.queue.capacity() > 1024 && state.queue.len() < state.queue.capacity() / 4 {
             state.queue.shrink_to_fit();
         }
         if state.history.compaction().is_some() {
             state.compacting = Some(request.call);
         }
-        Some((request, permit))
+        Next::Start(request, permit)
     }
 
     /// An invocation runs.
@@ -291,6 +397,7 @@ impl ChildOwner for AgentSlot {
             state.living = None;
             state.awake = false;
             state.compacting = None;
+            state.offered = false;
             if self.config.reset_on_restart {
                 state.history.reset();
             }
@@ -305,6 +412,9 @@ impl ChildOwner for AgentSlot {
                     AfterCrash::Fail(failed) => failures.push((request, failed)),
                 }
             }
+        }
+        if let Some(member) = &self.member {
+            member.leave();
         }
         for (request, failed) in failures {
             refuse(&request, failed, runtime);
@@ -326,6 +436,9 @@ impl ChildOwner for AgentSlot {
         };
         for invocation in running.keys() {
             runtime.kill(*invocation);
+        }
+        if let Some(member) = &self.member {
+            member.leave();
         }
         for request in queue.into_iter().chain(running.into_values()) {
             if request.close() {

@@ -55,7 +55,9 @@ impl StreamHandle {
     pub(crate) fn begin(slot: Arc<AgentSlot>, draft: Draft, context: &NativeContext<'_>) -> Result<Value, Error> {
         let port = context.open_port();
         let flow = Arc::new(Flow::new(context.limits().stream_bytes));
-        let request = Arc::new(Request::new(draft, slot.next_call(), port.address(), context.now()).streaming(Arc::clone(&flow)));
+        let request = Arc::new(
+            Request::new(draft, slot.next_call(), port.address(), context.now(), slot.arrival()).streaming(Arc::clone(&flow)),
+        );
         slot.enqueue(Arc::clone(&request), context).map_err(|failed| failed.to_error(&slot.service.trace.to_string()))?;
         let (owner, runtime) = (context.self_pid(), context.runtime());
         let stream = StreamHandle { slot, request, flow, port, owner, runtime, state: Mutex::default() };

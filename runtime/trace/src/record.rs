@@ -26,6 +26,8 @@ pub enum Kind {
     Retry,
     /// A supervisor started a child again.
     Restart,
+    /// A circuit breaker opened, let a probe through or closed.
+    CircuitBreaker,
     /// A span that the program opened itself.
     Span,
 }
@@ -99,6 +101,7 @@ impl Kind {
             Kind::ToolCall => "tool_call",
             Kind::Retry => "retry",
             Kind::Restart => "restart",
+            Kind::CircuitBreaker => "circuit_breaker",
             Kind::Span => "span",
         }
     }

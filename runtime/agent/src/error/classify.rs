@@ -60,11 +60,16 @@ pub fn from_response(response: &HttpResponse, origin: Origin<'_>, now: SystemTim
     let details = Details::read(&response.body);
     let mut error = classify(response.status, &details, origin);
     error.request_id = ["request-id", "x-request-id"].into_iter().find_map(|name| response.headers.get(name)).map(str::to_owned);
+    match response.headers.get("x-should-retry") {
+        Some("false") => error.retry = None,
+        // The provider knows best, but for money that is spent.
+        Some("true") if error.retry.is_none() && !details.is_spent(response.status) => {
+            error.retry = Some(RetryClass::ServerError)
+        }
+        _ => {}
+    }
     if error.retry.is_some() {
         error.retry_after = retry_after(&response.headers, now);
-    }
-    if response.headers.get("x-should-retry") == Some("false") {
-        error.retry = None;
     }
     error
 }
@@ -146,9 +151,7 @@ fn classify(status: u16, details: &Details, origin: Origin<'_>) -> CallError {
     let said = origin.redact(&details.message);
     let provider_error = |advice: String| CallError::provider(status, format!("{said} ({status}){advice}"));
     match status {
-        400 if said.contains("API usage limits") => {
-            provider_error(format!("; the spend limit of the {provider} account is reached"))
-        }
+        400 if details.is_spent(status) => provider_error(format!("; the spend limit of the {provider} account is reached")),
         401 => provider_error(format!("; {provider} did not accept the key in {key_variable}")),
         402 => provider_error(format!("; check the billing of the {provider} account")),
         403 => provider_error(format!("; the key in {key_variable} may not do this")),
@@ -160,7 +163,7 @@ fn classify(status: u16, details: &Details, origin: Origin<'_>) -> CallError {
         }),
         408 | 504 => provider_error(String::new()).retryable(RetryClass::Timeout),
         413 => provider_error("; the conversation is too large: see `history last N`".into()),
-        429 if details.is_spend_limit() => {
+        429 if details.is_spent(status) => {
             let advice = format!("; the {provider} account has no credit left, which waiting does not change");
             CallError::new(ErrorKind::RateLimited, format!("{said} (429){advice}"))
         }
@@ -211,6 +214,11 @@ impl Details {
             code: code.map_or_else(|| word("code"), str::to_owned),
             message: message.unwrap_or_else(|| word("type")),
         }
+    }
+
+    /// Whether a limit on money is reached, however it is said.
+    fn is_spent(&self, status: u16) -> bool {
+        status == 402 || self.is_spend_limit() || (status == 400 && self.message.contains("API usage limits"))
     }
 
     /// A limit on money, which no waiting lifts.

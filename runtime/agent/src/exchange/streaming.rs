@@ -140,6 +140,7 @@ impl<'a> Exchange<'a> {
         mut answer: client::Answer,
     ) -> Attempted {
         let headers = std::mem::take(&mut answer.headers).into_iter().collect();
+        self.hear(&headers);
         let mut reading = self.reading(context, endpoint, outlet, &headers, vega_scheduler::now());
         let ended = reading.read(&mut answer);
         drop(answer);
@@ -159,6 +160,7 @@ impl<'a> Exchange<'a> {
         let scripted = self.service.script.outcome(query);
         match wire::plan(&scripted, endpoint.protocol, true) {
             Plan::Answer(answer) if is_event_stream(answer.status, answer.headers.get("content-type")) => {
+                self.hear(&answer.headers);
                 let mut reading = self.reading(context, endpoint, outlet, &answer.headers, vega_scheduler::now());
                 let ended = reading.play(&answer.parts, answer.ending);
                 reading.finish(ended, ticket, answer.headers)

@@ -1,5 +1,6 @@
 //! The exchanges of an invocation with its model: admission, the call, and what follows from it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,38 +8,45 @@ use vega_runtime::native::NativeContext;
 
 use super::{Invocation, Work};
 use crate::bound::Reported;
-use crate::config::Backend;
+use crate::breaker::{Change, Verdict};
+use crate::error::{Billed, ErrorKind};
 use crate::exchange::{Exchange, Exchanged, Unanswered};
 use crate::flow::Outlet;
+use crate::limits::{Need, Permit, Used};
+use crate::message::Block;
 use crate::progress::Activity;
 use crate::raise::Failed;
 use crate::turn::Event;
 
-impl Invocation {
-    /// Whether the agent's permit is still to be had.
-    pub(super) fn needs_permit(&self) -> bool {
-        self.permit.is_none() && self.slot.limiter.is_some()
-    }
+/// What a block is taken for whose length is not worth counting.
+const ROUGH_BLOCK_BYTES: usize = 256;
 
+impl Invocation {
     /// Takes what the next exchange needs, or queues for it.
     pub(super) fn admit(&mut self, context: &NativeContext<'_>) {
-        if self.needs_permit()
-            && let Some(limiter) = &self.slot.limiter
-        {
-            self.permit = limiter.take_or_wait(context.address());
-            if self.permit.is_none() {
-                self.work = Work::Queued(context.now());
-                return;
-            }
-        }
-        if self.connection.is_none() && matches!(self.slot.config.backend, Backend::Http(_)) {
-            self.connection = self.slot.service.connections(self.slot.runtime()).take_or_wait(context.address());
-            if self.connection.is_none() {
-                self.work = Work::Queued(context.now());
-                return;
-            }
-        }
         self.work = Work::Call;
+        if self.permit.is_some() {
+            return;
+        }
+        self.permit = match &self.slot.member {
+            None => Some(Permit::unlimited()),
+            Some(member) => match member.enter(self.need(), context) {
+                Ok(permit) => Some(permit),
+                Err(waiting) => {
+                    self.waiting = Some(waiting);
+                    self.work = Work::Queued(context.now());
+                    None
+                }
+            },
+        };
+    }
+
+    /// The tokens that the next exchange may need.
+    fn need(&self) -> Need {
+        let known = self.reported.map_or(0, |reported| reported.messages);
+        let messages = self.next.as_ref().map_or(&[][..], |request| &request.messages);
+        let new: usize = messages.iter().skip(known).flat_map(|message| message.blocks.iter()).map(bytes_of).sum();
+        self.slot.need(new, self.reported.map_or(0, |reported| reported.tokens))
     }
 
     /// Makes the exchange that comes next.
@@ -60,10 +68,11 @@ impl Invocation {
             remaining: self.deadline.since(began),
             deadline: self.deadline,
             outlet: self.request.flow.as_deref().map(|flow| Outlet { flow, to: &self.request.reply_to }),
+            heard: Cell::default(),
         };
         let exchanged = exchange.run(context, &request, &mut self.budget_turn);
-        for permit in [self.connection.take(), self.permit.take()].into_iter().flatten() {
-            permit.release(context);
+        if let Some(permit) = self.permit.take() {
+            permit.release(&exchanged.as_ref().map_or_else(Used::default, Exchanged::used), context);
         }
         let Some(mut exchanged) = exchanged else {
             // It was no attempt.
@@ -74,6 +83,7 @@ impl Invocation {
         };
         self.budget_turn = None;
         self.under_way = exchanged.under_way.take();
+        self.verdict = exchanged.verdict();
         if exchanged.attempted {
             self.count(&exchanged);
             self.record_model_call(&exchanged, began, began_at, context);
@@ -85,6 +95,7 @@ impl Invocation {
                 self.reported = match (response.usage, response.blocks.is_empty()) {
                     (Some(usage), false) => {
                         let tokens = usage.prompt().saturating_add(usage.output);
+                        self.slot.counted(tokens);
                         self.tokens = Some(tokens);
                         Some(Reported { messages: request.messages.len() + 1, tokens })
                     }
@@ -99,6 +110,15 @@ impl Invocation {
                 self.failures += 1;
                 let remaining = self.deadline.since(context.now());
                 let delay = self.slot.config.retry.next_delay(self.failures, &error, self.jitter(), Some(remaining));
+                let mut error = error;
+                let delay = delay.filter(|_| {
+                    // What a tool has changed cannot be taken back, and what follows from it is for the program to say.
+                    let effect_ran = self.request.effect_ran();
+                    if effect_ran {
+                        error.message.push_str("; not tried again, because a tool of this call had an effect");
+                    }
+                    !effect_ran
+                });
                 // What the caller has seen cannot be taken back.
                 match delay.filter(|_| !delivered) {
                     Some(delay) => {
@@ -129,6 +149,41 @@ impl Invocation {
         fastrand::Rng::with_seed(seed).f64()
     }
 
+    /// Asks the circuit breaker whether it may begin.
+    pub(super) fn enter_breaker(&mut self, context: &NativeContext<'_>) -> Result<(), Failed> {
+        match self.slot.breaker.enter(self.slot.config.breaker, context.now()) {
+            Ok((pass, change)) => {
+                self.pass = Some(pass);
+                self.breaker_changed(change, context);
+                Ok(())
+            }
+            Err(retry_after) => Err(self.slot.circuit_open(retry_after)),
+        }
+    }
+
+    /// Tells the circuit breaker how it ended.
+    pub(super) fn leave_breaker(&mut self, context: &NativeContext<'_>) {
+        if let Some(pass) = self.pass.take() {
+            let change = pass.end(self.verdict, self.slot.config.breaker, context.now());
+            self.breaker_changed(change, context);
+        }
+    }
+
+    fn breaker_changed(&self, change: Option<Change>, context: &NativeContext<'_>) {
+        let Some(change) = change else { return };
+        self.record_breaker(change, context);
+        if let Change::Opened { failures } = change {
+            let policy = self.slot.config.breaker;
+            let times = if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
+            self.slot.service.warn(&format!(
+                "the circuit breaker of `{}` is open: {} failed {times}, so calls fail at once for {:?}",
+                self.slot.config.name,
+                self.slot.service.provider_name(&self.slot.config),
+                policy.reset_after
+            ));
+        }
+    }
+
     fn count(&mut self, exchanged: &Exchanged) {
         let spent = &mut self.spent;
         spent.usage.add(&exchanged.usage);
@@ -138,5 +193,45 @@ impl Invocation {
             None => spent.unpriced = true,
         }
         self.slot.service.counters.add_call(&exchanged.usage, exchanged.cost, exchanged.estimated);
+    }
+}
+
+/// About as many bytes as a block has on its way.
+fn bytes_of(block: &Block) -> usize {
+    match block {
+        Block::Text(text) => text.len(),
+        Block::ToolResult(result) => result.content.len(),
+        Block::ToolUse(_) | Block::Media(_) | Block::Raw(_) => ROUGH_BLOCK_BYTES,
+    }
+}
+
+impl Exchanged {
+    /// What the limits learn of it.
+    fn used(&self) -> Used {
+        let refused = match &self.result {
+            Err(Unanswered::Failed(error)) if error.kind == ErrorKind::RateLimited && error.retry.is_some() => {
+                Some(error.retry_after)
+            }
+            _ => None,
+        };
+        let is_sent = match &self.result {
+            Ok(_) | Err(Unanswered::Killed | Unanswered::TimeIsOver { sent: true }) => true,
+            Err(Unanswered::Failed(error)) => self.heard.is_some() || error.billed != Billed::Nothing,
+            Err(Unanswered::Refused(_) | Unanswered::TimeIsOver { sent: false }) => false,
+        };
+        // Of an error that is an answer nothing is counted, of a broken stream what had come.
+        let tokens = (self.heard.is_some() || self.result.is_ok())
+            .then(|| Need { input: self.usage.input.saturating_add(self.usage.cache_write), output: self.usage.output });
+        Used { is_sent, is_answered: self.heard.is_some(), tokens, announced: self.heard.unwrap_or_default(), refused }
+    }
+
+    /// What the circuit breaker learns of it.
+    fn verdict(&self) -> Verdict {
+        match &self.result {
+            Ok(_) => Verdict::Works,
+            Err(Unanswered::Failed(error)) if error.trips_breaker() => Verdict::Fails,
+            Err(Unanswered::Failed(_)) if self.heard.is_some() => Verdict::Works,
+            Err(_) => Verdict::Unknown,
+        }
     }
 }

@@ -8,10 +8,13 @@ use vega_trace::{Kind, Record, SpanId, Status};
 
 use super::Invocation;
 use super::tools::RunningTool;
+use crate::breaker::Change;
 use crate::error::CallError;
 use crate::exchange::{Exchanged, Unanswered};
 use crate::message::Usage;
 use crate::raise::{Failed, dollars};
+use crate::request::Request;
+use crate::slot::AgentSlot;
 
 /// Characters of a message of an error that a record keeps.
 const MESSAGE_CHARACTERS_MAX: usize = 500;
@@ -90,6 +93,28 @@ impl Invocation {
         self.put(record, Some(context));
     }
 
+    /// The circuit breaker changed.
+    pub(super) fn record_breaker(&self, change: Change, context: &NativeContext<'_>) {
+        if !self.slot.service.sink.is_enabled() {
+            return;
+        }
+        let span = self.slot.service.new_span();
+        let mut record = self.record(Kind::CircuitBreaker, span, Some(self.span), SystemTime::now(), Duration::ZERO);
+        record.name = self.slot.service.provider_name(&self.slot.config);
+        let (state, failures) = match change {
+            Change::Opened { failures } => ("open", Some(failures)),
+            Change::HalfOpened => ("half_open", None),
+            Change::Closed => ("closed", None),
+        };
+        record.attributes.push(("state".into(), state.into()));
+        if let Some(failures) = failures {
+            let reset_after = u64::try_from(self.slot.config.breaker.reset_after.as_millis()).unwrap_or(u64::MAX);
+            record.attributes.push(("failures".into(), failures.into()));
+            record.attributes.push(("reset_after_ms".into(), reset_after.into()));
+        }
+        self.put(record, Some(context));
+    }
+
     pub(super) fn record_tool(
         &self,
         tool: &RunningTool,
@@ -152,6 +177,23 @@ impl Invocation {
     fn queued_later(&self) -> Duration {
         self.queued.saturating_sub(self.began.since(self.request.queued_at))
     }
+}
+
+/// A request that was answered without an invocation: it waited too long, or the circuit breaker is open.
+pub(crate) fn record_unstarted(slot: &AgentSlot, request: &Request, failed: &Failed, context: &NativeContext<'_>) {
+    let sink = &slot.service.sink;
+    if !sink.is_enabled() {
+        return;
+    }
+    let mut record = Record::new(Kind::Invocation, slot.service.trace, slot.service.new_span(), SystemTime::now());
+    record.parent_span = request.parent_span;
+    record.agent = Some(slot.config.name.to_string());
+    record.model = Some(slot.config.model.to_string());
+    record.queued = context.now().since(request.queued_at);
+    record.cost_pico = Some(0);
+    record.coordinate = request.coordinate.text(context.module());
+    set_error(&mut record, failed.kind_name(), &failed.message());
+    sink.record(record);
 }
 
 fn set_usage(record: &mut Record, usage: &Usage) {

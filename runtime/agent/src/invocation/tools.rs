@@ -77,6 +77,7 @@ impl Invocation {
             capabilities: Some(capabilities),
             step: turns.saturating_mul(1_000).saturating_add(u32::try_from(index).unwrap_or(u32::MAX)),
             monitored: true,
+            priority: self.slot.config.priority.of_processes(),
             label: Some(format!("{}.{}", self.slot.config.name, tool.name)),
             ..SpawnOptions::default()
         };

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use super::quota::QuotaPolicy;
 use super::{CHUNKS_DEFAULT, Cut, CutAfter, CutWith, Fault, duration};
 use crate::http::{Headers, HttpResponse};
 
@@ -70,6 +71,8 @@ pub(super) struct Replies {
     pub(super) replies: Vec<Reply>,
     /// Names of agents, each with a text of its instructions.
     pub(super) agents: Vec<(String, String)>,
+    /// The rate limit of the provider.
+    pub(super) quota: Option<QuotaPolicy>,
 }
 
 /// Reads a replies file.
@@ -82,7 +85,12 @@ pub(super) fn parse(text: &str) -> Result<Replies, ReplyError> {
         let place = reply.span();
         reply.into_inner().check(place).map_err(|(place, message)| ReplyError::at(text, place, message))
     });
-    Ok(Replies { replies: replies.collect::<Result<_, _>>()?, agents: file.agents.into_iter().collect() })
+    let replies = replies.collect::<Result<_, _>>()?;
+    let quota = file.rate_limit.map(|raw| {
+        let place = raw.span();
+        raw.into_inner().check(place).map_err(|(place, message)| ReplyError::at(text, place, message))
+    });
+    Ok(Replies { replies, agents: file.agents.into_iter().collect(), quota: quota.transpose()? })
 }
 
 #[derive(Deserialize)]
@@ -92,6 +100,46 @@ struct File {
     agents: BTreeMap<String, String>,
     #[serde(default)]
     reply: Vec<Spanned<RawReply>>,
+    rate_limit: Option<Spanned<RawQuota>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawQuota {
+    requests: Option<Spanned<u64>>,
+    tokens: Option<Spanned<u64>>,
+    per: Option<Spanned<Amount>>,
+    shared: Option<Spanned<f64>>,
+    headers: Option<bool>,
+}
+
+impl RawQuota {
+    fn check(self, place: Range<usize>) -> Result<QuotaPolicy, Problem> {
+        for count in [&self.requests, &self.tokens].into_iter().flatten() {
+            positive(count.span(), *count.get_ref() > 0)?;
+        }
+        if self.requests.is_none() && self.tokens.is_none() {
+            return Err((place, "a rate limit counts `requests`, `tokens` or both".to_owned()));
+        }
+        let per = match self.per {
+            None => Duration::from_secs(60),
+            Some(amount) => {
+                let place = amount.span();
+                let per = amount_of(amount, 1.0)?;
+                if per.is_zero() {
+                    return Err((place, "a rate limit is for a time longer than nothing".to_owned()));
+                }
+                per
+            }
+        };
+        let shared = match self.shared {
+            None => 0.0,
+            Some(part) if (0.0..=1.0).contains(part.get_ref()) => part.into_inner(),
+            Some(part) => return Err((part.span(), "the part that others use lies between 0 and 1".to_owned())),
+        };
+        let [requests, tokens] = [self.requests, self.tokens].map(|count| count.map(Spanned::into_inner));
+        Ok(QuotaPolicy { requests, tokens, per, shared, is_announced: self.headers.unwrap_or(true) })
+    }
 }
 
 #[derive(Deserialize)]
@@ -402,6 +450,23 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_is_read() {
+        let read = |text: &str| parse(text).unwrap().quota;
+        let whole = QuotaPolicy {
+            requests: Some(50),
+            tokens: Some(40_000),
+            per: Duration::from_secs(3_600),
+            shared: 0.5,
+            is_announced: false,
+        };
+        let text = "[rate_limit]\nrequests = 50\ntokens = 40_000\nper = \"1h\"\nshared = 0.5\nheaders = false\n";
+        assert_eq!(read(text), Some(whole));
+        let short = read("[rate_limit]\nrequests = 50\n").unwrap();
+        assert_eq!((short.per, short.shared, short.is_announced), (Duration::from_secs(60), 0.0, true));
+        assert_eq!(read(""), None);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let check = |text: &str, line: usize, column: usize, part: &str| {
             let error = parse(text).unwrap_err();
@@ -410,6 +475,11 @@ mod tests {
         };
         check("[[reply]]\ntxt = \"hi\"", 2, 1, "unknown field `txt`");
         check("[[replies]]\ntext = \"hi\"", 1, 3, "unknown field `replies`");
+        check("[rate_limit]\nper = \"1m\"", 1, 1, "`requests`, `tokens` or both");
+        check("[rate_limit]\nrequests = 0", 2, 12, "begin at 1");
+        check("[rate_limit]\nrequests = 5\nper = 0", 3, 7, "longer than nothing");
+        check("[rate_limit]\nrequests = 5\nshared = 1.5", 3, 10, "between 0 and 1");
+        check("[rate_limit]\nrequest = 5", 2, 1, "unknown field `request`");
         check("[[reply]]\ntext = 5", 2, 8, "invalid type");
         check("[[reply]]\ntext = \"hi", 2, 11, "");
         check("[[reply]]\ntext = \"a\"\njson = 1", 3, 8, "two answers");

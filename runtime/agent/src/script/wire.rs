@@ -3,7 +3,7 @@
 //! A plan says which bytes leave when, and whether the connection ends properly; the server only has
 //! to follow it. Streams carry what the real ones carry, pings and cumulative usage included.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -72,7 +72,11 @@ pub fn plan(outcome: &ScriptedOutcome, protocol: Protocol, stream: bool) -> Plan
         Outcome::Answer(response) if stream => streamed(outcome, response, protocol),
         Outcome::Answer(response) => whole(answer(response, protocol), latency),
     };
-    Plan::Answer(cut(answer, outcome, protocol))
+    let mut answer = cut(answer, outcome, protocol);
+    for (name, value) in outcome.announced.headers(protocol, SystemTime::now()).iter() {
+        answer.headers.push(name, value);
+    }
+    Plan::Answer(answer)
 }
 
 /// An answer that is not streamed.

@@ -6,4 +6,5 @@ mod scripted; // the scripted model under virtual time
 mod tools; // tools and what they may touch
 mod budgets; // budgets under load
 mod replay; // what passes the door to the world
+mod pressure; // rate limits, queues and circuit breakers
 mod over_http; // providers over loopback

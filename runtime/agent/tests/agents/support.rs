@@ -8,6 +8,7 @@ use vega_agent::script::Script;
 use vega_agent::{Agents, AgentsBuilder, Totals};
 use vega_bytecode::module::{Agent, AskDescription, Capability, Function, Join, NativeImport, Strategy, Tool, ToolParameter};
 use vega_bytecode::{AgentId, FunctionId, Instruction, Module, Opcode, Type, TypeId, VerifiedModule, verify};
+use vega_net::client::Lookup;
 use vega_runtime::capability::Grants;
 use vega_runtime::effects::Effects;
 use vega_runtime::error::Error;
@@ -160,6 +161,7 @@ pub(crate) struct Scenario {
     environment: HashMap<String, String>,
     ca: Option<Vec<u8>>,
     connections: Option<u32>,
+    lookup: Option<Arc<dyn Lookup>>,
     effects: Option<Arc<dyn Effects>>,
     clock: Clock,
     grants: Grants,
@@ -199,6 +201,7 @@ impl Scenario {
             environment: HashMap::new(),
             ca: None,
             connections: None,
+            lookup: None,
             effects: None,
             clock: Clock::Virtual { seed: 0 },
             grants: Grants::standard(std::env::temp_dir()),
@@ -240,6 +243,11 @@ impl Scenario {
         self
     }
 
+    pub(crate) fn lookup(mut self, lookup: Arc<dyn Lookup>) -> Scenario {
+        self.lookup = Some(lookup);
+        self
+    }
+
     pub(crate) fn grants(mut self, grants: Grants) -> Scenario {
         self.grants = grants;
         self
@@ -257,8 +265,21 @@ impl Scenario {
     }
 
     pub(crate) fn run(self) -> Ran {
-        let Scenario { agents, steps, script, offline, environment, ca, connections, effects, clock, grants, budget, workers } =
-            self;
+        let Scenario {
+            agents,
+            steps,
+            script,
+            offline,
+            environment,
+            ca,
+            connections,
+            lookup,
+            effects,
+            clock,
+            grants,
+            budget,
+            workers,
+        } = self;
         let records = Arc::new(Mutex::new(Vec::new()));
         let collector = Collector::start(Keep(records.clone()), 100_000).unwrap();
         let warnings = Arc::new(Mutex::new(Vec::new()));
@@ -276,6 +297,10 @@ impl Scenario {
         };
         let builder = match connections {
             Some(connections) => builder.connections(connections),
+            None => builder,
+        };
+        let builder = match lookup {
+            Some(lookup) => builder.lookup(lookup),
             None => builder,
         };
         let host = builder.build().unwrap();

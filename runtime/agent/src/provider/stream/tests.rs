@@ -43,7 +43,14 @@ fn response() -> Response {
 /// The data of the events that a scripted server sends for an answer.
 fn sent(protocol: Protocol, chunks: usize, cut: Option<Cut>) -> Vec<String> {
     let outcome = Outcome::Answer(response());
-    let outcome = ScriptedOutcome { outcome, latency: Duration::ZERO, chunks, cut, reply: None };
+    let outcome = ScriptedOutcome {
+        outcome,
+        latency: Duration::ZERO,
+        chunks,
+        cut,
+        reply: None,
+        announced: crate::script::Announcement::default(),
+    };
     let Plan::Answer(answer) = plan(&outcome, protocol, true) else { panic!("an answer is planned") };
     let bytes: Vec<u8> = answer.parts.into_iter().flat_map(|part| part.bytes).collect();
     let text = String::from_utf8(bytes).unwrap();

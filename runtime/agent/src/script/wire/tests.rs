@@ -26,7 +26,14 @@ fn after_bytes(bytes: usize) -> Cut {
 
 fn outcome(cut: Option<Cut>) -> ScriptedOutcome {
     let latency = Duration::from_millis(800);
-    ScriptedOutcome { outcome: Outcome::Answer(response()), latency, chunks: 4, cut, reply: None }
+    ScriptedOutcome {
+        outcome: Outcome::Answer(response()),
+        latency,
+        chunks: 4,
+        cut,
+        reply: None,
+        announced: super::super::Announcement::default(),
+    }
 }
 
 fn planned(outcome: &ScriptedOutcome, protocol: Protocol, stream: bool) -> PlannedAnswer {
