@@ -45,6 +45,8 @@ fn client(home: process, worker: Worker) {
 }
 
 fn main() {
+    print("ready");
+    io::read_line();
     session budget $5.00 {
         let worker = spawn Worker;
         for i in 0..20 {
@@ -71,20 +73,25 @@ fn a_model_server_that_is_killed_leaves_errors_and_nothing_else() {
     let mut command = server.run(&program);
     command.args(["--quiet", "--trace"]).arg(&trace);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut line = || lines.next().expect("it says something").expect("text");
+    assert_eq!(line(), "ready");
+    let before = sockets_of(child.id());
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"\n").expect("it reads");
     while requests_at(&server.url) < 20 {
         std::thread::yield_now();
     }
     server.kill();
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut said: Vec<String> = Vec::new();
     while said.last().is_none_or(|line| line != "done") {
-        said.push(lines.next().expect("it says that it is done").expect("text"));
+        said.push(line());
     }
     assert_eq!(said.len(), 22, "{said:?}");
     assert!(said[..20].iter().all(|line| line == "ProviderError 0" || line == "CircuitOpen"), "{said:?}");
     assert_eq!(said[20], "reserved true");
-    assert_eq!(sockets_of(child.id()), 0, "every connection is closed");
-    drop(child.stdin.take());
+    assert_eq!(sockets_of(child.id()), before, "every connection is closed");
+    drop(input);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     let text = std::fs::read_to_string(trace).expect("the trace is written");
     let count = |kind: &str| text.matches(&format!("\"kind\":\"{kind}\"")).count();
