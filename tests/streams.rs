@@ -322,8 +322,8 @@ fn main() {
 }
 
 const FAULTY: &str = r#"
-agent A { model "claude-haiku-4-5" retry { max_attempts 2  backoff exponential(1ms, 2.0, 5ms) } }
-agent O { model "gpt-4o" retry { max_attempts 2  backoff exponential(1ms, 2.0, 5ms) } }
+agent A { model "claude-haiku-4-5" circuit_breaker { threshold 100 } retry { max_attempts 2  backoff exponential(1ms, 2.0, 5ms) } }
+agent O { model "gpt-4o" circuit_breaker { threshold 100 } retry { max_attempts 2  backoff exponential(1ms, 2.0, 5ms) } }
 
 fn look(kind: str, s: Stream<Chunk>) {
     try {

@@ -39,9 +39,10 @@ impl<'a> Checker<'a> {
                     .with_help("text, numbers, arrays, maps and structs of them, and a `Message` of several parts can");
             return self.wrong(diagnostic);
         }
+        let chunk = self.types.chunk();
         let hint = match want.hint().map(|hint| (hint, self.types.of(hint))) {
-            // What is wanted of a stream is what awaiting it gives.
-            Some((_, Type::Stream(reply))) if send.is_stream => Some(*reply),
+            // What is wanted of a stream is what awaiting it gives; `Stream<Chunk>` is one of text.
+            Some((_, Type::Stream(reply))) if send.is_stream => Some(*reply).filter(|reply| *reply != chunk),
             Some((hint, _)) if !send.is_stream => Some(hint),
             Some(_) | None => None,
         };

@@ -145,6 +145,7 @@ const AGENTS: &[Case] = &[
     ("V0408", "agent A { model \"m\" retry { on [ratelimit] } }\nfn main() {}"),
     ("V0409", "agent A { model \"m\" tool t() capabilities [fs::reed] { print(1); } }\nfn main() {}"),
     ("V0410", "agent A { model \"m\" tool t(p: str) -> str capabilities [fs::write] { return file::read(p); } }\nfn main() {}"),
+    ("V0415", "agent A { model \"m\" }\nfn main() { let a = spawn A; a <~ \"x\"; }"),
     ("V0413", "fn f() {}\nfn main() { for i in 0..3 { let p = spawn f(); } }"),
     (
         "V0412",
