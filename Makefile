@@ -7,7 +7,7 @@ LOOM_PREEMPTIONS ?= 2
 FUZZ_SECONDS ?= 600
 LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PREEMPTIONS) $(CARGO) test --lib --release --target-dir target/loom
 
-.PHONY: help lint test check loom soak fuzz bench bench-vm bench-processes bench-calls oracle test-peers
+.PHONY: help lint test check loom soak fuzz bench bench-vm bench-check bench-processes bench-calls oracle test-peers
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,11 +34,15 @@ soak: ## What takes longer: many cases of every property, more damaged programs,
 fuzz: ## Fuzzes each target for FUZZ_SECONDS; needs cargo-fuzz (cargo install cargo-fuzz)
 	fuzz/run $(FUZZ_SECONDS)
 
-bench: bench-vm bench-processes bench-calls ## Every benchmark, release profile
+bench: bench-vm bench-check bench-processes bench-calls ## Every benchmark, release profile
 
 bench-vm: ## The VM beside Lua, LuaJIT, CPython and Erlang, as far as they are installed
 	$(CARGO) build --release
 	benches/vm/run
+
+bench-check: ## What checking costs, for 10,000 to 100,000 generated lines
+	$(CARGO) build --release
+	benches/check/run
 
 bench-processes: ## What processes cost
 	$(CARGO) build --release

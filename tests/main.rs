@@ -19,4 +19,5 @@ mod faults; // what a user sees when a call goes wrong
 mod streams; // answers that arrive in pieces
 mod mutations; // damaged sources and bytecode
 mod copies; // what copies a value, and what does not
+mod leaks; // what a program held is given back
 mod tidy; // the shape of the source tree: who may depend on whom, documents that name existing paths
