@@ -5,9 +5,12 @@ CARGO ?= cargo
 LOOM_PREEMPTIONS ?= 2
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 600
+# How long the soak lasts, and how many orders of each scenario it begins with.
+SOAK_SECONDS ?= 600
+SOAK_SEEDS ?= 5000
 LOOM = RUSTFLAGS="--cfg loom -Cdebug-assertions" LOOM_MAX_PREEMPTIONS=$(LOOM_PREEMPTIONS) $(CARGO) test --lib --release --target-dir target/loom
 
-.PHONY: help lint test check loom soak fuzz bench bench-vm bench-check bench-processes bench-calls oracle test-peers
+.PHONY: help lint test check loom soak fuzz bench bench-vm bench-check bench-processes bench-peers bench-calls oracle test-peers
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,8 +30,9 @@ loom: ## Model checks of the lock-free parts
 	$(LOOM) -p vega-scheduler loom_
 	$(LOOM) -p vega-runtime loom_
 
-soak: ## What takes longer: many cases of every property, more damaged programs, loom with more preemptions
-	PROPTEST_CASES=10000 VEGA_MUTATIONS=20000 $(CARGO) test --workspace --release
+soak: ## What takes longer: a storm of processes for SOAK_SECONDS, more orders, cases, damaged programs and preemptions
+	VEGA_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --test soak -- --nocapture
+	PROPTEST_CASES=10000 VEGA_MUTATIONS=20000 VEGA_SEEDS=$(SOAK_SEEDS) $(CARGO) test --workspace --release
 	$(MAKE) --no-print-directory loom LOOM_PREEMPTIONS=3
 
 fuzz: ## Fuzzes each target for FUZZ_SECONDS; needs cargo-fuzz (cargo install cargo-fuzz)
@@ -49,6 +53,10 @@ bench-processes: ## What processes cost
 	target/release/vega bench spawn
 	target/release/vega bench idle --count 1000000 --rounds 1
 	target/release/vega bench ping-pong
+
+bench-peers: ## What processes cost beside Erlang, Go and tokio, as far as they are installed
+	$(CARGO) build --release
+	benches/peers/run
 
 bench-calls: ## What agent calls cost in flight, over TLS, streaming and in a queue
 	$(CARGO) bench --bench calls

@@ -11,6 +11,7 @@ mod first; // the programs that the language was first described with
 mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
 mod oracle; // what processes do, beside those of Erlang
+mod scenarios; // links, monitors and supervision, in many orders
 mod measure; // `vega bench`
 mod command; // what a user sees when the command cannot do what it is asked
 mod providers; // providers of vega.toml over HTTP, and what clients get wrong

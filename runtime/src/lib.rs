@@ -23,6 +23,7 @@ pub mod limits; // every bound, with its default
 #[cfg(not(loom))]
 pub mod output; // where text goes
 pub mod process; // one isolated computation
+mod drain; // calls under way, and from when on none begins
 #[cfg(not(loom))]
 pub mod supervisor; // children, and what happens when they end
 #[cfg(not(loom))]

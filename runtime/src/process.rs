@@ -3,6 +3,8 @@
 mod pid; // its name
 pub(crate) mod mailbox; // where others push, and what the owner made of it
 pub(crate) mod state; // who owns its fields, and what came meanwhile
+#[cfg(all(test, loom))]
+mod loom_tests; // models of what happens between processes
 #[cfg(not(loom))]
 pub(crate) mod mail; // what lies in a mailbox
 #[cfg(not(loom))]

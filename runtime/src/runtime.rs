@@ -367,6 +367,7 @@ impl Runtime {
         let left = Left {
             processes: self.world.alive(),
             stacks: statistics.scheduler.workers.iter().map(|worker| worker.stacks_in_use).sum(),
+            bytes: self.world.lost_bytes(),
             calls: self.world.calls() as u64,
             reserved_pico: self.world.scope.reserved(),
             threads: abandoned_threads as u64,

@@ -43,6 +43,8 @@ pub(crate) enum Ending {
     Future(std::sync::Weak<FutureHandle>),
     /// The slot that the process is an incarnation of.
     Child(Child),
+    /// The family that the process looked after, if it still is one.
+    Supervisor(std::sync::Weak<Family>),
 }
 
 /// Starts what a spawn instruction says. The values are the target's arguments, then the numbers of the supervision.

@@ -4,7 +4,7 @@
 //! table be looked into. Other threads post to a worker.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use crossbeam_utils::CachePadded;
@@ -13,6 +13,7 @@ use vega_scheduler::{Epoch, Remote, WaitSampler, Worker};
 
 use crate::capability::CapabilitySet;
 use crate::chance::Chance;
+use crate::drain::Drain;
 use crate::effects::Seam;
 use crate::error::Error;
 use crate::ledger::Scope;
@@ -63,10 +64,10 @@ pub(crate) struct World {
     reductions: AtomicU64,
     /// Processes started so far, by worker: each writes only its own number.
     started: Mutex<Vec<Arc<CachePadded<AtomicU64>>>>,
-    /// No new call to a model begins.
-    draining: AtomicBool,
-    /// Calls to models that are under way.
-    calls: AtomicUsize,
+    /// Bytes of values that ended processes never gave back.
+    lost_bytes: AtomicU64,
+    /// Calls to models that are under way, and whether new ones may begin.
+    drain: Drain,
     program: OnceLock<Program>,
     /// Gone when the scheduler is: it refers back to this world.
     remote: RwLock<Option<Remote<World>>>,
@@ -162,8 +163,8 @@ impl World {
             monitors: AtomicU64::new(1),
             reductions: AtomicU64::new(0),
             started: Mutex::default(),
-            draining: AtomicBool::new(false),
-            calls: AtomicUsize::new(0),
+            lost_bytes: AtomicU64::new(0),
+            drain: Drain::new(),
             program: OnceLock::new(),
             remote: RwLock::new(None),
             handle,
@@ -427,6 +428,19 @@ impl World {
         }
     }
 
+    /// A process is gone, and its account reads so many bytes: not zero only where something was charged and never credited, or the
+    /// other way round.
+    pub(crate) fn count_lost(&self, bytes: isize) {
+        if bytes != 0 {
+            self.lost_bytes.fetch_add(bytes.unsigned_abs() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// What [`count_lost`](World::count_lost) counted, regardless of signs.
+    pub(crate) fn lost_bytes(&self) -> u64 {
+        self.lost_bytes.load(Ordering::Relaxed)
+    }
+
     /// Reductions that a slice spent; false once the run has spent all it may.
     #[inline]
     pub(crate) fn charge_run(&self, spent: u32) -> bool {
@@ -436,40 +450,38 @@ impl World {
 
     /// Whether no new call to a model may begin.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.drain.is_forbidden()
     }
 
     /// Whether new calls to models may begin: not once the first process has ended, nor after an interrupt.
     pub(crate) fn set_draining(&self, draining: bool) {
-        self.draining.store(draining, Ordering::Release);
+        self.drain.forbid(draining);
     }
 
     /// Counts a call to a model that begins; false where none may any more.
     pub(crate) fn begin_call(&self) -> bool {
-        self.calls.fetch_add(1, Ordering::AcqRel);
-        if self.is_draining() {
-            self.end_call();
-            return false;
+        let begun = self.drain.begin();
+        if !begun {
+            self.run.notify();
         }
-        true
+        begun
     }
 
     /// Counts a call to a model that is over.
     pub(crate) fn end_call(&self) {
-        self.calls.fetch_sub(1, Ordering::AcqRel);
-        if self.is_draining() {
+        if self.drain.end() {
             self.run.notify();
         }
     }
 
     /// Calls to models that are under way.
     pub(crate) fn calls(&self) -> usize {
-        self.calls.load(Ordering::Acquire)
+        self.drain.calls()
     }
 
     /// Asks the run to end: calls under way may finish first; asked a second time, nothing may.
     pub(crate) fn interrupt(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.drain.forbid(true);
         self.run.change(|end| end.interrupts += 1);
     }
 }

@@ -17,44 +17,56 @@ use super::refuse;
 use crate::arguments::{BenchArguments, BenchCommand, MeasureArguments};
 use crate::console;
 
+mod figures; // what the rounds came to, for people and for programs
+
+use figures::{Figures, no_samples};
+
 /// Path under which a program of the benchmark is compiled.
 const ENTRY: &str = "bench.vega";
+
+/// More of anything than a machine could run in a year.
+const COUNT_MAX: u64 = 1_000_000_000_000_000;
 
 /// One thing to measure.
 struct Question {
     name: &'static str,
     program: &'static str,
     /// What is counted.
-    unit: &'static str,
+    operation: &'static str,
     count_default: u64,
     /// What the numbers are that the program prints, in nanoseconds, if it prints any.
     samples: Option<&'static str>,
+    /// Whether the program says when its processes all live, so that their memory can be seen.
+    has_bytes: bool,
 }
 
 macro_rules! question {
-    ($name:literal, $file:literal, $unit:literal, $count:literal, $samples:expr) => {
+    ($name:literal, $file:literal, $operation:literal, $count:literal, $samples:expr) => {
         Question {
             name: $name,
             program: include_str!(concat!("bench/", $file, ".vega")),
-            unit: $unit,
+            operation: $operation,
             count_default: $count,
             samples: $samples,
+            has_bytes: false,
         }
     };
 }
 
-const SPAWN: Question = question!("spawn", "spawn", "process started and ended", 1_000_000, None);
+const OF_A_BATCH: Option<&str> = Some("a process, batch by batch");
+const SPAWN: Question = question!("spawn", "spawn", "process started and ended", 1_000_000, OF_A_BATCH);
 const SPAWN_GROUPS: Question = question!("spawn-groups", "spawn_groups", "process started and ended", 1_000_000, None);
 const SPAWN_AT_ONCE: Question = question!("spawn-at-once", "spawn_at_once", "process started and ended", 1_000_000, None);
-const SPAWN_LINKED: Question = question!("spawn-linked", "spawn_linked", "linked process started and ended", 500_000, None);
+const SPAWN_LINKED: Question = question!("spawn-linked", "spawn_linked", "linked process started and ended", 500_000, OF_A_BATCH);
 const SPAWN_MONITORED: Question =
-    question!("spawn-monitored", "spawn_monitored", "process started, watched and ended", 500_000, None);
-const IDLE: Question = question!("idle", "idle", "waiting process", 100_000, None);
-const PING_PONG: Question = question!("ping-pong", "ping_pong", "round trip", 500_000, None);
-const RING: Question = question!("ring", "ring", "hop in a ring of 1,000", 1_000_000, None);
-const FAN_IN: Question = question!("fan-in", "fan_in", "message of 100 senders to one", 1_000_000, None);
+    question!("spawn-monitored", "spawn_monitored", "process started, watched and ended", 500_000, OF_A_BATCH);
+const IDLE: Question = Question { has_bytes: true, ..question!("idle", "idle", "waiting process", 100_000, None) };
+const PING_PONG: Question = question!("ping-pong", "ping_pong", "round trip", 500_000, Some("round trip, one in 1,024"));
+const RING: Question = question!("ring", "ring", "hop in a ring of 1,000", 1_000_000, Some("hop, time around by time around"));
+const FAN_IN: Question =
+    question!("fan-in", "fan_in", "message of 100 senders to one", 1_000_000, Some("message, thousand by thousand"));
 const RESTART: Question =
-    question!("restart", "restart", "restart of a killed child", 100_000, Some("from the kill to the next life"));
+    question!("restart", "restart", "restart of a killed child", 100_000, Some("from the kill to the next life, one in 16"));
 const PREEMPT: Question = question!("preempt", "preempt", "sleep of 1 ms beside two loops", 1_000, Some("lateness"));
 const CALLS: Question = question!("calls", "calls", "call of a scripted agent", 10_000, Some("call"));
 
@@ -98,16 +110,23 @@ pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
     if count == 0 {
         return refuse("there is nothing to measure in 0 of anything");
     }
+    if count > COUNT_MAX {
+        return refuse(&format!("{count} would never end: at most {COUNT_MAX} can be counted"));
+    }
     let mut rounds = Vec::new();
     let numbers = [count, groups, batch].map(|number| number.to_string());
     for _ in 0..measure.rounds {
         match round(&question, &numbers, measure) {
             Ok(round) => rounds.push(round),
-            Err(problem) => return refuse(&problem),
+            Err(problem) => {
+                console::error(&problem);
+                return ExitCode::FAILURE;
+            }
         }
     }
     let figures = Figures::new(&question, count, &rounds);
-    console::print(&if measure.json { figures.json(measure, &rounds) } else { figures.text(&rounds) });
+    let workers = measure.workers.map_or_else(|| vega_scheduler::Config::default().workers, usize::from);
+    console::print(&if measure.json { figures.json(workers) } else { figures.text() });
     ExitCode::SUCCESS
 }
 
@@ -146,90 +165,6 @@ fn round(question: &Question, arguments: &[String], measure: &MeasureArguments) 
         Outcome::Failed { error, .. } => Err(error),
         Outcome::Interrupted => Err("interrupted".to_owned()),
     }
-}
-
-/// What the rounds came to, for each of what is counted.
-struct Figures<'q> {
-    question: &'q Question,
-    count: u64,
-    wall_ns: f64,
-    cpu_ns: f64,
-    resident_bytes: f64,
-    samples: Histogram<u64>,
-}
-
-/// The shares of samples that are shown.
-const PERCENTILES: [(&str, f64); 4] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
-
-impl<'q> Figures<'q> {
-    fn new(question: &'q Question, count: u64, rounds: &[Round]) -> Self {
-        let each = |total: Duration| total.as_nanos() as f64 / count as f64;
-        let mut samples = no_samples();
-        for round in rounds {
-            // All have the same bounds, so nothing is refused.
-            let _added = samples.add(&round.samples);
-        }
-        Figures {
-            question,
-            count,
-            wall_ns: median(rounds.iter().map(|round| each(round.wall))),
-            cpu_ns: median(rounds.iter().map(|round| each(round.cpu))),
-            // Later rounds take memory that earlier ones gave back, so only the first sees what it costs.
-            resident_bytes: rounds.first().map_or(0.0, |round| round.resident_bytes as f64 / count as f64),
-            samples,
-        }
-    }
-
-    fn text(&self, rounds: &[Round]) -> String {
-        let Figures { question, count, wall_ns, cpu_ns, resident_bytes, samples } = self;
-        let mut text = format!("{}: {wall_ns:.0} ns wall, {cpu_ns:.0} ns CPU", question.unit);
-        if question.samples.is_none() && *resident_bytes > 0.0 {
-            text.push_str(&format!(", {resident_bytes:.0} bytes resident"));
-        }
-        text.push_str(&format!(", {:.0} a second", 1e9 / wall_ns));
-        text.push_str(&format!("  (median of {} runs of {count})\n", rounds.len()));
-        if let Some(what) = question.samples {
-            let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
-            text.push_str(&format!("{what}:"));
-            for (name, share) in PERCENTILES {
-                text.push_str(&format!(" {name} {:.1} us,", microseconds(samples.value_at_percentile(share))));
-            }
-            text.push_str(&format!(" longest {:.1} us\n", microseconds(samples.max())));
-        }
-        text
-    }
-
-    fn json(&self, measure: &MeasureArguments, rounds: &[Round]) -> String {
-        let Figures { question, count, wall_ns, cpu_ns, resident_bytes, samples } = self;
-        let workers = measure.workers.map_or("null".to_owned(), |workers| workers.to_string());
-        let mut text = format!(
-            "{{\"what\":\"{}\",\"count\":{count},\"workers\":{workers},\"runs\":{},\"wall_ns\":{wall_ns:.1},\"cpu_ns\":{cpu_ns:.1}",
-            question.name,
-            rounds.len()
-        );
-        match question.samples {
-            Some(_) => {
-                for (name, share) in PERCENTILES {
-                    text.push_str(&format!(",\"{}_ns\":{}", name.replace('.', "_"), samples.value_at_percentile(share)));
-                }
-                text.push_str(&format!(",\"max_ns\":{}", samples.max()));
-            }
-            None => text.push_str(&format!(",\"resident_bytes\":{resident_bytes:.1}")),
-        }
-        text.push_str("}\n");
-        text
-    }
-}
-
-/// An empty histogram that takes up to a minute, with three digits.
-fn no_samples() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are within those of the library")
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// CPU time of the whole process so far.
@@ -280,25 +215,5 @@ impl Loader for Embedded {
 
     fn standard(&self, module: &str) -> Option<Arc<str>> {
         vega_stdlib::module_source(module).map(Arc::from)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_that_of_the_first_round_and_time_the_median() {
-        let round = |nanoseconds, resident_bytes| Round {
-            wall: Duration::from_nanos(nanoseconds),
-            cpu: Duration::from_nanos(nanoseconds),
-            resident_bytes,
-            samples: no_samples(),
-        };
-        let rounds = [round(900, 6_000), round(500, 10), round(400, 0)];
-        let figures = Figures::new(&IDLE, 10, &rounds);
-        assert_eq!((figures.wall_ns, figures.cpu_ns, figures.resident_bytes), (50.0, 50.0, 600.0));
-        let text = figures.text(&rounds);
-        assert!(text.starts_with("waiting process: 50 ns wall, 50 ns CPU, 600 bytes resident"), "{text}");
     }
 }

@@ -187,6 +187,8 @@ impl Sleepers {
 }
 
 #[cfg(all(test, loom))]
+mod loom_stop; // a shutdown
+#[cfg(all(test, loom))]
 mod loom_tests;
 
 #[cfg(all(test, not(loom)))]

@@ -26,13 +26,15 @@ pub(crate) enum End<'a> {
 }
 
 impl Turn<'_> {
-    /// Drops something of the process's in the process's account.
-    pub(crate) fn discard<T>(&self, value: T) {
-        heap::detached(|| drop(value));
+    /// Drops the last that was the process's. Of the bytes that it held when all else was gone, `left`, none may be left then.
+    pub(crate) fn discard<T>(&self, value: T, left: isize) {
+        let ((), freed) = heap::detached(|| drop(value));
+        self.world.count_lost(left + freed);
     }
 
-    /// Ends the process: tells everybody who is to know, and gives everything back.
-    pub(crate) fn end(&self, reason: ExitReason, end: End<'_>) {
+    /// Ends the process: tells everybody who is to know, and gives everything back. Returns the bytes of values that its account still
+    /// holds: those of what the caller has of it.
+    pub(crate) fn end(&self, reason: ExitReason, end: End<'_>) -> isize {
         let pid = self.process.pid();
         self.process.state.begin_exit();
         self.disarm_timer();
@@ -40,13 +42,15 @@ impl Turn<'_> {
         self.take_mail();
         let (inbox, mut kin) = self.life().inbox_and_kin();
         self.process.mailbox.close(inbox);
+        let mut opened = 0;
         while let Some(mail) = inbox.pop(&self.process.mailbox) {
             match mail {
                 Mail::Signal(Signal::Describe { to, question }) => self.answer(&to, question, false),
                 Mail::Signal(signal) => {
                     take_signal(&mut kin, signal, pid);
                 }
-                Mail::User(_) | Mail::Opened(_) | Mail::Notice(_) | Mail::Port(..) => {}
+                Mail::Opened(value) => opened += heap::detached(|| drop(value)).1,
+                Mail::User(_) | Mail::Notice(_) | Mail::Port(..) => {}
             }
         }
         let mut extension = kin.extension.take();
@@ -55,7 +59,7 @@ impl Turn<'_> {
         let outer = heap::enter(self.life().account);
         // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
         unsafe { self.process.clear() };
-        heap::enter(outer);
+        let left = heap::enter(outer).used + opened;
         if let Some(extension) = &mut extension {
             for (link, ()) in std::mem::take(&mut extension.links).into_entries() {
                 self.world.signal(link, Signal::Exit { from: pid, reason: reason.clone(), linked: true }, self.worker);
@@ -65,7 +69,8 @@ impl Turn<'_> {
             }
         }
         if watchers.is_none() && extension.is_none() {
-            return self.give_back(pid);
+            self.give_back(pid);
+            return left;
         }
         for (monitor, watcher) in watchers.into_entries() {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);
@@ -74,6 +79,7 @@ impl Turn<'_> {
             self.forget_others(*extension);
         }
         self.give_back(pid);
+        left
     }
 
     /// Leaves the slot to the next process.
@@ -121,6 +127,11 @@ impl Turn<'_> {
                     let in_hand = extension.and_then(|extension| extension.in_hand.take());
                     future.settle(result().and_then(Result::ok), failed, reason, in_hand, self);
                     return;
+                }
+            }
+            Some(Ending::Supervisor(family)) => {
+                if let Some(family) = family.upgrade() {
+                    family.supervisor_ended(pid, self);
                 }
             }
             Some(Ending::Child(child)) => {

@@ -30,14 +30,15 @@ impl World {
         }
         let mut events = process.state.begin();
         process.set_interpreted(true);
-        let full = self.limits.slice_reductions;
+        let full = worker.slice_length(self.limits.slice_reductions);
         let mut left = full;
         // What of it the process has been charged with: it may wait, hear something at once, and go on in the same slice.
         let mut charged = 0;
         loop {
             if turn.take_events(events) {
                 let reason = turn.life().doom().cloned().unwrap_or(ExitReason::Killed);
-                turn.end(reason, End::Stopped);
+                let left = turn.end(reason, End::Stopped);
+                turn.discard((), left);
                 break;
             }
             // SAFETY: the process is this worker's while it runs, and `Turn` never touches the machine.
@@ -76,20 +77,20 @@ impl World {
                     }
                 }
                 Exit::Done(value) => {
-                    turn.end(ExitReason::Normal, End::Returned(&value));
-                    turn.discard(value);
+                    let left = turn.end(ExitReason::Normal, End::Returned(&value));
+                    turn.discard(value, left);
                     break;
                 }
                 Exit::Failed(error) | Exit::Limit(error) => {
                     let reason = ExitReason::Crash(error.summary(self.program().loaded.module()).into());
-                    turn.end(reason, End::Failed(&error));
-                    turn.discard(error);
+                    let left = turn.end(reason, End::Failed(&error));
+                    turn.discard(error, left);
                     break;
                 }
                 Exit::Ended(reason) => {
                     let text = reason.as_text().unwrap_or("exit");
-                    turn.end(ExitReason::from_text(text), End::Stopped);
-                    turn.discard(reason);
+                    let left = turn.end(ExitReason::from_text(text), End::Stopped);
+                    turn.discard(reason, left);
                     break;
                 }
             }
@@ -123,6 +124,7 @@ impl World {
         let places = machine.trace(&self.program().loaded);
         let (mut error, _) = heap::detached(|| Error::new(kinds::LIMIT_REACHED, what));
         heap::detached(|| error.record_trace(|| places));
+        // Its account was lost with the native, so what is left of it says nothing.
         turn.end(ExitReason::Crash(what.into()), End::Failed(&error));
         heap::detached(|| drop(error));
     }

@@ -418,21 +418,41 @@ mod loom_tests {
         });
     }
 
-    #[test]
-    fn loom_two_wakers_push_a_process_once() {
-        loom::model(|| {
+    /// A message and a timer find the process asleep. `notify` is the step under test.
+    fn two_wakers(notify: fn(&StateWord, u32) -> Wake) {
+        loom::model(move || {
             let state = Arc::new(StateWord::dead());
             state.born_runnable();
             state.begin();
             state.park(Listen::ToAll, || false).expect("nothing came");
             let other = {
                 let state = Arc::clone(&state);
-                thread::spawn(move || state.notify(MAIL))
+                thread::spawn(move || notify(&state, MAIL))
             };
-            let mine = state.notify(TIMER);
+            let mine = notify(&state, TIMER);
             let other = other.join().expect("a waker does not panic");
-            assert_eq!([mine, other].iter().filter(|&&wake| wake == Wake::Push).count(), 1);
+            let pushes = [mine, other].iter().filter(|&&wake| wake == Wake::Push).count();
+            assert_eq!(pushes, 1, "a process is in as many queues as it was pushed");
             assert_eq!(state.begin(), MAIL | TIMER);
+        });
+    }
+
+    #[test]
+    fn loom_two_wakers_push_a_process_once() {
+        two_wakers(StateWord::notify);
+    }
+
+    #[test]
+    #[should_panic(expected = "in as many queues")]
+    fn loom_the_model_catches_a_waker_that_looks_and_steps_apart() {
+        two_wakers(|state, event| {
+            let asleep = state.phase() == Phase::Idle;
+            state.0.fetch_or(event, Ordering::AcqRel);
+            if !asleep {
+                return Wake::Nothing;
+            }
+            state.0.store(RUNNABLE | MAIL | TIMER, Ordering::Release);
+            Wake::Push
         });
     }
 }

@@ -34,6 +34,8 @@ pub struct Left {
     pub processes: u64,
     /// Stacks of natives that did not return.
     pub stacks: u64,
+    /// Bytes of values that ended processes took and never gave back.
+    pub bytes: u64,
     /// Calls to models that are not over.
     pub calls: u64,
     /// Pico-dollars that were reserved and neither settled nor released.

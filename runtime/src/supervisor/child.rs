@@ -118,6 +118,18 @@ pub(crate) enum Verdict {
     Escalate(ExitReason),
 }
 
+/// How a child stands whose supervisor is gone.
+pub(super) enum Orphan {
+    /// Its process has ended, and nobody was told, or did anything about it yet.
+    Between,
+    /// It was asked to stop, and has not.
+    Stopping,
+    /// It was asked to end so that it could begin again, and has not.
+    Pausing,
+    /// There is nothing to do about it.
+    Settled,
+}
+
 impl Factory {
     /// Incarnations call a function; the arguments come as one array.
     pub fn function(function: FunctionId, arguments: Message) -> Self {
@@ -403,6 +415,17 @@ impl Child {
                 self.tell_down(reason, turn);
                 Verdict::Over
             }
+        }
+    }
+
+    /// Whoever looked after the child is gone: what its successor has to do.
+    pub(super) fn orphaned(&self) -> Orphan {
+        let state = self.lock();
+        match state.stage {
+            Stage::Between => Orphan::Between,
+            Stage::Living(_) if state.stopping => Orphan::Stopping,
+            Stage::Living(_) if state.pausing => Orphan::Pausing,
+            Stage::Living(_) | Stage::Stopped(_) => Orphan::Settled,
         }
     }
 

@@ -13,7 +13,7 @@ use vega_scheduler::{Instant, Priority};
 use vega_trace::{SpanId, TraceId};
 
 use super::Ending;
-use super::child::Child;
+use super::child::{Child, Orphan};
 use super::watch::Supervisor;
 use crate::error::Error;
 use crate::native::{PortId, SupervisionValues};
@@ -57,6 +57,8 @@ struct State {
     owner_ended: bool,
     /// The children are to begin, in order, once those of the last supervisor are gone.
     begins_later: bool,
+    /// Why the owner is to end, once its children have stopped.
+    escalation: Option<ExitReason>,
 }
 
 /// What a supervisor is told.
@@ -67,6 +69,10 @@ pub(super) enum Order {
     Shutdown,
     /// A child was asked to stop, and must be gone at that moment.
     KillAt(Child, Instant),
+    /// Children that were asked to end begin again, in this order, once all have.
+    Restart(Vec<Child>),
+    /// The spawner is to end with this reason, after its children.
+    Escalate(ExitReason),
 }
 
 impl Family {
@@ -164,6 +170,44 @@ impl Family {
         }
     }
 
+    /// An escalation begins, or is over.
+    pub(super) fn set_escalation(&self, reason: Option<ExitReason>) {
+        self.lock().escalation = reason;
+    }
+
+    /// The process that looked after a spawner's children has ended, before its time where somebody killed it: then another one takes
+    /// over whatever it had under way.
+    pub(crate) fn supervisor_ended(self: Arc<Self>, supervisor: Pid, turn: &Turn<'_>) {
+        let (owner_ended, escalation) = {
+            let mut state = self.lock();
+            if state.supervisor == Some(supervisor) {
+                state.supervisor = None;
+            }
+            (state.owner_ended, state.escalation.clone())
+        };
+        if owner_ended {
+            return match self.is_over() {
+                true => self.ended(turn),
+                false => self.order(Order::Shutdown, turn),
+            };
+        }
+        if let Some(reason) = escalation {
+            return Arc::clone(&self).order(Order::Escalate(reason), turn);
+        }
+        let mut pausing = Vec::new();
+        for child in self.children() {
+            match child.orphaned() {
+                Orphan::Between => Arc::clone(&self).child_crashed(child, ExitReason::Killed, turn),
+                Orphan::Stopping => Arc::clone(&self).kill_later(child, turn),
+                Orphan::Pausing => pausing.push(child),
+                Orphan::Settled => {}
+            }
+        }
+        if !pausing.is_empty() {
+            self.order(Order::Restart(pausing), turn);
+        }
+    }
+
     /// No child is left, and none will come.
     pub(super) fn ended(&self, turn: &Turn<'_>) {
         if let FamilyKind::Spawned { is_main: true, .. } = self.kind {
@@ -246,6 +290,7 @@ impl Family {
                         span: self.span,
                         traps_exits: true,
                         label: Some("supervisor".to_string()),
+                        ending: Some(Ending::Supervisor(Arc::downgrade(&self))),
                         ..Extension::default()
                     })),
                 };

@@ -123,6 +123,8 @@ impl Supervisor {
             }
             Order::Shutdown => self.stop(self.family.children(), Then::Nothing),
             Order::KillAt(child, moment) => self.kills.add(moment, child),
+            Order::Restart(children) => self.stop(children.clone(), Then::Start(children, context.now())),
+            Order::Escalate(reason) => self.stop(self.family.children(), Then::Escalate(reason)),
         }
     }
 
@@ -159,7 +161,10 @@ impl Supervisor {
             }
             Verdict::Escalate(reason) => {
                 let then = match self.family.kind {
-                    FamilyKind::Spawned { .. } => Then::Escalate(reason),
+                    FamilyKind::Spawned { .. } => {
+                        self.family.set_escalation(Some(reason.clone()));
+                        Then::Escalate(reason)
+                    }
                     FamilyKind::Declared { .. } => Then::End(reason),
                 };
                 self.stop(self.family.children(), then);
@@ -210,6 +215,7 @@ impl Supervisor {
                     let signal = Signal::Exit { from: context.self_pid(), reason, linked: false };
                     turn.world.deliver(owner, Mail::Signal(signal), SIGNAL, turn.worker);
                 }
+                self.family.set_escalation(None);
                 None
             }
             Some(Then::End(reason)) => Some(reason),

@@ -76,6 +76,20 @@ impl<H: Host> Worker<H> {
         }
     }
 
+    /// How much of a slice a job may use: all of `most`, and where the order is permuted a chosen part, most often a small one, so that
+    /// the places where jobs are interrupted vary too.
+    #[inline]
+    pub fn slice_length(&self, most: u32) -> u32 {
+        if self.permutes { self.permuted_length(most) } else { most }
+    }
+
+    #[cold]
+    fn permuted_length(&self, most: u32) -> u32 {
+        let mut random = self.random.borrow_mut();
+        let longest = most >> random.u32(0..=most.max(1).ilog2());
+        random.u32(1..=longest.max(1))
+    }
+
     /// Takes one job from the injector, and some more to the own queues.
     fn take_injected(&self) -> Option<H::Job> {
         [High, Normal, Low].into_iter().find_map(|priority| {
