@@ -12,7 +12,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::mailbox::{Bounds, Inbox, Mailbox};
-use super::state::{KILL, Listen, MAIL, SIGNAL, StateWord, TIMER, Wake};
+use super::state::{KILL, Listen, SIGNAL, StateWord, TIMER, Wake};
 
 fn the_model_catches(check: impl FnOnce()) {
     assert!(catch_unwind(AssertUnwindSafe(check)).is_err(), "the model missed a fault that is there");
@@ -57,7 +57,7 @@ impl Process {
         if self.queue.steal() {
             self.state.begin();
             self.touch();
-            while self.state.park(Listen::ToAll).is_err() {}
+            while self.state.park(Listen::ToAll, || false).is_err() {}
         }
     }
 }
@@ -73,7 +73,7 @@ fn a_process_goes_to_another_worker(give_back: fn(&Process)) {
         let sender = {
             let process = Arc::clone(&process);
             thread::spawn(move || {
-                if process.state.notify(MAIL) == Wake::Push {
+                if process.state.notify(SIGNAL) == Wake::Push {
                     process.queue.push();
                 }
             })
@@ -85,25 +85,21 @@ fn a_process_goes_to_another_worker(give_back: fn(&Process)) {
         // Whatever is still queued is run in the end, with what came.
         process.run_if_queued();
         assert!(!process.queue.steal());
-        assert!(!process.state.has_event(MAIL), "the process sleeps on a message");
+        assert!(!process.state.has_event(SIGNAL), "the process sleeps on a signal");
     });
 }
 
 #[test]
 fn loom_a_stolen_process_is_run_by_one_worker_with_all_that_the_last_one_wrote() {
-    a_process_goes_to_another_worker(|process| {
-        process.state.requeue();
-        process.queue.push();
-    });
+    a_process_goes_to_another_worker(|process| process.queue.push());
 }
 
 #[test]
-fn loom_the_model_catches_a_push_before_the_process_is_let_go() {
+fn loom_the_model_catches_an_owner_that_writes_after_the_push() {
     the_model_catches(|| {
         a_process_goes_to_another_worker(|process| {
             process.queue.push();
             process.touch();
-            process.state.requeue();
         });
     });
 }
@@ -112,7 +108,7 @@ fn loom_the_model_catches_a_push_before_the_process_is_let_go() {
 fn a_parked_process_is_woken(before_park: fn(&Process), after_park: fn(&Process)) {
     loom::model(move || {
         let process = Process::running();
-        let wakers: Vec<_> = [MAIL, SIGNAL]
+        let wakers: Vec<_> = [TIMER, SIGNAL]
             .into_iter()
             .map(|event| {
                 let process = Arc::clone(&process);
@@ -125,7 +121,7 @@ fn a_parked_process_is_woken(before_park: fn(&Process), after_park: fn(&Process)
             })
             .collect();
         before_park(&process);
-        while process.state.park(Listen::ToAll).is_err() {}
+        while process.state.park(Listen::ToAll, || false).is_err() {}
         after_park(&process);
         for waker in wakers {
             waker.join().expect("a waker does not panic");
@@ -189,7 +185,7 @@ impl Timed {
             if !self.set_armed(true) {
                 self.in_wheel.fetch_add(1, Ordering::Relaxed);
             }
-            match self.process.state.park(Listen::ToAll) {
+            match self.process.state.park(Listen::ToAll, || false) {
                 Ok(()) => return,
                 Err(events) => take(self, events),
             }
