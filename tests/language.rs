@@ -153,7 +153,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             // Folders named `parts` hold modules that programs import, and `first` what `first.rs` puts together.
-            if path.file_name().is_some_and(|name| name != "parts" && name != "first") {
+            if path.file_name().is_some_and(|name| name != "parts" && name != "seed") {
                 collect(&path, found);
             }
         } else if path.extension().is_some_and(|ending| ending == "vega") {

@@ -7,7 +7,7 @@ mod statistics; // `vega run --stats`
 mod natives; // signals to processes that are blocked in a native
 mod lanes; // work that blocks, each kind by itself
 mod library; // the examples in the standard library's documentation
-mod first; // the programs that the language was first described with
+mod seed; // the programs that the language was first described with
 mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
 mod oracle; // what processes do, beside those of Erlang

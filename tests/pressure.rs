@@ -149,7 +149,7 @@ fn an_outage_is_caught_and_crashes_nobody() {
 
 #[test]
 fn the_first_program_with_errors_runs_over_http_as_it_is_written() {
-    let first = root().join("tests/language/first");
+    let first = root().join("tests/language/seed");
     let read = |name: &str| std::fs::read_to_string(first.join(name)).expect("the program is there");
     let folder = Folder::new("errors-http");
     let text = read("errors.before.vega") + &read("errors.block.vega") + &read("errors.after.vega");

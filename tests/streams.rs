@@ -124,8 +124,10 @@ fn a_stream_that_is_left_closes_its_connection_and_is_booked_as_an_estimate() {
         assert!(String::from_utf8_lossy(&ended.stdout).starts_with("2\n"), "{name}: {ended:?}");
         let text = std::fs::read_to_string(&trace).expect("the trace is written");
         let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let call = records.iter().find(|record| record["kind"] == "model_call").unwrap_or_else(|| panic!("{name}: {text}"));
-        assert_eq!((&call["input_tokens"], &call["estimated"]), (&1000.into(), &true.into()), "{name}: {call}");
+        // The last question finds no server any more; its record may come before that of a process which was killed.
+        let is_left = |record: &&serde_json::Value| record["kind"] == "model_call" && record["estimated"] == true;
+        let call = records.iter().find(is_left).unwrap_or_else(|| panic!("{name}: {text}"));
+        assert_eq!(call["input_tokens"], 1000, "{name}: {call}");
         // Twenty-eight bytes were written.
         assert_eq!(call["output_tokens"], 7, "{name}: {call}");
         assert_eq!(call["cost_usd"], 0.001035, "{name}: {call}");
@@ -206,11 +208,11 @@ fn a_slow_reader_makes_the_provider_wait_and_loses_nothing() {
 fn the_first_program_with_a_stream_runs_over_http() {
     let folder = Folder::new("streams-first");
     let read = |name: &str| {
-        std::fs::read_to_string(root().join("tests/language/first").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+        std::fs::read_to_string(root().join("tests/language/seed").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     let text = read("messages.before.vega") + &read("messages.block.vega") + &read("messages.after.vega");
     let program = folder.write("messages.vega", text);
-    let server = MockServer::start(&root().join("tests/language/first/messages.replies.toml"), &[]);
+    let server = MockServer::start(&root().join("tests/language/seed/messages.replies.toml"), &[]);
     let run = output(server.run(&program).arg("--quiet"));
     assert_eq!(stdout(&run), read("messages.expect"), "{}", stderr(&run));
 }

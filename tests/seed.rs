@@ -1,6 +1,6 @@
 //! The programs that the language was first described with run as they are written.
 //!
-//! `tests/language/first/NAME.block.vega` is such a program, and is never changed. It may speak of agents and values that it
+//! `tests/language/seed/NAME.block.vega` is such a program, and is never changed. It may speak of agents and values that it
 //! does not declare: `NAME.before.vega` declares them, `NAME.after.vega` uses what the block made, `NAME.replies.toml` answers
 //! its questions, and `NAME.expect` is what it prints. Two more files list natives and instruction numbers.
 
@@ -17,7 +17,7 @@ const REFUSED: &[&str] = &["capabilities", "parallel"];
 const MAY_LACK: &[&str] = &["http", "trace"];
 
 fn folder() -> PathBuf {
-    root().join("tests/language/first")
+    root().join("tests/language/seed")
 }
 
 fn read(name: &str) -> String {
@@ -30,7 +30,7 @@ fn read_or_empty(name: &str) -> String {
 
 #[test]
 fn every_block_runs_as_it_is_written() {
-    let scratch = Folder::new("first");
+    let scratch = Folder::new("seed");
     let mut found = 0;
     for entry in std::fs::read_dir(folder()).expect("the folder exists").flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
