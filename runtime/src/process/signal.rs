@@ -22,7 +22,7 @@ pub(crate) enum Signal {
     Exit { from: Pid, reason: ExitReason, linked: bool },
     /// The child of that number, to whose slot the receiver is linked, stays down.
     ChildExit { child: u64, reason: ExitReason },
-    /// What `from` sends next follows from the reply of a call: see [`Extension::in_hand`].
+    /// What `from` sends next follows from the reply of a call: see [`super::block::Extension::in_hand`].
     Hand(CallGuard),
     /// Somebody wants to know how the receiver stands.
     Describe { to: Address, question: Question },
