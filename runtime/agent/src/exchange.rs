@@ -374,11 +374,17 @@ impl Exchange<'_> {
             Door::Open(ticket) => ticket,
             Door::Closed(attempted) => return Err(attempted),
         };
+        let request = Box::new(self.post(url, headers.iter(), body));
+        Ok(Sending { ticket, request })
+    }
+
+    /// A request with the time that the exchange has.
+    fn post<'h>(&self, url: String, headers: impl Iterator<Item = (&'h str, &'h str)>, body: Vec<u8>) -> client::Request {
         let timeouts = self.config.timeouts;
-        let request = Box::new(client::Request {
+        client::Request {
             method: "POST",
             url,
-            headers: headers.iter().map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect(),
+            headers: headers.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect(),
             body,
             timeouts: Timeouts {
                 connect: Some(timeouts.connect.min(self.remaining)),
@@ -386,8 +392,7 @@ impl Exchange<'_> {
                 idle: Some(timeouts.idle),
                 total: Some(self.remaining),
             },
-        });
-        Ok(Sending { ticket, request })
+        }
     }
 
     /// Sends a request and waits for the head of its answer.

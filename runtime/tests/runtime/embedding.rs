@@ -176,6 +176,8 @@ fn runtimes_that_come_and_go_leave_nothing_behind() {
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--test-threads", "1"])
             .env(ROUNDS, "1000")
+            // Where threads meet in the C library's allocator it maps another arena for good, which is not the runtime's doing.
+            .env("MALLOC_ARENA_MAX", "1")
             .status();
         assert!(status.unwrap().success());
         return;
@@ -206,8 +208,7 @@ fn runtimes_that_come_and_go_leave_nothing_behind() {
     }
     let (before, after) = (after_hundred.unwrap(), footprint());
     assert_eq!((after.0, after.1), (before.0, before.1), "threads and descriptors");
-    // The allocator splits and joins a few by itself; one lost each round would be nine hundred.
-    assert!(after.2.abs_diff(before.2) <= 32, "mappings: {} and {}", before.2, after.2);
+    assert!(after.2.abs_diff(before.2) <= 2, "mappings: {} and {}", before.2, after.2);
     assert!(after.3 <= before.3 + 1024, "resident: {} and {} KiB", before.3, after.3);
 }
 

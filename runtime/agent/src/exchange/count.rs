@@ -2,7 +2,6 @@
 //!
 //! Counting costs nothing, but it is an exchange with the world: it passes the door with a coordinate of its own.
 
-use vega_net::client::{self, Timeouts};
 use vega_runtime::effects::{Class, EffectResult, Passed, Payload, Request as Asked};
 use vega_runtime::native::NativeContext;
 
@@ -47,19 +46,8 @@ impl Exchange<'_> {
         headers: impl Iterator<Item = (&'h str, &'h str)>,
         body: Vec<u8>,
     ) -> Option<Vec<u8>> {
-        let timeouts = self.config.timeouts;
-        let request = client::Request {
-            method: "POST",
-            url: format!("{}{}/count_tokens", endpoint.base_url, Protocol::Anthropic.path()),
-            headers: headers.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect(),
-            body,
-            timeouts: Timeouts {
-                connect: Some(timeouts.connect.min(self.remaining)),
-                first_byte: timeouts.first_token,
-                idle: Some(timeouts.idle),
-                total: Some(self.remaining),
-            },
-        };
+        let url = format!("{}{}/count_tokens", endpoint.base_url, Protocol::Anthropic.path());
+        let request = self.post(url, headers, body);
         let mut answer = self.service.client().ok()?.send(request).ok()?;
         let body = answer.read_to_end(ANSWER_BYTES_MAX).ok()?;
         (answer.status == 200).then_some(body)
