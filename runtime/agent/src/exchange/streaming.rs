@@ -12,7 +12,8 @@ use vega_runtime::native::NativeContext;
 use vega_scheduler::Instant;
 
 use super::door::{Door, tell_door};
-use super::{Attempted, Exchange, Sending, Unanswered};
+use super::sending::Sending;
+use super::{Attempted, Exchange, Unanswered};
 use crate::config::Backend;
 use crate::error::{Billed, TransportFailure, from_transport};
 use crate::flow::Outlet;
