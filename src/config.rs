@@ -75,6 +75,8 @@ struct LimitTable {
     mailbox_messages: Option<u32>,
     mailbox_bytes: Option<u64>,
     file_bytes: Option<u64>,
+    exec_bytes: Option<usize>,
+    exec_ms: Option<u64>,
     stream_bytes: Option<usize>,
 }
 
@@ -190,6 +192,8 @@ impl Config {
         set(&mut limits.mailbox_messages, table.mailbox_messages);
         set(&mut limits.mailbox_bytes, table.mailbox_bytes);
         set(&mut limits.file_bytes, table.file_bytes);
+        set(&mut limits.exec_bytes, table.exec_bytes);
+        set(&mut limits.exec_ms, table.exec_ms);
         set(&mut limits.stream_bytes, table.stream_bytes);
         limits
     }

@@ -17,6 +17,8 @@ pub mod effects; // the one door to the world
 #[cfg(not(loom))]
 pub mod capability; // what a process may touch
 #[cfg(not(loom))]
+pub mod command; // commands of the system, waited for and ended as a whole
+#[cfg(not(loom))]
 pub mod ledger; // budget scopes in pico-dollars
 #[cfg(not(loom))]
 pub mod limits; // every bound, with its default

@@ -31,6 +31,10 @@ pub struct Limits {
     pub run_reductions: Option<u64>,
     /// Bytes that `file::read` reads at once. A larger file raises `LimitReached("file")`.
     pub file_bytes: u64,
+    /// Bytes that a command may write to its output, and as many to its error output. Beyond it `exec` raises `LimitReached("exec")`.
+    pub exec_bytes: usize,
+    /// Time that a command may take, in milliseconds. Beyond it the command is killed and `exec` raises `Timeout`.
+    pub exec_ms: u64,
     /// Bytes of a streamed answer that were read and wait for the process that reads the stream. At the bound its connection is not
     /// read until half of them are taken; the provider waits meanwhile.
     pub stream_bytes: usize,
@@ -54,6 +58,8 @@ impl Default for Limits {
             slice_reductions: 4_000,
             run_reductions: None,
             file_bytes: 256 << 20,
+            exec_bytes: 4 << 20,
+            exec_ms: 600_000,
             stream_bytes: 32 << 10,
             shutdown_ms: 5_000,
             trace_lines: 40,

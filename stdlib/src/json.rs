@@ -2,10 +2,10 @@
 
 use vega_bytecode::{Module, kinds};
 use vega_runtime::error::Error;
-use vega_runtime::native::{NativeTable, Outcome};
+use vega_runtime::native::{NativeContext, NativeTable, Outcome};
 use vega_runtime::value::{Array, Value, View, is_type, json};
 
-use crate::arguments::{Computed, any, computed, error, int, outside, string, text};
+use crate::arguments::{Computed, any, computed, error, int, invalid, outside, string, text};
 
 computed! {
     "json::parse" / 1 => |a, _| parse(text(a, 0)?);
@@ -49,6 +49,13 @@ fn decode(value: &Value, ty: vega_bytecode::TypeId, module: &Module) -> Computed
         let message = format!("no {}: {}", is_type::type_name(ty, module), json::problems_text(&problems));
         error(kinds::JSON_ERROR, message)
     })
+}
+
+/// Data as a value of the type that the program wants as the result.
+pub(crate) fn decoded(context: &NativeContext<'_>, data: &serde_json::Value) -> Computed {
+    let ty = context.result_type().ok_or_else(|| invalid("the wanted type is not known"))?;
+    let parsed = json::parse(&data.to_string()).map_err(problem)?;
+    json::decode(&parsed, ty, context.module()).map_err(|problems| error(kinds::JSON_ERROR, json::problems_text(&problems)))
 }
 
 fn get(arguments: &mut [Value]) -> Computed {

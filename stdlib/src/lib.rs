@@ -13,6 +13,7 @@ mod money; // duration, money
 mod container; // option, result, range, bytes
 mod json; // JSON text and values
 mod file; // files and paths
+mod exec; // commands
 mod time; // clocks, moments, zones
 mod random; // chance
 mod world; // environment, standard input
@@ -41,6 +42,7 @@ pub fn natives() -> NativeTable {
     prelude::register(&mut table);
     json::register(&mut table);
     file::register(&mut table);
+    exec::register(&mut table);
     list::register(&mut table);
     time::register(&mut table);
     random::register(&mut table);

@@ -101,7 +101,7 @@ impl<'a> Checker<'a> {
             return self.wrong(diagnostic);
         }
         match text {
-            "all" | "race" | "select" | "mcp" | "exec" => {
+            "all" | "race" | "select" | "mcp" => {
                 let what = format!("`{text}(…)`");
                 self.refused(&what, name.span)
             }

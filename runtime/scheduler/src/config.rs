@@ -36,6 +36,8 @@ pub struct Config {
     pub dns_threads_max: usize,
     /// Threads for the embedded database.
     pub database_threads_max: usize,
+    /// Commands of the system that run at once, each with a thread that waits for it.
+    pub commands_threads_max: usize,
     /// Threads for long computations; no more than workers are used.
     pub cpu_threads_max: usize,
     /// Whether the length of each slice and of the queues after it is recorded, which reads the clock twice for each.
@@ -53,6 +55,7 @@ impl Default for Config {
             files_threads_max: 4,
             dns_threads_max: 4,
             database_threads_max: 1,
+            commands_threads_max: 64,
             cpu_threads_max: workers,
             records_slices: false,
         }
@@ -71,9 +74,13 @@ impl Config {
         self.workers = self.workers.max(1);
         self.stack_bytes = self.stack_bytes.max(STACK_BYTES_MIN);
         self.cpu_threads_max = self.cpu_threads_max.min(self.workers);
-        for threads_max in
-            [&mut self.files_threads_max, &mut self.dns_threads_max, &mut self.database_threads_max, &mut self.cpu_threads_max]
-        {
+        for threads_max in [
+            &mut self.files_threads_max,
+            &mut self.dns_threads_max,
+            &mut self.database_threads_max,
+            &mut self.commands_threads_max,
+            &mut self.cpu_threads_max,
+        ] {
             *threads_max = (*threads_max).max(1);
         }
         self

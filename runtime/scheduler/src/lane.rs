@@ -28,11 +28,13 @@ pub enum Lane {
     Dns,
     /// The embedded database.
     Database,
+    /// Commands of the system, from start to end.
+    Commands,
     /// Long computations.
     Cpu,
 }
 
-const LANES: [Lane; 4] = [Lane::Files, Lane::Dns, Lane::Database, Lane::Cpu];
+const LANES: [Lane; 5] = [Lane::Files, Lane::Dns, Lane::Database, Lane::Commands, Lane::Cpu];
 
 type Task = Box<dyn FnOnce() + Send>;
 type Panic = Box<dyn Any + Send>;
@@ -99,6 +101,7 @@ impl Lanes {
                 Lane::Files => config.files_threads_max,
                 Lane::Dns => config.dns_threads_max,
                 Lane::Database => config.database_threads_max,
+                Lane::Commands => config.commands_threads_max,
                 Lane::Cpu => config.cpu_threads_max,
             };
             let (changed, ended) = (Condvar::new(), Condvar::new());

@@ -98,7 +98,7 @@ fn one_life(clock: Clock) {
         push(&scheduler, &started, || assert!(sleep_until(Instant::NEVER).is_err()));
     }
     push(&scheduler, &started, || {
-        for lane in [Lane::Files, Lane::Dns, Lane::Database, Lane::Cpu] {
+        for lane in [Lane::Files, Lane::Dns, Lane::Database, Lane::Commands, Lane::Cpu] {
             // The scheduler may be gone before the last of them has begun.
             let _ = offload(lane, || ());
         }

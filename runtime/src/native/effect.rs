@@ -1,15 +1,18 @@
-//! Effects, as natives begin and end them: files, clock, random bits, variables.
+//! Effects, as natives begin and end them: files, commands, clock, random bits, variables.
 
 use std::io;
+use std::time::Duration;
 
 use vega_bytecode::kinds;
 use vega_scheduler::Lane;
 
 use super::NativeContext;
 use crate::capability::{Denied, FileAccess};
+use crate::command::{Command, Finished, Group};
 use crate::effects::{Class, EffectResult, Failure, Locate, Passed, Payload, Permit, Refusal, Request, Ticket};
 use crate::error::Error;
 use crate::process::Coordinate;
+use crate::value::Value;
 
 /// The time of day when a run on the virtual clock begins: 2026-01-01T00:00:00Z, in nanoseconds since the beginning of 1970.
 const VIRTUAL_BEGINNING: i64 = 1_767_225_600_000_000_000;
@@ -94,6 +97,52 @@ impl NativeContext<'_> {
     pub fn list_files(&self, path: &str) -> Result<Vec<String>, Error> {
         match self.file_effect(&Request::FileList { path }, Class::Read, path, |file| file.list().map(Payload::Texts))? {
             Payload::Texts(names) => Ok(names),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs a command to its end. Blocks. The command and everything that it started end with the process that waits for it.
+    pub fn run_command(&self, words: &[&str]) -> Result<Finished, Error> {
+        let payload = self.effect(&Request::Exec { words }, Class::Irrevocable, |_| {
+            let failure = |kind, problem: String| Failure { kind, message: format!("`{}`: {problem}", words.join(" ")) };
+            if self.turn().world.chance.is_seeded() {
+                let problem = "commands take real time, so there are none on the virtual clock (--virtual-time)";
+                return Err(failure(kinds::IO_ERROR, problem.into()));
+            }
+            let limits = self.limits();
+            let command = Command {
+                words: words.iter().map(|&word| word.to_owned()).collect(),
+                directory: self.capabilities().working_directory().to_owned(),
+                output_bytes_max: limits.exec_bytes,
+                time_max: Duration::from_millis(limits.exec_ms),
+            };
+            let group = Group::default();
+            // Ends the command if this process ends first.
+            let _end = group.end_on_drop();
+            let run = {
+                let group = group.clone();
+                move || command.run(&group)
+            };
+            match self.offload(Lane::Commands, run) {
+                Ok(Ok(finished)) => Ok(Payload::Texts(vec![finished.status.to_string(), finished.output, finished.errors])),
+                Ok(Err(problem)) => Err(failure(problem.kind(), problem.to_string())),
+                Err(error) => Err(failure(kinds::IO_ERROR, error.to_string())),
+            }
+        });
+        let payload = payload.map_err(|error| match error.kind() {
+            kinds::TIMEOUT => {
+                let limit = self.limits().exec_ms.saturating_mul(1_000_000);
+                let after = Value::duration(i64::try_from(limit).unwrap_or(i64::MAX));
+                Error::with_payload(kinds::TIMEOUT, error.message().clone(), vec![after])
+            }
+            _ => error,
+        })?;
+        match payload {
+            Payload::Texts(texts) => match <[String; 3]>::try_from(texts) {
+                Ok([status, output, errors]) if let Ok(status) = status.parse() => Ok(Finished { status, output, errors }),
+                Ok(texts) => Err(unexpected(&Payload::Texts(texts.to_vec()))),
+                Err(texts) => Err(unexpected(&Payload::Texts(texts))),
+            },
             other => Err(unexpected(&other)),
         }
     }
