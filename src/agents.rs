@@ -55,18 +55,26 @@ pub(crate) fn make(
     if let Some(path) = arguments.replies.as_deref().or(replies) {
         agents = agents.script(self::replies(path)?);
     }
-    let ca_file = arguments.ca_file.as_ref().or(config.network.ca_file.as_ref());
-    if let Some(path) = ca_file {
-        agents = agents.ca_file(read(path, CERTIFICATES_BYTES_MAX)?.into_bytes());
+    if let Some(pem) = certificates(arguments, config)? {
+        agents = agents.ca_file(pem);
     }
     // Under virtual time the same run gives the same ids.
     if arguments.virtual_time {
         agents = agents.seed(arguments.seed.unwrap_or(0));
     }
-    agents.build().map_err(|problem| match ca_file {
+    agents.build().map_err(|problem| match ca_file(arguments, config) {
         Some(path) => format!("`{}` cannot be used: {problem}", path.display()),
         None => problem,
     })
+}
+
+fn ca_file<'a>(arguments: &'a RunArguments, config: &'a Config) -> Option<&'a Path> {
+    arguments.ca_file.as_deref().or(config.network.ca_file.as_deref())
+}
+
+/// The certificates that are trusted beside the public authorities', in PEM.
+pub(crate) fn certificates(arguments: &RunArguments, config: &Config) -> Result<Option<Vec<u8>>, String> {
+    ca_file(arguments, config).map(|path| read(path, CERTIFICATES_BYTES_MAX).map(String::into_bytes)).transpose()
 }
 
 /// Reads a replies file.

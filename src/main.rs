@@ -16,6 +16,7 @@ mod progress; // a line per running agent
 mod project; // where a program's files are
 mod providers; // what `vega.toml` says about models and those who serve them
 mod report; // diagnostics as text
+mod web; // requests of programs to servers
 
 use std::process::ExitCode;
 

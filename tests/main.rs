@@ -17,6 +17,7 @@ mod command; // what a user sees when the command cannot do what it is asked
 mod providers; // providers of vega.toml over HTTP, and what clients get wrong
 mod pressure; // outages: servers that die and providers that are down
 mod faults; // what a user sees when a call goes wrong
+mod web; // requests of programs to servers
 mod streams; // answers that arrive in pieces
 mod mutations; // damaged sources and bytecode
 mod copies; // what copies a value, and what does not

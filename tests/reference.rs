@@ -183,6 +183,9 @@ fn the_limits_are_those_of_the_runtime() {
         ("messages in one mailbox", grouped(limits.mailbox_messages.into())),
         ("bytes in one mailbox", mebibytes(limits.mailbox_bytes)),
         ("bytes of a file that is read at once", mebibytes(limits.file_bytes)),
+        ("bytes that a command writes to each output", mebibytes(limits.exec_bytes as u64)),
+        ("time of one command", format!("{} min", limits.exec_ms / 60_000)),
+        ("bytes of an answer to `http::…`", mebibytes(limits.file_bytes)),
         ("bytes of a file", mebibytes(vega_compiler::parse::SOURCE_BYTES_MAX as u64)),
     ] {
         assert!(chapter.contains(&format!("| {row} | {limit} |")), "{row}: {limit}");

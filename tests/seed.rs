@@ -11,10 +11,10 @@ use vega_bytecode::Opcode;
 use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
 
 /// Blocks that need a part of the language which is absent. They are understood, and refused only by name.
-const REFUSED: &[&str] = &["capabilities", "parallel"];
+const REFUSED: &[&str] = &["parallel"];
 
 /// Modules of the list that may be absent.
-const MAY_LACK: &[&str] = &["http", "trace"];
+const MAY_LACK: &[&str] = &["trace"];
 
 fn folder() -> PathBuf {
     root().join("tests/language/seed")

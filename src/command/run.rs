@@ -22,6 +22,7 @@ use crate::console::{self, ProgramErrors, ProgramOutput, Screen};
 use crate::interrupt;
 use crate::program::{self, Problem, Program};
 use crate::project;
+use crate::web;
 
 pub(super) fn run(arguments: &RunArguments) -> ExitCode {
     let program = match program::compile(&arguments.program, arguments.quiet) {
@@ -66,6 +67,7 @@ fn prepare(arguments: &RunArguments, program: Program) -> Result<Run, String> {
         .extension(agents.clone())
         .extension(Arc::new(config.settings()))
         .extension(Arc::new(log))
+        .extension(Arc::new(web::make(arguments, &config)?))
         .agents(agents.clone())
         .stdout(Arc::new(ProgramOutput(screen.clone())))
         .stderr(Arc::new(ProgramErrors(screen.clone())))

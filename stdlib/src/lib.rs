@@ -14,6 +14,7 @@ mod container; // option, result, range, bytes
 mod json; // JSON text and values
 mod file; // files and paths
 mod exec; // commands
+mod http; // requests to servers
 mod time; // clocks, moments, zones
 mod random; // chance
 mod world; // environment, standard input
@@ -28,6 +29,7 @@ mod library; // the modules written in Vega
 mod testing; // calling natives in tests
 
 pub use config::ConfigTable;
+pub use http::Web;
 pub use library::{module_names, module_source};
 pub use log::{LogFormat, LogLevel, LogSettings};
 
@@ -43,6 +45,7 @@ pub fn natives() -> NativeTable {
     json::register(&mut table);
     file::register(&mut table);
     exec::register(&mut table);
+    http::register(&mut table);
     list::register(&mut table);
     time::register(&mut table);
     random::register(&mut table);

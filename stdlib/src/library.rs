@@ -7,7 +7,7 @@ macro_rules! modules {
 }
 
 modules! {
-    "approval" "base64" "budget" "bytes" "config" "conversation" "duration" "env" "error" "exec" "file" "float" "hash" "int" "io" "json" "list" "log" "map" "math" "money" "option" "path" "prelude"
+    "approval" "base64" "budget" "bytes" "config" "conversation" "duration" "env" "error" "exec" "file" "float" "hash" "http" "int" "io" "json" "list" "log" "map" "math" "money" "option" "path" "prelude"
     "process" "random" "range" "regex" "result" "str" "time"
 }
 

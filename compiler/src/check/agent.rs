@@ -481,10 +481,7 @@ impl<'a> Checker<'a> {
                 ToolClauseKind::Allowed(list) => match clause.word.symbol {
                     words::ALLOWED_PATHS => tool.allowed_paths = self.text_list(list, "allowed_paths"),
                     words::ALLOWED_COMMANDS => tool.allowed_commands = self.text_list(list, "allowed_commands"),
-                    _ => {
-                        let text = self.text(clause.word.symbol).to_string();
-                        self.refuse_clause(&text, clause.word.span);
-                    }
+                    _ => tool.allowed_hosts = self.text_list(list, "allowed_hosts"),
                 },
                 // The agent's clauses say which tools these are.
                 ToolClauseKind::Approval(word) => {

@@ -32,6 +32,8 @@ pub struct ClientConfig {
     pub extra_roots_pem: Option<Vec<u8>>,
     /// The proxy on the way, if there is one.
     pub proxy: Option<Proxy>,
+    /// Whether it connects to nothing but the public internet. Where a proxy connects, the proxy decides.
+    pub public_only: bool,
     /// Name lookups.
     pub lookup: Arc<dyn Lookup>,
     /// What the client calls itself.
@@ -43,6 +45,7 @@ impl Default for ClientConfig {
         Self {
             extra_roots_pem: None,
             proxy: None,
+            public_only: false,
             lookup: Arc::new(SystemLookup),
             user_agent: concat!("vega/", env!("CARGO_PKG_VERSION")).into(),
         }
@@ -113,7 +116,7 @@ impl Client {
             .max_idle_age(IDLE_TIME_MAX)
             .build();
         let connector = TcpConnector::new(config.proxy.clone()).chain(TlsConnector::new(extra_roots));
-        let resolver = crate::resolver::LaneResolver::new(config.lookup, config.proxy);
+        let resolver = crate::resolver::LaneResolver::new(config.lookup, config.proxy, config.public_only);
         Ok(Self { agent: Agent::with_parts(settings, connector, resolver) })
     }
 

@@ -19,6 +19,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The address is not one.
     BadAddress,
+    /// The host has addresses, but none on the public internet, and the client is for nothing else.
+    NotPublic,
     /// The name has no address.
     Resolve,
     /// Nothing listens there, or the way there is closed.

@@ -8,6 +8,7 @@ pub mod client; // one request and its answer, with phases and limits
 pub mod proxy; // a proxy on the way to servers
 pub mod failure; // why a request got no answer, and whether it may have been sent
 pub mod sse; // server-sent events out of bytes, incrementally
+pub mod public; // addresses of the public internet, and all others
 pub mod server; // HTTP/1.1 requests in, answers and faults out
 pub mod authority; // certificates for the test server
 

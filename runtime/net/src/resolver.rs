@@ -17,6 +17,7 @@ use vega_scheduler::{Completer, Instant, Lane};
 
 use crate::failure::{BeforeSending, FailureKind};
 use crate::proxy::Proxy;
+use crate::public::is_public;
 
 /// How long an answer is used again.
 const CACHE_TIME: Duration = Duration::from_secs(30);
@@ -55,6 +56,7 @@ enum Entry {
 pub(crate) struct LaneResolver {
     lookup: Arc<dyn Lookup>,
     proxy: Option<Proxy>,
+    public_only: bool,
     names: Arc<Mutex<HashMap<String, Entry>>>,
 }
 
@@ -65,8 +67,17 @@ impl fmt::Debug for LaneResolver {
 }
 
 impl LaneResolver {
-    pub(crate) fn new(lookup: Arc<dyn Lookup>, proxy: Option<Proxy>) -> Self {
-        Self { lookup, proxy, names: Arc::default() }
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, proxy: Option<Proxy>, public_only: bool) -> Self {
+        Self { lookup, proxy, public_only, names: Arc::default() }
+    }
+
+    /// Whether the client may connect to an address; `host` is what the request names.
+    fn check(&self, host: &str, address: IpAddr) -> Result<(), ureq::Error> {
+        if !self.public_only || is_public(address) {
+            return Ok(());
+        }
+        let place = if host.parse() == Ok(address) { host.to_owned() } else { format!("{host} ({address})") };
+        Err(BeforeSending::error(FailureKind::NotPublic, format!("{place} is no address of the public internet")))
     }
 
     fn addresses(&self, host: &str, port: u16, deadline: Option<Instant>) -> std::io::Result<Found> {
@@ -125,15 +136,30 @@ impl LaneResolver {
     }
 }
 
+/// A host without the brackets that addresses of IPv6 have in a URL.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 impl Resolver for LaneResolver {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let target = uri;
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_for(uri));
         // A proxy looks up by itself whom it connects to.
-        let uri = self.proxy.as_ref().filter(|proxy| proxy.is_for(uri)).map_or(uri, Proxy::uri);
+        let uri = proxy.map_or(uri, Proxy::uri);
         let host = uri.host().ok_or_else(|| BeforeSending::error(FailureKind::BadAddress, format!("{uri} names no host")))?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let mut result = self.empty();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        if proxy.is_some()
+            && let Some(host) = target.host()
+            && let Ok(address) = bare(host).parse::<IpAddr>()
+        {
+            self.check(bare(host), address)?;
+        }
+        if let Ok(address) = bare(host).parse::<IpAddr>() {
+            if proxy.is_none() {
+                self.check(bare(host), address)?;
+            }
             result.push(SocketAddr::new(address, port));
             return Ok(result);
         }
@@ -142,10 +168,16 @@ impl Resolver for LaneResolver {
             Ok(Ok(found)) if !found.is_empty() => {
                 // IPv4 first where both exist: a missing route for the other is the more common trouble.
                 let (four, six): (Vec<IpAddr>, Vec<IpAddr>) = found.into_iter().partition(IpAddr::is_ipv4);
-                for address in four.into_iter().chain(six).take(ADDRESSES_MAX) {
-                    result.push(SocketAddr::new(address, port));
+                let mut refused = Ok(());
+                for address in four.into_iter().chain(six) {
+                    match if proxy.is_none() { self.check(host, address) } else { Ok(()) } {
+                        Ok(()) if result.len() < ADDRESSES_MAX => result.push(SocketAddr::new(address, port)),
+                        Ok(()) => {}
+                        problem => refused = problem,
+                    }
                 }
-                Ok(result)
+                // Some of its addresses may be public while others are not.
+                if result.is_empty() { refused.map(|()| result) } else { Ok(result) }
             }
             Ok(Ok(_)) => Err(BeforeSending::error(FailureKind::Resolve, format!("the name {host} has no address"))),
             Ok(Err(problem)) => {

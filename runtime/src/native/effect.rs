@@ -101,11 +101,16 @@ impl NativeContext<'_> {
         }
     }
 
+    /// Whether time is virtual. Then nothing in the outside world may be waited for.
+    pub fn is_virtual(&self) -> bool {
+        self.turn().world.chance.is_seeded()
+    }
+
     /// Runs a command to its end. Blocks. The command and everything that it started end with the process that waits for it.
     pub fn run_command(&self, words: &[&str]) -> Result<Finished, Error> {
         let payload = self.effect(&Request::Exec { words }, Class::Irrevocable, |_| {
             let failure = |kind, problem: String| Failure { kind, message: format!("`{}`: {problem}", words.join(" ")) };
-            if self.turn().world.chance.is_seeded() {
+            if self.is_virtual() {
                 let problem = "commands take real time, so there are none on the virtual clock (--virtual-time)";
                 return Err(failure(kinds::IO_ERROR, problem.into()));
             }
@@ -125,7 +130,11 @@ impl NativeContext<'_> {
             };
             match self.offload(Lane::Commands, run) {
                 Ok(Ok(finished)) => Ok(Payload::Texts(vec![finished.status.to_string(), finished.output, finished.errors])),
-                Ok(Err(problem)) => Err(failure(problem.kind(), problem.to_string())),
+                Ok(Err(problem)) => {
+                    let Failure { kind, message } = failure(problem.kind(), problem.to_string());
+                    let message = if kind == kinds::LIMIT_REACHED { format!("exec: {message}") } else { message };
+                    Err(Failure { kind, message })
+                }
                 Err(error) => Err(failure(kinds::IO_ERROR, error.to_string())),
             }
         });
@@ -150,7 +159,7 @@ impl NativeContext<'_> {
     /// The time of day: nanoseconds since the beginning of 1970. On the virtual clock a run begins at 2026-01-01T00:00:00Z.
     pub fn wall_clock_nanoseconds(&self) -> Result<i64, Error> {
         let read = |_| {
-            if self.turn().world.chance.is_seeded() {
+            if self.is_virtual() {
                 return Ok(Payload::Int(VIRTUAL_BEGINNING.saturating_add(self.monotonic_nanoseconds())));
             }
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -135,7 +135,7 @@ impl Exchange<'_> {
                 let text = format!("{} ({})", failure.message, endpoint.base_url_variable);
                 return Unanswered::Failed(Box::new(CallError::provider(0, text)));
             }
-            FailureKind::Resolve => TransportFailure::Dns(detail),
+            FailureKind::Resolve | FailureKind::NotPublic => TransportFailure::Dns(detail),
             FailureKind::Connect => TransportFailure::Connect(detail),
             FailureKind::Certificate => TransportFailure::Certificate(detail),
             FailureKind::ConnectTimeout => TransportFailure::ConnectTimeout(timeouts.connect),
