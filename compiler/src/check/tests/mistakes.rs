@@ -158,6 +158,7 @@ const UNSUPPORTED: &[Case] = &[
     ("V0901", "fn main() { parallel { let a = 1; let b = 2; } }"),
     ("V0901", "fn f() -> int { 1 }\nfn main() { parallel { let a = f(); let b = f(); } print(a + b); }"),
     ("V0901", "test \"x\" { assert(true); }\nfn main() {}"),
+    ("V0902", "agent A { model \"m\" tools [] }\nfn main() {}"),
 ];
 
 #[test]
