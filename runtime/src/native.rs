@@ -137,6 +137,15 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// Why the other has ended.
+    pub fn reason(&self) -> &crate::process::ExitReason {
+        match self {
+            Notice::Exit { reason, .. } | Notice::Down { reason, .. } | Notice::ChildDown { reason, .. } => reason,
+        }
+    }
+}
+
 /// Names one place within a process where a [`Resumable`] awaits messages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PortId(pub(crate) u64);

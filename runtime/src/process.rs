@@ -8,6 +8,8 @@ mod loom_tests; // models of what happens between processes
 #[cfg(not(loom))]
 pub(crate) mod mail; // what lies in a mailbox
 #[cfg(not(loom))]
+pub(crate) mod outbox; // what a slice has sent and not pushed
+#[cfg(not(loom))]
 pub(crate) mod signal; // what one process does to another
 #[cfg(not(loom))]
 pub(crate) mod block; // the slot that holds it

@@ -69,6 +69,8 @@ pub enum Tag {
     Process = 9,
     /// Header of a frame of the interpreter, in the slot below the frame
     Frame = 10,
+    /// Number of a monitor, of use to the process that set it alone
+    Monitor = 11,
     /// Text
     Str = 16,
     /// Bytes
@@ -94,6 +96,9 @@ pub enum Tag {
     /// Secret text
     Secret = 27,
 }
+
+/// Last tag of those whose values may leave a process as they are.
+const LAST_FREE_TAG: u8 = Tag::Process as u8;
 
 /// First tag that owns an object.
 const FIRST_HEAP_TAG: u8 = Tag::Str as u8;
@@ -198,6 +203,12 @@ impl Value {
         Value::scalar(Tag::Process, 0, word as i64)
     }
 
+    /// A monitor, by its number.
+    #[inline]
+    pub const fn monitor(number: u64) -> Value {
+        Value::scalar(Tag::Monitor, 0, number as i64)
+    }
+
     /// The header of a frame.
     #[inline]
     pub const fn frame(frame: Frame) -> Value {
@@ -222,6 +233,13 @@ impl Value {
     /// A struct with its fields in declared order.
     pub fn structure(id: StructId, fields: Vec<Value>) -> Value {
         record::make(RecordKind::Struct(id), fields)
+    }
+
+    /// The same with a number of fields that is known where it is made.
+    pub(crate) fn small_structure<const N: usize>(id: StructId, fields: [Value; N]) -> Value {
+        const { assert!(N <= u16::MAX as usize) };
+        // SAFETY: the array has as many values as it says.
+        unsafe { record::make_from(RecordKind::Struct(id), N as u16, fields.into_iter()) }
     }
 
     /// A variant; without payload it needs no storage.
@@ -287,6 +305,12 @@ impl Value {
     #[inline]
     pub fn is_heap(&self) -> bool {
         self.tag() as u8 >= FIRST_HEAP_TAG
+    }
+
+    /// Whether the value owns nothing and means the same in every process, so that a copy of its words is all that a message needs.
+    #[inline]
+    pub fn is_free(&self) -> bool {
+        self.tag() as u8 <= LAST_FREE_TAG
     }
 
     /// Whether this is `null`.

@@ -23,6 +23,6 @@ mod unwind; // errors, exits, and native frames
 #[cfg(test)]
 mod tests;
 
-pub use host::{After, Host, Wake};
+pub use host::{After, Host, Sent, Wake};
 pub use machine::{Exit, Machine};
 pub use program::{LoadedProgram, VmLimits};

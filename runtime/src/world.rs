@@ -23,6 +23,7 @@ use crate::output::{Output, ProgramOutput};
 use crate::process::block::{Birth, Job, Process};
 use crate::process::mail::Mail;
 use crate::process::mailbox::{Bounds, Refused};
+use crate::process::outbox::Outbox;
 use crate::process::signal::Signal;
 use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
 use crate::process::table::{Epochs, FreeSlots, ProcessTable};
@@ -117,6 +118,8 @@ pub(crate) struct Local {
     pub(crate) free: std::cell::RefCell<FreeSlots>,
     /// Numbers of monitors that this worker gives out: the next, and the first that is not its own.
     monitors: std::cell::Cell<(u64, u64)>,
+    /// What the slice under way has sent and not pushed.
+    pub(crate) outbox: Outbox,
     /// Processes that began here.
     started: Arc<CachePadded<AtomicU64>>,
 }
@@ -283,6 +286,7 @@ impl World {
     /// Begins a process. It runs as soon as a worker is free.
     #[inline]
     pub(crate) fn begin(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
+        self.push_sent(worker);
         let priority = birth.priority;
         let taken = self.table.take(&mut worker.local().free.borrow_mut(), worker);
         let Ok((slot, pid)) = taken else { return Err(self.too_many(birth)) };
@@ -312,6 +316,7 @@ impl World {
     /// Delivers a program's message. `Ok(true)` where the sender should give way; a process that has ended takes it as well.
     #[inline]
     pub(crate) fn send(&self, to: Pid, message: Message, worker: &Worker<World>) -> Result<bool, Message> {
+        self.push_sent(worker);
         let Some(process) = self.table.slot_of(to) else { return Ok(false) };
         let bytes = message.size_bytes();
         match process.mailbox.push_counted(Mail::User(message), bytes, self.bounds()) {
@@ -325,8 +330,28 @@ impl World {
         }
     }
 
+    /// Pushes what the slice under way has sent, before anything else of it is seen.
+    #[inline]
+    pub(crate) fn push_sent(&self, worker: &Worker<World>) {
+        if worker.local().outbox.ends() {
+            self.push_chain(worker);
+        }
+    }
+
+    #[cold]
+    pub(crate) fn push_chain(&self, worker: &Worker<World>) {
+        if let Some((slot, chain)) = worker.local().outbox.take() {
+            // SAFETY: slots live as long as the table; and the chain began in this slice, so whoever it is for has no successor yet.
+            let process = unsafe { slot.as_ref() };
+            if process.mailbox.push_chain(chain) {
+                self.wake(process, MAIL, worker);
+            }
+        }
+    }
+
     /// Delivers what meets no bound. False where the process has ended.
     pub(crate) fn deliver(&self, to: Pid, mail: Mail, event: u32, worker: &Worker<World>) -> bool {
+        self.push_sent(worker);
         let Some(process) = self.table.slot_of(to) else { return false };
         if process.mailbox.push(mail).is_err() {
             return false;
@@ -359,6 +384,7 @@ impl World {
 
     /// Ends a process at its next safe point.
     pub(crate) fn kill(&self, pid: Pid, worker: &Worker<World>) {
+        self.push_sent(worker);
         if let Some(process) = self.table.slot_of(pid) {
             self.wake(process, KILL, worker);
         }

@@ -12,7 +12,7 @@ use vega_bytecode::{EnumId, FunctionId, KindId, StructId, decode, encode, kinds,
 use vega_runtime::error::Error;
 use vega_runtime::native::{Callee, Input, NativeContext, NativeResult, Outcome, PortId, Resumable, Step};
 use vega_runtime::value::{Map, Range, Value, heap};
-use vega_runtime::vm::{After, Exit, Host, LoadedProgram, Machine, VmLimits, Wake};
+use vega_runtime::vm::{After, Exit, Host, LoadedProgram, Machine, Sent, VmLimits, Wake};
 use vega_scheduler::Instant;
 
 /// Turns that a program gets.
@@ -208,11 +208,12 @@ impl Host for Fake {
         self.answer(machine)
     }
 
-    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Sent, Error> {
         match self.random.u8(..8) {
             0 => Err(self.error()),
-            1 => Ok(Some(Box::new(Idle))),
-            _ => Ok(None),
+            1 => Ok(Sent::Later(Box::new(Idle))),
+            2 => Ok(Sent::Crowded),
+            _ => Ok(Sent::Done),
         }
     }
 

@@ -33,7 +33,7 @@ pub trait Host: Send + Sync + Sized + 'static {
     /// Makes a worker's storage. Called on the worker's thread before anything else.
     fn local(&self, worker_index: usize) -> Self::Local;
 
-    /// A number that says which job it is, for `panicked` and `overflowed`.
+    /// A number that says which job it is.
     fn token(&self, job: &Self::Job) -> u64;
 
     /// Runs one slice of the job, and pushes it again if it is to run further. Returns the reductions it spent, by which the

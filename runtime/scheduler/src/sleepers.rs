@@ -60,6 +60,12 @@ impl Sleepers {
         self.parked.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether some worker sleeps or rests. A hint, as [`someone_sleeps`](Sleepers::someone_sleeps), which looks at every worker.
+    #[cfg(not(loom))]
+    pub(crate) fn someone_is_idle(&self) -> bool {
+        self.states.iter().any(|state| matches!(state.load(Ordering::Relaxed), PARKED | RESTING))
+    }
+
     /// Counts the caller as searching, unless half of the workers are: more would only contend.
     pub(crate) fn begin_search(&self) -> bool {
         if self.searching.load(Ordering::Relaxed) * 2 >= self.states.len() {
@@ -219,9 +225,10 @@ mod tests {
     fn a_worker_that_rests_hears_its_inbox_and_no_producer() {
         let sleepers = Sleepers::new(2);
         assert_eq!(sleepers.rest(0, false, || false), Ok(()));
-        assert!(!sleepers.someone_sleeps());
+        assert!(!sleepers.someone_sleeps() && sleepers.someone_is_idle());
         assert_eq!(sleepers.notify_one(), None);
         assert!(sleepers.notify(0) && !sleepers.notify(0), "claimed once");
+        assert!(!sleepers.someone_is_idle());
         assert_eq!(sleepers.unpark(0), Woken::ForItself);
         assert_eq!(sleepers.rest(0, false, || true), Err(Woken::ByItself));
     }

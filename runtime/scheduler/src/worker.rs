@@ -24,6 +24,9 @@ use crate::remote::{OwnQueues, Remote, Shared};
 use crate::time::Instant;
 use crate::timers::{TimerKey, Timers};
 
+/// A job that used up its slice no more than so many jobs ago is likely to come again.
+const COMPANY_TURNS: u32 = 10_000;
+
 /// Names an added timer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimerHandle {
@@ -54,6 +57,8 @@ pub struct Worker<H: Host> {
     reductions: Cell<u64>,
     /// What this worker announced to the epochs.
     epoch: Cell<u64>,
+    /// The job that last used up its slice, by its token, and when that was.
+    last_preempted: Cell<(u64, u32)>,
     /// A job was pushed since a sleeper was last thought of.
     pushed: Cell<bool>,
     /// This worker counts as searching.
@@ -92,6 +97,7 @@ impl<H: Host> Worker<H> {
             slices: Cell::new(0),
             reductions: Cell::new(0),
             epoch: Cell::new(0),
+            last_preempted: Cell::new((0, 0)),
             pushed: Cell::new(false),
             searching: Cell::new(false),
             search_log: SearchLog::new(),
@@ -147,6 +153,18 @@ impl<H: Host> Worker<H> {
     pub fn push(&self, job: H::Job, priority: Priority) {
         self.queues[priority as usize].push(job);
         self.pushed.set(true);
+    }
+
+    /// Puts a job back that has used up its slice and wants to run on. If it is not the only one that does so here and another worker
+    /// has nothing to do, that one gets it: what takes whole slices is worth moving, wherever it makes its work from then on.
+    pub fn push_preempted(&self, job: H::Job, priority: Priority) {
+        let (token, turn) = (self.host().token(&job), self.turns.get());
+        let (other, other_turn) = self.last_preempted.replace((token, turn));
+        let alone = other == token || turn.wrapping_sub(other_turn) > COMPANY_TURNS;
+        if alone || self.permutes || !self.core.ground.sleepers.someone_is_idle() {
+            return self.push(job, priority);
+        }
+        self.remote.push(job, priority);
     }
 
     /// Makes a job the next one this worker runs, for the receiver of a message. What was to be next goes to its queue. Low

@@ -372,13 +372,13 @@ impl<'a> NativeContext<'a> {
         ending: Option<Ending>,
     ) -> Result<Pid, Error> {
         let path = self.child_path(options.step);
-        let heap_arguments = arguments.iter().filter(|argument| argument.is_heap()).count();
-        let (machine, account) = match heap_arguments {
+        let costly = arguments.iter().filter(|argument| !argument.is_free()).count();
+        let (machine, account) = match costly {
             // Nothing can be shared between them, so each travels by itself, without an array around.
             0 | 1 => {
-                let mut message = arguments.iter().find(|argument| argument.is_heap()).map(pack).transpose()?;
+                let mut message = arguments.iter().find(|argument| !argument.is_free()).map(pack).transpose()?;
                 self.in_new_account(|| {
-                    let values = arguments.iter().map(|argument| match message.take_if(|_| argument.is_heap()) {
+                    let values = arguments.iter().map(|argument| match message.take_if(|_| !argument.is_free()) {
                         Some(message) => message.adopt(),
                         None => argument.clone(),
                     });

@@ -2,7 +2,8 @@
 //!
 //! Invariants: what one thread pushes is taken in the order in which it was pushed. After `close` nothing is accepted any more, and
 //! everything accepted before has been handed to whoever closed: a message is delivered or given back, never lost. What is counted as
-//! taken never exceeds what was counted as sent, and lags behind what the owner took by less than its inbox's slack.
+//! taken never exceeds what was counted as sent, and lags behind what the owner took by less than its inbox's slack. What is counted as
+//! sent is ahead of what was pushed by no more than one chain for each thread that pushes.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -19,6 +20,12 @@ const ONE_MESSAGE: u64 = 1 << BYTES_BITS;
 #[inline]
 fn weight(bytes: u32) -> u64 {
     ONE_MESSAGE + u64::from(bytes)
+}
+
+/// Messages and bytes of a load.
+#[inline]
+fn parts(load: u64) -> (u64, u64) {
+    (load >> BYTES_BITS, load & (ONE_MESSAGE - 1))
 }
 
 /// The shared half: where senders push. The owner's half is [`Inbox`].
@@ -52,11 +59,62 @@ impl<M> Node<M> {
     }
 }
 
+/// Messages on their way to one mailbox, which are pushed together: room for all of them was taken beforehand.
+pub(crate) struct Chain<M> {
+    /// The message put in last, whose `next` is the one before; null where there is none.
+    newest: *mut Node<M>,
+    oldest: *mut Node<M>,
+    /// Messages that may still be put in.
+    left: u32,
+    /// What each counts with.
+    bytes: u32,
+}
+
+impl<M> Chain<M> {
+    /// Puts a message of as many bytes as were reserved at the end. False where that was the last one there is room for.
+    #[inline]
+    pub(crate) fn put(&mut self, message: M) -> bool {
+        debug_assert!(self.left > 0, "a chain that is full is pushed");
+        let node = Box::into_raw(Box::new(Node { next: self.newest, counted: Some(self.bytes), message }));
+        if self.newest.is_null() {
+            self.oldest = node;
+        }
+        self.newest = node;
+        self.left -= 1;
+        self.left > 0
+    }
+}
+
+impl<M> Drop for Chain<M> {
+    fn drop(&mut self) {
+        let mut node = self.newest;
+        while !node.is_null() {
+            // SAFETY: the chain owns its nodes alone until it is pushed, which leaves it empty; each is freed once. The oldest may have
+            // been linked to a head that the mailbox had, so the way ends there.
+            let freed = unsafe { Box::from_raw(node) };
+            node = if node == self.oldest { ptr::null_mut() } else { freed.next };
+        }
+    }
+}
+
 /// What a mailbox may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) messages: u32,
     pub(crate) bytes: u64,
+}
+
+/// With more messages than that a mailbox is crowded, whatever its bound is: they no longer fit the caches next to a core, so that every
+/// further one costs more on its way.
+const CROWDED_MESSAGES: u64 = 4_096;
+
+impl Bounds {
+    /// Whether a mailbox of that load is more than half full, or crowded: its senders give way to others.
+    #[inline]
+    fn are_close(self, load: u64) -> bool {
+        let (messages, held) = parts(load);
+        messages > CROWDED_MESSAGES || messages * 2 > u64::from(self.messages) || held * 2 > self.bytes
+    }
 }
 
 /// Why a message was not accepted; the message comes back.
@@ -79,21 +137,20 @@ impl<M> Mailbox<M> {
         Self { head: AtomicPtr::new(ptr::null_mut()), sent: AtomicU64::new(0), taken: AtomicU64::new(0) }
     }
 
-    /// Pushes a message that counts against the bounds. `Ok(true)` where the mailbox is now more than half full.
+    /// Pushes a message that counts against the bounds. `Ok(true)` where the mailbox was crowded, or more than half full.
     #[inline]
     pub(crate) fn push_counted(&self, message: M, bytes: usize, bounds: Bounds) -> Result<bool, Refused<M>> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         // Room is taken before the push and given back where it was too much, so the bound holds without a lock.
         let before = self.take_room(bytes);
-        let messages = before >> BYTES_BITS;
-        let held = before & (ONE_MESSAGE - 1);
+        let (messages, held) = parts(before);
         // A single message larger than the bound is refused too, even by an empty mailbox.
         if messages >= u64::from(bounds.messages) || held + u64::from(bytes) > bounds.bytes {
             self.sent.fetch_sub(weight(bytes), Ordering::Relaxed);
             return Err(Refused::Full(message));
         }
         match self.push_node(message, Some(bytes)) {
-            Ok(()) => Ok(messages * 2 > u64::from(bounds.messages) || held * 2 > bounds.bytes),
+            Ok(()) => Ok(bounds.are_close(before)),
             Err(message) => {
                 self.sent.fetch_sub(weight(bytes), Ordering::Relaxed);
                 Err(Refused::Closed(message))
@@ -118,20 +175,67 @@ impl<M> Mailbox<M> {
     #[inline]
     fn push_node(&self, message: M, counted: Option<u32>) -> Result<(), M> {
         let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), counted, message }));
+        if self.push_nodes(node, node) {
+            return Ok(());
+        }
+        // SAFETY: the node was made above and never became reachable from the mailbox.
+        Err(unsafe { Box::from_raw(node) }.message)
+    }
+
+    /// Pushes a chain of nodes that belongs to the caller, the newest first. False where the mailbox is closed: it is still the
+    /// caller's then.
+    #[inline]
+    fn push_nodes(&self, newest: *mut Node<M>, oldest: *mut Node<M>) -> bool {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if head == closed() {
-                // SAFETY: the node was made above and never became reachable from the mailbox.
-                return Err(unsafe { Box::from_raw(node) }.message);
+                return false;
             }
-            // SAFETY: as above: nobody else sees the node before the exchange succeeds.
-            unsafe { (*node).next = head };
-            // Release publishes the node's content. Pairs with the Acquire swap in `take_all`.
-            match self.head.compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
+            // SAFETY: the chain is the caller's: nobody else sees its nodes before the exchange succeeds.
+            unsafe { (*oldest).next = head };
+            // Release publishes what is in the nodes. Pairs with the Acquire swap in `take_chain`. The total order of such steps is for
+            // whoever tells the state word next: see `StateWord::notify`.
+            match self.head.compare_exchange_weak(head, newest, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break,
                 Err(now) => head = now,
             }
         }
+        // The model checker knows of a total order of fences alone.
+        #[cfg(loom)]
+        loom::sync::atomic::fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Takes room for a chain of `count` messages of `bytes` each. None where the mailbox would be crowded or more than half full with them,
+    /// or its bound is so small that they would be a good part of it.
+    pub(crate) fn reserve(&self, count: u32, bytes: u32, bounds: Bounds) -> Option<Chain<M>> {
+        let room = weight(bytes) * u64::from(count);
+        // As in `take_room`.
+        let taken = self.taken.load(Ordering::Acquire);
+        let with = |sent: u64| sent.wrapping_add(room).wrapping_sub(taken);
+        // A look first, so that a crowded mailbox costs its senders nothing more.
+        if bounds.messages / SLACK_SHARE < count || bounds.are_close(with(self.sent.load(Ordering::Relaxed))) {
+            return None;
+        }
+        if bounds.are_close(with(self.sent.fetch_add(room, Ordering::Relaxed))) {
+            self.sent.fetch_sub(room, Ordering::Relaxed);
+            return None;
+        }
+        Some(Chain { newest: ptr::null_mut(), oldest: ptr::null_mut(), left: count, bytes })
+    }
+
+    /// Pushes what a chain holds, in the order in which it was put in, and gives back the room that it did not need. What is in a chain
+    /// that meets a closed mailbox is dropped, like any message to who has ended. True where the owner is to be told.
+    pub(crate) fn push_chain(&self, mut chain: Chain<M>) -> bool {
+        if chain.left > 0 {
+            self.sent.fetch_sub(weight(chain.bytes) * u64::from(chain.left), Ordering::Relaxed);
+        }
+        if chain.newest.is_null() || !self.push_nodes(chain.newest, chain.oldest) {
+            return false;
+        }
+        // It is the mailbox's now.
+        chain.newest = ptr::null_mut();
+        true
     }
 
     /// Messages that count and were not taken yet. Only the owner asks.
@@ -142,7 +246,8 @@ impl<M> Mailbox<M> {
     /// Whether something has arrived that the owner has not moved to its inbox.
     #[inline]
     pub(crate) fn has_arrived(&self) -> bool {
-        !self.head.load(Ordering::Relaxed).is_null()
+        // In the total order of the steps of `push_nodes`, `StateWord::notify` and `StateWord::park`.
+        !self.head.load(Ordering::SeqCst).is_null()
     }
 
     /// Moves everything that arrived to the end of the owner's inbox. Only the owner calls this.
@@ -525,6 +630,50 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_takes_room_beforehand_arrives_in_order_and_gives_back_what_is_left() {
+        let bounds = Bounds { messages: 128, bytes: 1 << 20 };
+        let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
+        let mut chain = mailbox.reserve(8, 16, bounds).expect("there is room");
+        assert_eq!(mailbox.messages(&inbox), 8, "as if they were there");
+        assert!((0..3).all(|message| chain.put(message)));
+        assert!(!mailbox.has_arrived());
+        mailbox.push(9).expect("the mailbox is open");
+        assert!(mailbox.push_chain(chain));
+        assert_eq!(mailbox.messages(&inbox), 3);
+        mailbox.drain_into(&mut inbox);
+        assert_eq!(rest(&mailbox, &mut inbox), [9, 0, 1, 2]);
+        let full = mailbox.reserve(2, 16, bounds).map(|mut chain| (chain.put(1), chain.put(2)));
+        assert_eq!(full, Some((true, false)), "a chain says when it is full");
+    }
+
+    #[test]
+    fn there_is_no_chain_where_it_could_matter_for_the_bound() {
+        let bounds = Bounds { messages: 128, bytes: 1000 };
+        let mailbox: Mailbox<i32> = Mailbox::new();
+        assert!(mailbox.reserve(9, 1, bounds).is_none(), "more than a sixteenth of the bound");
+        assert!(mailbox.reserve(8, 63, bounds).is_none(), "more than half of the bytes");
+        for message in 0..57 {
+            mailbox.push_counted(message, 1, bounds).expect("there is room");
+        }
+        assert!(mailbox.reserve(8, 1, bounds).is_none(), "more than half of the messages");
+        assert_eq!(mailbox.messages(&Inbox::new(bounds)), 57, "nothing stays taken");
+        assert!(mailbox.reserve(7, 1, bounds).is_some());
+    }
+
+    #[test]
+    fn a_chain_that_comes_too_late_is_dropped() {
+        let bounds = Bounds { messages: 128, bytes: 1000 };
+        let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
+        let shared = std::rc::Rc::new(());
+        let mut chain = mailbox.reserve(8, 1, bounds).expect("there is room");
+        assert!(chain.put(shared.clone()) && chain.put(shared.clone()));
+        mailbox.push(shared.clone()).expect("the mailbox is open");
+        mailbox.close(&mut inbox);
+        assert!(!mailbox.push_chain(chain));
+        assert_eq!(std::rc::Rc::strong_count(&shared), 2, "only what came in time is left");
+    }
+
+    #[test]
     fn a_closed_mailbox_gives_messages_back() {
         let (mailbox, mut inbox) = filled(&[]);
         mailbox.push(1).expect("the mailbox is open");
@@ -601,6 +750,46 @@ mod loom_tests {
         a_sender_is_refused_only_where_there_is_no_room(|mailbox| {
             let before = mailbox.sent.fetch_add(weight(1), Ordering::Relaxed);
             before.wrapping_sub(mailbox.taken.load(Ordering::Acquire))
+        });
+    }
+
+    /// One sender pushes a chain of two while another pushes a message. `push_chain` is the step under test.
+    fn a_chain_beside_a_message(push_chain: fn(&Mailbox<u32>, Chain<u32>) -> bool) {
+        loom::model(move || {
+            let bounds = Bounds { messages: 64, bytes: 1000 };
+            let mailbox = Arc::new(Mailbox::new());
+            let other = {
+                let mailbox = Arc::clone(&mailbox);
+                thread::spawn(move || mailbox.push(9).expect("the mailbox is open"))
+            };
+            let mut chain = mailbox.reserve(3, 1, bounds).expect("there is room");
+            assert!(chain.put(1) && chain.put(2));
+            assert!(push_chain(&mailbox, chain), "the mailbox is open");
+            other.join().expect("a sender does not panic");
+            let mut inbox = Inbox::new(bounds);
+            mailbox.drain_into(&mut inbox);
+            assert_eq!(mailbox.messages(&inbox), 2, "the room that was not needed is given back");
+            let received: Vec<u32> = std::iter::from_fn(|| inbox.pop(&mailbox)).collect();
+            assert!(matches!(received[..], [9, 1, 2] | [1, 2, 9]), "lost or out of order: {received:?}");
+        });
+    }
+
+    #[test]
+    fn loom_a_chain_arrives_whole_and_in_order() {
+        a_chain_beside_a_message(Mailbox::push_chain);
+    }
+
+    /// The same with a chain that is linked to what was there at first, whatever is there when it is pushed.
+    #[test]
+    #[should_panic(expected = "lost or out of order")]
+    fn loom_the_model_catches_a_chain_that_is_linked_once() {
+        a_chain_beside_a_message(|mailbox, mut chain| {
+            mailbox.sent.fetch_sub(weight(1), Ordering::Relaxed);
+            let head = mailbox.head.load(Ordering::Relaxed);
+            // SAFETY: the chain is this thread's until the exchange.
+            unsafe { (*chain.oldest).next = head };
+            mailbox.head.swap(std::mem::replace(&mut chain.newest, ptr::null_mut()), Ordering::Release);
+            true
         });
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vega_bytecode::kinds;
 
-use super::turn::{Target, monitor_number};
+use super::turn::Target;
 use super::{ExitReason, Pid};
 use crate::error::Error;
 use crate::native::{NativeContext, NativeResult, NativeTable, Outcome};
@@ -87,7 +87,7 @@ fn stop(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResul
 }
 
 fn demonitor(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
-    let number = monitor_number(&arguments[0]).ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, "demonitor takes a monitor"))?;
+    let number = arguments[0].as_monitor().ok_or_else(|| Error::new(kinds::INVALID_ARGUMENT, "demonitor takes a monitor"))?;
     context.demonitor(number);
     nothing()
 }

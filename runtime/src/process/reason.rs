@@ -21,6 +21,21 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
+    /// The texts of the reasons that have but one.
+    pub(crate) const FIXED: [&str; 4] = ["normal", "killed", "noproc", "shutdown"];
+
+    /// Which of them this is.
+    #[inline]
+    pub(crate) fn fixed(&self) -> Option<usize> {
+        match self {
+            ExitReason::Normal => Some(0),
+            ExitReason::Killed => Some(1),
+            ExitReason::NoProcess => Some(2),
+            ExitReason::Shutdown => Some(3),
+            ExitReason::Text(_) | ExitReason::Crash(_) => None,
+        }
+    }
+
     /// The reason that a program gives by its text.
     pub fn from_text(text: &str) -> Self {
         match text {
@@ -38,10 +53,10 @@ impl ExitReason {
     /// The text that programs see.
     pub fn as_str(&self) -> &str {
         match self {
-            ExitReason::Normal => "normal",
-            ExitReason::Killed => "killed",
-            ExitReason::NoProcess => "noproc",
-            ExitReason::Shutdown => "shutdown",
+            ExitReason::Normal => Self::FIXED[0],
+            ExitReason::Killed => Self::FIXED[1],
+            ExitReason::NoProcess => Self::FIXED[2],
+            ExitReason::Shutdown => Self::FIXED[3],
             ExitReason::Text(text) | ExitReason::Crash(text) => text,
         }
     }

@@ -46,6 +46,7 @@ impl World {
             let outer = heap::enter(turn.life().account);
             let exit = machine.run(&self.program().loaded, &mut turn, &mut left);
             turn.life().account = heap::enter(outer);
+            self.push_sent(worker);
             match exit {
                 Exit::Preempted => {
                     turn.life().reductions += u64::from(full - left - charged);
@@ -58,7 +59,12 @@ impl World {
                     }
                     self.sample_push(job.pid(), worker);
                     process.set_interpreted(false);
-                    worker.push(job, process.priority());
+                    // Who gave way of its own accord has used up less.
+                    if left == 0 {
+                        worker.push_preempted(job, process.priority());
+                    } else {
+                        worker.push(job, process.priority());
+                    }
                     break;
                 }
                 Exit::Waiting => {
@@ -110,6 +116,7 @@ impl World {
 
     /// The native under a slice panicked, or overflowed its stack: the process ends, with a reason.
     pub(crate) fn fault(&self, pid: Pid, what: &str, worker: &Worker<World>) {
+        self.push_sent(worker);
         let Some(process) = self.table.slot_of(pid) else { return };
         match process.state.phase() {
             Phase::InNative => process.state.leave_native(),

@@ -15,15 +15,15 @@ use super::mail::Mail;
 use super::session;
 use super::signal::Signal;
 use super::state::KILL;
-use super::waiting::{Pause, SendWhenRoom};
+use super::waiting::SendWhenRoom;
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::native::{Input, NativeContext, NativeResult, Notice, Outcome, PortId, Resumable, Step};
 use crate::supervisor::{self, ChildHandle, FutureHandle};
 use crate::value::copy::Message;
 use crate::value::heap::Account;
-use crate::value::{Handle, HandleKind, HandleObject, Value, View};
-use crate::vm::{After, Host, Machine, Wake};
+use crate::value::{Handle, HandleKind, Value, View};
+use crate::vm::{After, Host, LoadedProgram, Machine, Sent, Wake};
 use crate::world::World;
 
 /// See the module's text.
@@ -143,7 +143,7 @@ impl<'a> Turn<'a> {
             Target::Process(pid) => self.watch(pid),
             Target::Child(child) => child.watch(self, None),
         };
-        Ok(monitor_value(monitor))
+        Ok(Value::monitor(monitor))
     }
 
     /// Begins a link with whatever a value refers to: a process, or a slot.
@@ -170,7 +170,7 @@ impl<'a> Turn<'a> {
     fn plain_birth(&self, machine: &Machine, function: FunctionId, arguments: &[Value]) -> Option<Birth> {
         let life = self.life();
         let spanned = life.extension().is_some_and(|extension| extension.span.is_some());
-        if spanned || life.capabilities.is_some() || life.scope.is_some() || arguments.iter().any(Value::is_heap) {
+        if spanned || life.capabilities.is_some() || life.scope.is_some() || !arguments.iter().all(Value::is_free) {
             return None;
         }
         let program = &self.world.program().loaded;
@@ -195,6 +195,30 @@ impl<'a> Turn<'a> {
             Target::Process(pid) => self.world.send(*pid, message, self.worker),
             Target::Child(child) => child.send(message, self),
         }
+    }
+
+    /// Sends a further message to the process that the slice sent its last one to, with nothing in between that others see. It may travel
+    /// together with those that follow. False where it is to be sent like any other.
+    #[inline(never)]
+    fn send_along(&self, target: &Value, message: &Value) -> bool {
+        let View::Process(word) = target.view() else { return false };
+        let to = Pid::from_bits(word);
+        let outbox = &self.worker.local().outbox;
+        if !message.is_free() || !outbox.has_chain() && !self.begin_chain(to) {
+            return false;
+        }
+        let Ok(message) = Message::copy_of(message) else { return false };
+        if !outbox.put(message) {
+            self.world.push_chain(self.worker);
+        }
+        true
+    }
+
+    fn begin_chain(&self, to: Pid) -> bool {
+        // Who sends to itself may look for the message at once, and a call in hand goes before each message.
+        let waits = to == self.pid() || self.life().extension().is_some_and(|extension| extension.in_hand.is_some());
+        let receiver = self.world.table.slot_of(to).filter(|_| !waits);
+        receiver.is_some_and(|process| self.worker.local().outbox.begin(process, self.world.bounds()))
     }
 
     /// While a run ends, whoever is sent something that follows from a reply has the call in hand too, until it waits.
@@ -224,11 +248,11 @@ impl<'a> Turn<'a> {
 
     /// Waits for room for a message that did not fit, if its sender is ready to.
     #[cold]
-    fn send_later(&self, target: &Value, message: Message, wait: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+    fn send_later(&self, target: &Value, message: Message, wait: Option<i64>) -> Result<Sent, Error> {
         let Some(wait) = wait else { return Err(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox is full")) };
         let target = self.target(target)?;
         let until = self.worker.now() + Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
-        Ok(Some(Box::new(SendWhenRoom { target, message: Some(message), until })))
+        Ok(Sent::Later(Box::new(SendWhenRoom { target, message: Some(message), until })))
     }
 
     /// The wait under way is over.
@@ -291,6 +315,7 @@ impl Host for Turn<'_> {
     }
 
     fn native(&mut self, machine: &Machine, native: u32, arguments: &mut [Value]) -> NativeResult {
+        self.world.push_sent(self.worker);
         let entry = self.world.program().natives[native as usize];
         let mut context = NativeContext::new(*self, machine, Some(native));
         if entry.blocking {
@@ -300,11 +325,13 @@ impl Host for Turn<'_> {
     }
 
     fn step(&mut self, machine: &Machine, resumable: &mut dyn Resumable, input: Input) -> Step {
+        self.world.push_sent(self.worker);
         let mut context = NativeContext::new(*self, machine, None);
         self.while_blocking(|| resumable.step(&mut context, input)).unwrap_or_else(|dying| Step::Fail(dying.into()))
     }
 
     fn next_input(&mut self, port: PortId, deadline: Option<Instant>) -> Option<Input> {
+        self.world.push_sent(self.worker);
         if port != PortId::NONE {
             self.take_mail();
             let wanted = |mail: &Mail| match mail {
@@ -349,6 +376,7 @@ impl Host for Turn<'_> {
     }
 
     fn ask(&mut self, machine: &Machine, ask: u32, values: &mut [Value], streaming: bool) -> NativeResult {
+        self.world.push_sent(self.worker);
         // At once, and not after a wait: what a program does about it comes before its end, in every run.
         if self.world.is_draining() {
             return Err(Error::new(kinds::CANCELLED, "the program is ending, and no new call begins"));
@@ -360,19 +388,23 @@ impl Host for Turn<'_> {
     }
 
     fn stream_next(&mut self, machine: &Machine, stream: &Value) -> NativeResult {
+        self.world.push_sent(self.worker);
         let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
         agents.stream_next(&mut NativeContext::new(*self, machine, None), stream_of(stream)?)
     }
 
     fn stream_done(&mut self, stream: &Value) -> Result<bool, Error> {
+        self.world.push_sent(self.worker);
         self.world.agents.as_ref().ok_or_else(no_agents)?.stream_done(stream_of(stream)?)
     }
 
     fn stream_close(&mut self, stream: &Value) -> Result<(), Error> {
+        self.world.push_sent(self.worker);
         self.world.agents.as_ref().ok_or_else(no_agents)?.stream_close(stream_of(stream)?)
     }
 
     fn join_round(&mut self, machine: &Machine, number: u32) -> Result<(), Error> {
+        self.world.push_sent(self.worker);
         match &self.world.agents {
             Some(agents) => agents.join_round(&mut NativeContext::new(*self, machine, None), number),
             None => Ok(()),
@@ -380,6 +412,7 @@ impl Host for Turn<'_> {
     }
 
     fn await_value(&mut self, machine: &Machine, value: &Value, as_text: bool) -> NativeResult {
+        self.world.push_sent(self.worker);
         let View::Handle(handle) = value.view() else { return Ok(Outcome::Value(value.clone())) };
         match handle.target().kind() {
             HandleKind::Future => match handle.downcast::<FutureHandle>() {
@@ -390,20 +423,26 @@ impl Host for Turn<'_> {
                 let agents = self.world.agents.as_ref().ok_or_else(no_agents)?;
                 agents.await_stream(&mut NativeContext::new(*self, machine, None), handle, as_text)
             }
-            HandleKind::Agent(_) | HandleKind::Process | HandleKind::Monitor | HandleKind::Span => {
-                Ok(Outcome::Value(value.clone()))
-            }
+            HandleKind::Agent(_) | HandleKind::Process | HandleKind::Span => Ok(Outcome::Value(value.clone())),
         }
     }
 
     #[inline]
-    fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+    fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Sent, Error> {
+        let outbox = &self.worker.local().outbox;
+        let again = matches!(target.view(), View::Process(word) if outbox.is_last(word));
+        if again && self.send_along(target, message) {
+            return Ok(Sent::Done);
+        }
         let message = pack(message)?;
         let sent = match target.view() {
             View::Process(word) => {
                 let receiver = Pid::from_bits(word);
                 self.hand_on(receiver);
-                self.world.send(receiver, message, self.worker)
+                let sent = self.world.send(receiver, message, self.worker);
+                outbox.sent(word);
+                // Who sends but one message, and then waits or ends, need not be stopped on the way.
+                sent.map(|crowded| crowded && again)
             }
             _ => {
                 let target = self.target(target)?;
@@ -414,9 +453,8 @@ impl Host for Turn<'_> {
             }
         };
         match sent {
-            Ok(false) => Ok(None),
-            // The receiver does not keep up: the rest of this slice goes to others.
-            Ok(true) => Ok(Some(Box::new(Pause))),
+            Ok(false) => Ok(Sent::Done),
+            Ok(true) => Ok(Sent::Crowded),
             Err(message) => self.send_later(target, message, wait),
         }
     }
@@ -466,7 +504,7 @@ impl Host for Turn<'_> {
                     // Null takes the message's place while it is made a value.
                     let value = match std::mem::replace(mail, Mail::Opened(Value::NULL)) {
                         Mail::User(message) => message.adopt(),
-                        Mail::Notice(notice) => notice_value(notice),
+                        Mail::Notice(notice) => notice_value(notice, &self.world.program().loaded),
                         Mail::Opened(_) | Mail::Port(..) | Mail::Signal(_) => unreachable!("matched above"),
                     };
                     *mail = Mail::Opened(value);
@@ -527,20 +565,21 @@ fn stream_of(value: &Value) -> Result<&Handle, Error> {
 }
 
 /// News as the struct that programs match.
-fn notice_value(notice: Notice) -> Value {
+fn notice_value(notice: Notice, program: &LoadedProgram) -> Value {
     use vega_bytecode::prelude;
+    let reason = program.reason(notice.reason());
     match notice {
-        Notice::Exit { process, child, reason } => {
+        Notice::Exit { process, child, .. } => {
             let ended = child.map_or_else(|| Value::process(process.to_bits()), |child| child.to_value());
-            Value::structure(prelude::EXIT, vec![ended, Value::str(reason.as_str())])
+            Value::small_structure(prelude::EXIT, [ended, reason])
         }
-        Notice::Down { monitor, process, child, reason } => {
+        Notice::Down { monitor, process, child, .. } => {
             let ended = child.map_or_else(|| Value::process(process.to_bits()), |child| child.to_value());
-            Value::structure(prelude::DOWN, vec![monitor_value(monitor), ended, Value::str(reason.as_str())])
+            Value::small_structure(prelude::DOWN, [Value::monitor(monitor), ended, reason])
         }
-        Notice::ChildDown { child, reason } => {
+        Notice::ChildDown { child, .. } => {
             let name = child.name().map_or(Value::NULL, Value::str);
-            Value::structure(prelude::CHILD_DOWN, vec![child.to_value(), name, Value::str(reason.as_str())])
+            Value::small_structure(prelude::CHILD_DOWN, [child.to_value(), name, reason])
         }
     }
 }
@@ -548,36 +587,7 @@ fn notice_value(notice: Notice) -> Value {
 /// The number of the monitor in a `Down`.
 fn down_monitor(value: &Value) -> Option<u64> {
     match value.view() {
-        View::Struct(vega_bytecode::prelude::DOWN, record) => monitor_number(record.values().first()?),
-        _ => None,
-    }
-}
-
-/// What `monitor` gives.
-struct MonitorHandle(u64);
-
-impl HandleObject for MonitorHandle {
-    fn kind(&self) -> HandleKind {
-        HandleKind::Monitor
-    }
-
-    fn text(&self) -> String {
-        format!("<monitor {}>", self.0)
-    }
-
-    fn identity(&self) -> u64 {
-        self.0
-    }
-}
-
-fn monitor_value(number: u64) -> Value {
-    Value::from(Handle::new(std::sync::Arc::new(MonitorHandle(number))))
-}
-
-/// The number of a monitor's handle.
-pub(crate) fn monitor_number(value: &Value) -> Option<u64> {
-    match value.view() {
-        View::Handle(handle) => handle.downcast::<MonitorHandle>().map(|monitor| monitor.0),
+        View::Struct(vega_bytecode::prelude::DOWN, record) => record.values().first()?.as_monitor(),
         _ => None,
     }
 }

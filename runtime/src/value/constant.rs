@@ -1,4 +1,4 @@
-//! The literals of a program as values, made once and read by all of its processes.
+//! The literals of a program, and the reasons that most processes end with, as values that are made once and read by all processes.
 //!
 //! Invariant: the objects of constants are immortal: their counts are never written, nothing in them is ever written, and only the
 //! pool frees them. So any number of threads may read them.
@@ -9,10 +9,13 @@ use vega_bytecode::module::Constant;
 
 use super::object::{self, IMMORTAL};
 use super::{Bytes, Str, Value, heap};
+use crate::process::ExitReason;
 
 /// The constants of one loaded program.
 pub struct ConstantPool {
     values: Vec<ManuallyDrop<Value>>,
+    /// The texts of [`ExitReason::FIXED`], by number.
+    reasons: Vec<ManuallyDrop<Value>>,
 }
 
 // SAFETY: the values are scalars, texts and bytes. Their objects are immortal and settled, hence only read; `get` copies a value
@@ -24,8 +27,11 @@ unsafe impl Sync for ConstantPool {}
 impl ConstantPool {
     /// Makes the values of a program's constants.
     pub fn new(constants: &[Constant]) -> ConstantPool {
-        let (values, _) = heap::detached(|| constants.iter().map(|constant| ManuallyDrop::new(immortal(constant))).collect());
-        ConstantPool { values }
+        let ((values, reasons), _) = heap::detached(|| {
+            let reasons = ExitReason::FIXED.map(|text| ManuallyDrop::new(immortal(&Constant::Str(text.into()))));
+            (constants.iter().map(|constant| ManuallyDrop::new(immortal(constant))).collect(), reasons.into())
+        });
+        ConstantPool { values, reasons }
     }
 
     /// A constant. Copies sixteen bytes and counts nothing.
@@ -36,6 +42,19 @@ impl ConstantPool {
     pub unsafe fn get(&self, index: usize) -> Option<Value> {
         // Cloning reads the immortal count and leaves it alone.
         self.values.get(index).map(|value| Value::clone(value))
+    }
+
+    /// The text of a reason: one that is made for this if it is none of the usual.
+    ///
+    /// # Safety
+    /// As for [`ConstantPool::get`].
+    #[inline]
+    pub unsafe fn reason(&self, reason: &ExitReason) -> Value {
+        match reason.fixed().and_then(|number| self.reasons.get(number)) {
+            // As above.
+            Some(text) => Value::clone(text),
+            None => Value::str(reason.as_str()),
+        }
     }
 }
 
@@ -63,7 +82,7 @@ fn immortal(constant: &Constant) -> Value {
 impl Drop for ConstantPool {
     fn drop(&mut self) {
         heap::detached(|| {
-            for value in self.values.drain(..) {
+            for value in self.values.drain(..).chain(self.reasons.drain(..)) {
                 value.set_count(1);
                 drop(ManuallyDrop::into_inner(value));
             }

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::map::Map;
 use super::record::{self, RecordKind};
-use super::{Array, Record, Secret, Tag, Value, View, heap};
+use super::{Array, Record, Secret, Value, View, heap};
 use crate::error::Error;
 
 /// A value on its way from one process to another.
@@ -35,7 +35,7 @@ impl Message {
     #[inline]
     pub fn copy_of(value: &Value) -> Result<Message, CannotTravel> {
         // Most messages are one number or one word.
-        if !value.is_heap() && value.tag() != Tag::Frame {
+        if value.is_free() {
             return Ok(Message { value: value.clone(), bytes: 0 });
         }
         Self::copy_object(value)
@@ -173,6 +173,7 @@ impl Copier {
             | View::Function(_)
             | View::Process(_) => return Ok(Begun::Ready(value.clone())),
             View::Frame(_) => return Ok(Begun::Ready(Value::NULL)),
+            View::Monitor(_) => return Err(CannotTravel { what: "a monitor" }),
             View::Range(range) => {
                 return Ok(Begun::Ready(super::Range::new(range.start(), range.end(), range.is_inclusive()).into()));
             }

@@ -105,7 +105,7 @@ fn compare<'a>(one: &'a Value, two: &'a Value) -> Step<'a> {
         }
         (View::Duration(one), View::Duration(two)) | (View::Money(one), View::Money(two)) => settled(one == two),
         (View::UnitVariant(one, first), View::UnitVariant(two, second)) => settled(one == two && first == second),
-        (View::Process(one), View::Process(two)) => settled(one == two),
+        (View::Process(one), View::Process(two)) | (View::Monitor(one), View::Monitor(two)) => settled(one == two),
         (View::Str(one), View::Str(two)) => settled(one.same_storage(two) || one.as_str() == two.as_str()),
         (View::Bytes(one), View::Bytes(two)) => settled(one.same_storage(two) || one.as_slice() == two.as_slice()),
         (View::Array(one), View::Array(two)) => {

@@ -20,8 +20,6 @@ pub enum HandleKind {
     Future,
     /// An answer that arrives in parts.
     Stream,
-    /// A monitor of a process.
-    Monitor,
     /// A span of the trace.
     Span,
 }
@@ -34,7 +32,6 @@ impl HandleKind {
             HandleKind::Process => "a process",
             HandleKind::Future => "a future",
             HandleKind::Stream => "a stream",
-            HandleKind::Monitor => "a monitor",
             HandleKind::Span => "a span",
         }
     }
@@ -58,7 +55,7 @@ pub trait HandleObject: Any + Send + Sync {
 
     /// Whether it may travel to another process.
     fn may_travel(&self) -> bool {
-        !matches!(self.kind(), HandleKind::Future | HandleKind::Stream | HandleKind::Monitor | HandleKind::Span)
+        !matches!(self.kind(), HandleKind::Future | HandleKind::Stream | HandleKind::Span)
     }
 }
 

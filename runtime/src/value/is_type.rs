@@ -202,7 +202,7 @@ impl<'a, 'm> Test<'a, 'm> {
             },
             Type::Future(_) => handle_kind(value) == Some(HandleKind::Future),
             Type::Stream(_) => handle_kind(value) == Some(HandleKind::Stream),
-            Type::Monitor => handle_kind(value) == Some(HandleKind::Monitor),
+            Type::Monitor => value.tag() == Tag::Monitor,
             Type::Span => handle_kind(value) == Some(HandleKind::Span),
         }
     }
@@ -322,6 +322,7 @@ pub fn value_type_name(value: &Value, module: &Module) -> String {
         View::Money(_) => "money",
         View::Function(_) | View::Closure(..) => "a function",
         View::Process(_) => "process",
+        View::Monitor(_) => "a monitor",
         View::Str(_) => "str",
         View::Bytes(_) => "bytes",
         View::Array(_) => "an array",

@@ -160,7 +160,7 @@ macro_rules! with_body {
                 $inline
             }
             Tag::Null | Tag::Bool | Tag::Int | Tag::Float | Tag::Duration | Tag::Money | Tag::UnitVariant | Tag::Function
-            | Tag::Process | Tag::Frame => unreachable!("a scalar owns no object"),
+            | Tag::Process | Tag::Frame | Tag::Monitor => unreachable!("a scalar owns no object"),
         }
     };
     (@fixed $body:ty, $object:expr, $typed:ident => $fixed:expr) => {{

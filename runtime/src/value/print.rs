@@ -304,6 +304,9 @@ impl<'a> Writer<'a, '_> {
             View::Process(word) => {
                 let _ = write!(self.out, "<process {}>", Pid::from_bits(word));
             }
+            View::Monitor(number) => {
+                let _ = write!(self.out, "<monitor {number}>");
+            }
             View::Str(text) => write_quoted(text.as_str(), self.out),
             View::Bytes(bytes) => self.bytes(bytes.as_slice()),
             View::Array(array) => self.open(open, Parts::Values(array.as_slice().iter()), style, "[", "]"),
@@ -399,6 +402,7 @@ impl<'a> Writer<'a, '_> {
             }
             View::Function(_) | View::Closure(..) => self.no_json("a function"),
             View::Process(_) => self.no_json("a process"),
+            View::Monitor(_) => self.no_json("a handle"),
             View::Handle(_) => self.no_json("a handle"),
             View::Secret(_) => self.no_json("a secret"),
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::process::ExitReason;
 
 #[test]
 fn a_value_is_sixteen_bytes_and_any_payload_reads_as_a_number() {
@@ -168,6 +169,10 @@ fn constants_are_read_by_several_threads_without_counting() {
             });
         }
     });
+    for (reason, text) in [(ExitReason::Killed, "killed"), (ExitReason::Crash("Fault: why".into()), "Fault: why")] {
+        // SAFETY: the value goes before the pool.
+        assert_eq!(unsafe { pool.reason(&reason) }.as_text(), Some(text));
+    }
     // SAFETY: the value goes before the pool.
     assert_eq!(unsafe { pool.get(0) }.unwrap().as_text(), Some("hello"));
 }

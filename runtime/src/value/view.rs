@@ -30,6 +30,8 @@ pub enum View<'a> {
     Process(u64),
     /// Header of a frame
     Frame(Frame),
+    /// Monitor
+    Monitor(u64),
     /// Text
     Str(&'a Str),
     /// Bytes
@@ -71,6 +73,7 @@ impl Value {
             Tag::Function => View::Function(FunctionId(self.int_bits() as u32)),
             Tag::Process => View::Process(self.int_bits() as u64),
             Tag::Frame => View::Frame(self.frame_bits()),
+            Tag::Monitor => View::Monitor(self.int_bits() as u64),
             // SAFETY: the tag says which handle the payload is.
             Tag::Str => View::Str(unsafe { self.handle_unchecked() }),
             // SAFETY: the tag says which handle the payload is.
@@ -141,6 +144,12 @@ impl Value {
     #[inline]
     pub fn as_process(&self) -> Option<u64> {
         (self.tag() == Tag::Process).then(|| self.int_bits() as u64)
+    }
+
+    /// The number of a monitor.
+    #[inline]
+    pub fn as_monitor(&self) -> Option<u64> {
+        (self.tag() == Tag::Monitor).then(|| self.int_bits() as u64)
     }
 
     /// The text, if it is one.

@@ -28,6 +28,16 @@ pub enum After {
     Stop,
 }
 
+/// What became of a message.
+pub enum Sent {
+    /// The receiver has it, or has ended.
+    Done,
+    /// The same, and the receiver does not keep up: the rest of the turn goes to others.
+    Crowded,
+    /// There was no room. What waits for some is a state to be stepped; its result is dropped.
+    Later(Box<dyn Resumable>),
+}
+
 /// The runtime as the interpreter sees it. Whatever takes time is answered with [`crate::native::Outcome::Resume`]: the interpreter
 /// keeps the state in a native frame and steps it.
 ///
@@ -68,9 +78,8 @@ pub trait Host {
     /// The value of a future, or the reply of a stream, `as_text` or as what was wanted of it; any other value is itself.
     fn await_value(&mut self, machine: &Machine, value: &Value, as_text: bool) -> NativeResult;
 
-    /// Sends a copy of a message, waiting at most so many nanoseconds for room where a wait is given. What takes time is a state to be
-    /// stepped; its result is dropped.
-    fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error>;
+    /// Sends a copy of a message, waiting at most so many nanoseconds for room where a wait is given.
+    fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Sent, Error>;
 
     /// Links the running process with another.
     fn link(&mut self, target: &Value) -> Result<(), Error>;
@@ -163,7 +172,7 @@ impl Host for NoHost {
         Ok(value.clone().into())
     }
 
-    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
+    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Sent, Error> {
         Self::refuse()
     }
 

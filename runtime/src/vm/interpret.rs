@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use vega_bytecode::{Opcode, TypeId, kinds};
 
-use super::host::{Host, Wake};
+use super::host::{Host, Sent, Wake};
 use super::loaded::{Loaded, Register};
 use super::machine::{At, BOTTOM, Exit, FROM_NATIVE, Machine, NO_RESULT, callable, header, return_address};
 use super::operate;
@@ -732,8 +732,9 @@ impl Machine {
                     let wait = (at.x() != 0).then(|| int!(at.c()));
                     // The host has no way to the registers, so they stay as they are while it reads them.
                     match host.send(read!(at.a()), read!(at.b()), wait) {
-                        Ok(None) => {}
-                        Ok(Some(state)) => {
+                        Ok(Sent::Done) => {}
+                        Ok(Sent::Crowded) => stop!(Stop::Preempt),
+                        Ok(Sent::Later(state)) => {
                             write_back!();
                             self.push_native(NO_RESULT, state);
                             return Stop::Flow(Flow::Step(Input::Start));

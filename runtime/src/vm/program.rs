@@ -6,6 +6,7 @@ use vega_bytecode::module::Module;
 use vega_bytecode::{FunctionId, Instruction, VerifiedModule};
 
 use super::loaded::{Loaded, load};
+use crate::process::ExitReason;
 use crate::value::Value;
 use crate::value::constant::ConstantPool;
 
@@ -79,6 +80,13 @@ impl LoadedProgram {
     /// The function that a run starts with.
     pub fn entry(&self) -> Option<FunctionId> {
         self.module.entry
+    }
+
+    /// The text of a reason, for a process of this program.
+    #[inline]
+    pub(crate) fn reason(&self, reason: &ExitReason) -> Value {
+        // SAFETY: a process keeps its program until all of its values are gone.
+        unsafe { self.constants.reason(reason) }
     }
 
     /// A constant.

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use super::Worker;
 use super::turn::TRIM_INTERVAL;
 use crate::host::Host;
-use crate::os::thread_time;
 use crate::sleepers::Woken;
 use crate::time::Instant;
 
@@ -48,7 +47,7 @@ impl<H: Host> Worker<H> {
         }
         self.publish();
         let (sleepers, index) = (&self.core.ground.sleepers, self.core.index);
-        let rest = self.search_log.rest_from(self.core.read_clock(), thread_time);
+        let rest = self.search_log.rest_from(self.core.read_clock(), || self.spent());
         let asleep = match rest {
             Some(_) => sleepers.rest(index, self.searching.take(), || self.has_message()),
             None => sleepers.park(index, self.searching.take(), || self.has_work(may_run)),

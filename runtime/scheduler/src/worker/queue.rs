@@ -5,6 +5,7 @@
 use crossbeam_deque::Steal;
 
 use super::Worker;
+use super::search::Spent;
 use crate::host::{Host, Priority};
 use crate::os::thread_time;
 
@@ -121,7 +122,7 @@ impl<H: Host> Worker<H> {
             // Nobody to steal from; and how often an only worker looks must not change the order it runs things in.
             return false;
         }
-        if self.search_log.is_resting(self.core.now.get()) {
+        if self.search_log.is_resting(self.core.now.get(), || self.spent()) {
             return false;
         }
         let first = self.random.borrow_mut().usize(..workers);
@@ -133,10 +134,15 @@ impl<H: Host> Worker<H> {
                 };
                 self.next.set(Some((job, priority)));
                 self.counters().steals.add(1);
-                self.search_log.found(thread_time());
+                self.search_log.found(self.spent());
                 true
             })
         })
+    }
+
+    /// What this worker has spent so far.
+    pub(super) fn spent(&self) -> Spent {
+        Spent { used: thread_time(), jobs: self.turns.get() }
     }
 
     /// Wakes a sleeper for work that this worker will not come to at once: when more than `own` jobs are queued.

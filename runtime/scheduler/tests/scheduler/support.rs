@@ -89,7 +89,11 @@ impl Host for Closures {
             After::End => {}
             After::Again => {
                 let priority = job.priority;
-                worker.push(job, priority);
+                if reductions == FULL_SLICE {
+                    worker.push_preempted(job, priority);
+                } else {
+                    worker.push(job, priority);
+                }
             }
         }
         reductions

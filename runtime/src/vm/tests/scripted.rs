@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::native::{Input, NativeContext, NativeResult, Outcome, PortId, Resumable, Step};
 use crate::process::Activation;
 use crate::value::Value;
-use crate::vm::{After, Host, LoadedProgram, Machine, Wake};
+use crate::vm::{After, Host, LoadedProgram, Machine, Sent, Wake};
 
 /// A host whose natives are scripted: native 0 answers with the steps of its script, native 1 changes its first argument and fails,
 /// native 2 records where it was called from.
@@ -109,8 +109,8 @@ impl Host for Scripted {
         Ok(value.clone().into())
     }
 
-    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Option<Box<dyn Resumable>>, Error> {
-        Ok(None)
+    fn send(&mut self, _: &Value, _: &Value, _: Option<i64>) -> Result<Sent, Error> {
+        Ok(Sent::Done)
     }
 
     fn link(&mut self, _target: &Value) -> Result<(), Error> {
