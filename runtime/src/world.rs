@@ -317,6 +317,12 @@ impl World {
     #[inline]
     pub(crate) fn send(&self, to: Pid, message: Message, worker: &Worker<World>) -> Result<bool, Message> {
         self.push_sent(worker);
+        self.send_at_once(to, message, worker)
+    }
+
+    /// The same, where the slice under way has sent nothing that was not pushed.
+    #[inline]
+    pub(crate) fn send_at_once(&self, to: Pid, message: Message, worker: &Worker<World>) -> Result<bool, Message> {
         let Some(process) = self.table.slot_of(to) else { return Ok(false) };
         let bytes = message.size_bytes();
         match process.mailbox.push_counted(Mail::User(message), bytes, self.bounds()) {

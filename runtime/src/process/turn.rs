@@ -200,9 +200,7 @@ impl<'a> Turn<'a> {
     /// Sends a further message to the process that the slice sent its last one to, with nothing in between that others see. It may travel
     /// together with those that follow. False where it is to be sent like any other.
     #[inline(never)]
-    fn send_along(&self, target: &Value, message: &Value) -> bool {
-        let View::Process(word) = target.view() else { return false };
-        let to = Pid::from_bits(word);
+    fn send_along(&self, to: Pid, message: &Value) -> bool {
         let outbox = &self.worker.local().outbox;
         if !message.is_free() || !outbox.has_chain() && !self.begin_chain(to) {
             return false;
@@ -212,6 +210,20 @@ impl<'a> Turn<'a> {
             self.world.push_chain(self.worker);
         }
         true
+    }
+
+    /// Sends to whoever lives in a slot.
+    fn send_to_handle(&self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Sent, Error> {
+        let message = pack(message)?;
+        let receiver = self.target(target)?;
+        if let Some(receiver) = receiver.present() {
+            self.hand_on(receiver);
+        }
+        match self.offer(&receiver, message) {
+            Ok(false) => Ok(Sent::Done),
+            Ok(true) => Ok(Sent::Crowded),
+            Err(message) => self.send_later(target, message, wait),
+        }
     }
 
     fn begin_chain(&self, to: Pid) -> bool {
@@ -429,32 +441,22 @@ impl Host for Turn<'_> {
 
     #[inline]
     fn send(&mut self, target: &Value, message: &Value, wait: Option<i64>) -> Result<Sent, Error> {
+        let Some(word) = target.as_process() else { return self.send_to_handle(target, message, wait) };
+        let receiver = Pid::from_bits(word);
         let outbox = &self.worker.local().outbox;
-        let again = matches!(target.view(), View::Process(word) if outbox.is_last(word));
-        if again && self.send_along(target, message) {
+        let again = outbox.is_last(word);
+        if again && self.send_along(receiver, message) {
             return Ok(Sent::Done);
         }
+        if outbox.has_chain() {
+            self.world.push_chain(self.worker);
+        }
+        outbox.sent(word);
         let message = pack(message)?;
-        let sent = match target.view() {
-            View::Process(word) => {
-                let receiver = Pid::from_bits(word);
-                self.hand_on(receiver);
-                let sent = self.world.send(receiver, message, self.worker);
-                outbox.sent(word);
-                // Who sends but one message, and then waits or ends, need not be stopped on the way.
-                sent.map(|crowded| crowded && again)
-            }
-            _ => {
-                let target = self.target(target)?;
-                if let Some(receiver) = target.present() {
-                    self.hand_on(receiver);
-                }
-                self.offer(&target, message)
-            }
-        };
-        match sent {
-            Ok(false) => Ok(Sent::Done),
-            Ok(true) => Ok(Sent::Crowded),
+        self.hand_on(receiver);
+        match self.world.send_at_once(receiver, message, self.worker) {
+            // Who sends but one message, and then waits or ends, need not be stopped on the way.
+            Ok(crowded) => Ok(if crowded && again { Sent::Crowded } else { Sent::Done }),
             Err(message) => self.send_later(target, message, wait),
         }
     }
