@@ -42,6 +42,7 @@ mod ask; // questions to agents, and what can be said in JSON
 mod failure; // try, catch, throw
 mod session; // `session budget`
 mod agent; // agents, their clauses and tools
+mod state; // what the tools of an agent share
 mod constant; // values known before the program runs
 mod effect; // what functions touch in the world
 mod join; // when the rounds of agent calls join their histories

@@ -65,6 +65,7 @@ fn agent(agent: &crate::ir::Agent) -> module::Agent {
         parameters: agent.parameters.clone(),
         clauses: agent.clauses,
         output: agent.output,
+        state: agent.state.clone(),
         tools: agent
             .tools
             .iter()
@@ -74,6 +75,7 @@ fn agent(agent: &crate::ir::Agent) -> module::Agent {
                 parameters: tool.parameters.clone(),
                 result: tool.result,
                 function: tool.function,
+                uses_state: tool.uses_state,
                 capabilities: tool.capabilities.clone(),
                 allowed_paths: tool.allowed_paths.clone(),
                 allowed_commands: tool.allowed_commands.clone(),

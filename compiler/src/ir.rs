@@ -558,6 +558,8 @@ pub struct Agent {
     pub clauses: FunctionId,
     /// Type of a reply.
     pub output: TypeId,
+    /// The variables of its state.
+    pub state: Vec<FieldDefinition>,
     /// Its tools.
     pub tools: Vec<Tool>,
 }
@@ -573,8 +575,10 @@ pub struct Tool {
     pub parameters: Vec<ToolParameter>,
     /// Type of its result.
     pub result: TypeId,
-    /// Its body: parameters, then the agent's parameters.
+    /// Its body: parameters, then the agent's parameters, then the variables of the state where it uses it.
     pub function: FunctionId,
+    /// Whether it uses the agent's state.
+    pub uses_state: bool,
     /// Declared or inferred.
     pub capabilities: Vec<Capability>,
     /// Declared path patterns.

@@ -63,6 +63,7 @@ impl<'a> Checker<'a> {
         self.generics = Rc::new([]);
         let name = self.text(info.declaration.name.symbol).to_string();
         let clauses = self.agent_clauses(&info, &name);
+        self.check_state(&info);
         let mut tools: Vec<Tool> = Vec::new();
         for clause in &info.declaration.clauses {
             if let AgentClauseKind::Tool(declaration) = &clause.kind {
@@ -93,7 +94,8 @@ impl<'a> Checker<'a> {
             .iter()
             .map(|parameter| FieldDefinition { name: self.text(parameter.name.symbol).to_string(), ty: parameter.ty })
             .collect();
-        self.ir_agents[index as usize] = Some(ir::Agent { name, parameters, clauses, output: info.output, tools });
+        let state = self.state_fields(&info);
+        self.ir_agents[index as usize] = Some(ir::Agent { name, parameters, clauses, output: info.output, state, tools });
     }
 
     /// Notes a temperature that the model does not take.
@@ -131,6 +133,7 @@ impl<'a> Checker<'a> {
         for clause in &info.declaration.clauses {
             self.clause(clause, &mut entries);
         }
+        self.state_clause(info, &mut entries);
         let needs_approval =
             |tool: &ast::ToolDecl| tool.clauses.iter().any(|clause| matches!(clause.kind, ToolClauseKind::Approval(_)));
         let approved = info.declaration.clauses.iter().filter_map(|clause| match &clause.kind {
@@ -190,14 +193,13 @@ impl<'a> Checker<'a> {
                 self.put_clause(entries, "priority", value);
             }
             AgentClauseKind::ProviderOptions(options) => self.provider_options(options, clause.span, entries),
-            AgentClauseKind::State(_) => {
-                self.refuse_clause(&word, clause.word.span);
-            }
+            // They are checked with the agent.
+            AgentClauseKind::State(_) => {}
             AgentClauseKind::Tools(_) => self.refuse_clause("tools [ … ]", clause.word.span),
         }
     }
 
-    fn put_clause(&mut self, entries: &mut Vec<(Expr, Expr)>, name: &str, value: Expr) {
+    pub(super) fn put_clause(&mut self, entries: &mut Vec<(Expr, Expr)>, name: &str, value: Expr) {
         let (str, any) = (self.types.str, self.types.any);
         let key = Expr::new(ExprKind::Constant(Constant::Str(name.to_string())), str, value.span);
         entries.push((key, value.retyped(any)));
@@ -373,7 +375,7 @@ impl<'a> Checker<'a> {
         Expr::new(ExprKind::Constant(Constant::Str(text.to_string())), self.types.str, span)
     }
 
-    fn any_array(&mut self, values: Vec<Expr>, span: Span) -> Expr {
+    pub(super) fn any_array(&mut self, values: Vec<Expr>, span: Span) -> Expr {
         let any = self.types.any;
         let ty = self.types.array(any);
         Expr::new(ExprKind::Array(values.into_iter().map(|value| value.retyped(any)).collect()), ty, span)
@@ -403,6 +405,18 @@ impl<'a> Checker<'a> {
                     format!("there are two parameters called `{text}`"),
                 );
             }
+            if let Some(state) = agent.state.iter().find(|state| state.field.binding.name.symbol == parameter.binding.name.symbol)
+            {
+                let text = self.text(parameter.binding.name.symbol).to_string();
+                self.report(
+                    Diagnostic::error(
+                        codes::DUPLICATE_NAME,
+                        parameter.binding.name.span,
+                        format!("`{text}` is also a variable of the agent's state"),
+                    )
+                    .with_label(state.field.binding.name.span, "declared here"),
+                );
+            }
             parameters.push(ParameterInfo { name: parameter.binding.name, ty, default: None });
         }
         let result = declaration.result.as_ref().map_or(self.types.void, |result| self.resolve_type(result));
@@ -425,13 +439,14 @@ impl<'a> Checker<'a> {
                 ToolParameter { name, description, ty: parameter.ty }
             })
             .collect();
-        let function = self.tool_function(agent, declaration, &parameters, result, format!("{agent_name}.{name}"));
+        let (function, uses_state) = self.tool_function(agent, declaration, &parameters, result, format!("{agent_name}.{name}"));
         let mut tool = Tool {
             name,
             description,
             parameters: shown,
             result,
             function,
+            uses_state,
             capabilities: Vec::new(),
             allowed_paths: None,
             allowed_commands: None,
@@ -451,16 +466,22 @@ impl<'a> Checker<'a> {
         parameters: &[ParameterInfo<'a>],
         result: TypeId,
         name: String,
-    ) -> FunctionId {
+    ) -> (FunctionId, bool) {
         let id = self.new_function_id();
         let result_span = declaration.result.as_ref().map(|result| result.span);
         self.frames.push(Frame::new(FrameKind::Function, name, FrameResult::Declared(result, result_span)));
         let mut locals = self.declare_parameters(parameters);
         locals.extend(self.declare_parameters(&agent.parameters));
+        let state = self.declare_state(agent);
         let body = self.function_body(&declaration.body, result, declaration.head);
+        let uses_state = self.uses_state(&state);
+        let body = self.keeping_state(body, &state, declaration.head);
+        if uses_state {
+            locals.extend(state);
+        }
         let frame = self.frames.pop().expect("pushed above");
         self.put_function(id, frame, locals, body, result, false, declaration.head);
-        id
+        (id, uses_state)
     }
 
     /// Clauses of a tool; whether it declares its capabilities.

@@ -110,6 +110,7 @@ impl<'a> Checker<'a> {
                     is_public,
                     parameters: Vec::new(),
                     output: self.types.str,
+                    state: Vec::new(),
                 }));
                 self.ir_agents.push(None);
                 self.queue.push_back(Work::Agent(index));

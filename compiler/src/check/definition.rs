@@ -229,6 +229,17 @@ pub(crate) struct AgentInfo<'a> {
     pub(crate) parameters: Vec<ParameterInfo<'a>>,
     /// Type of a reply.
     pub(crate) output: TypeId,
+    /// The variables of its state, with their first values.
+    pub(crate) state: Vec<StateInfo<'a>>,
+}
+
+/// A variable of an agent's state.
+#[derive(Debug)]
+pub(crate) struct StateInfo<'a> {
+    /// Its tree.
+    pub(crate) field: &'a ast::StateField,
+    /// Its type.
+    pub(crate) ty: TypeId,
 }
 
 /// A declared supervisor.

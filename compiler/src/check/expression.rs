@@ -230,6 +230,11 @@ impl<'a> Checker<'a> {
                     diagnostic = diagnostic.with_note(format!("its fields are `{}`", known.join("`, `")));
                 }
             }
+            Type::Agent(id)
+                if self.agents[id.0 as usize].state.iter().any(|state| state.field.binding.name.symbol == name.symbol) =>
+            {
+                diagnostic = diagnostic.with_help("only the agent's own tools see its state");
+            }
             Type::Json | Type::Any => {
                 diagnostic = diagnostic.with_help(format!("parts of JSON are named in brackets: `[\"{text}\"]`"));
             }

@@ -316,7 +316,11 @@ impl<'a> Checker<'a> {
         let known = locals.chain(values).chain(open).map(|symbol| self.interner.text(symbol));
         let near_name = nearest(text, known.chain(BUILT_IN_CALLS.iter().copied()));
         let kinds = self.kinds.iter().map(|kind| kind.name.as_str()).filter(|_| text.starts_with(char::is_uppercase));
-        if let Some(module) = self.module_meant(text) {
+        if let Some((agent, span)) = self.state_meant(name.symbol) {
+            diagnostic = diagnostic.with_label(span, format!("a variable of the state of `{agent}`")).with_help(
+                "only the agent's own tools see its state; add a tool for what is wanted, or keep the value in the program",
+            );
+        } else if let Some(module) = self.module_meant(text) {
             diagnostic = diagnostic.with_help(format!("what belongs to a module is written `{module}::…`"));
         } else if text == "this" {
             diagnostic = diagnostic.with_suggestion("the value of a method is `self`", name.span, "self");

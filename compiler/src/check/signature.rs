@@ -6,7 +6,7 @@ use vega_bytecode::module::FieldDefinition;
 use vega_bytecode::{KindId, Type, TypeId, kinds};
 
 use super::Checker;
-use super::definition::{AgentInfo, AliasState, EnumInfo, FieldInfo, ParameterInfo, StructInfo, VariantInfo};
+use super::definition::{AgentInfo, AliasState, EnumInfo, FieldInfo, ParameterInfo, StateInfo, StructInfo, VariantInfo};
 use super::types::ERROR;
 use crate::ast::{self, ItemKind, VariantPayload};
 use crate::diagnostic::{Diagnostic, codes};
@@ -194,7 +194,12 @@ impl<'a> Checker<'a> {
                 _ => None,
             })
             .map_or(self.types.str, |written| self.resolve_value_type(written));
-        self.agents[index as usize] = Rc::new(AgentInfo { module, declaration, is_public, parameters, output });
+        let state = declaration.clauses.iter().filter_map(|clause| match &clause.kind {
+            ast::AgentClauseKind::State(fields) => Some(fields),
+            _ => None,
+        });
+        let state = state.flatten().map(|field| StateInfo { field, ty: self.resolve_value_type(&field.ty) }).collect();
+        self.agents[index as usize] = Rc::new(AgentInfo { module, declaration, is_public, parameters, output, state });
     }
 
     pub(super) fn parameters(&mut self, written: &'a [ast::Parameter]) -> Vec<ParameterInfo<'a>> {

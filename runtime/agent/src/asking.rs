@@ -64,9 +64,11 @@ impl Asking {
             Ok(answer) => answer,
             Err(failed) => return self.fail(&failed),
         };
-        if let Some(Waiting { request, .. }) = self.waiting.take()
-            && let Some(round) = answer.round
-        {
+        let request = self.waiting.take().map(|waiting| waiting.request);
+        if let Some(request) = &request {
+            request.accepted();
+        }
+        if let (Some(request), Some(round)) = (request, answer.round) {
             self.slot.hold(request.call, round);
             match self.join {
                 Join::AtOnce => self.slot.join(request.call),

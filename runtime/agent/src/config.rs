@@ -209,6 +209,8 @@ fn read_clause(config: &mut AgentConfig, key: &str, value: &Value, module: &Modu
         "provider_options" => config.provider_options = Arc::new(options(value, module)?),
         // The reply's type is part of the declaration.
         "output" => {}
+        // It belongs to the agent, not to its configuration.
+        "state" => {}
         _ => return Err("is no clause that this version knows".into()),
     }
     Ok(())

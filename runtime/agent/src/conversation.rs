@@ -59,9 +59,13 @@ fn shown(round: &Round) -> serde_json::Value {
     json!({"message": message.collect::<Vec<_>>(), "tools": tools.collect::<Vec<_>>(), "reply": reply})
 }
 
-fn save(_: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
+fn save(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     let slot = slot_of(&arguments[0])?;
-    Ok(parsed(&saved::save(&slot.config.name, &slot.rounds()))?.into())
+    let mut saved = saved::save(&slot.config.name, &slot.rounds());
+    if let Some(store) = &slot.store {
+        saved["state"] = store.save(slot.agent, context.module())?;
+    }
+    Ok(parsed(&saved)?.into())
 }
 
 fn restore(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
@@ -69,7 +73,14 @@ fn restore(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeRe
     let wrong = |problem: String| Error::new(kinds::JSON_ERROR, format!("the conversation cannot be restored: {problem}"));
     let text = json::encode(&arguments[1], context.module())?;
     let value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    slot.restore(saved::load(&value).map_err(wrong)?);
+    let rounds = saved::load(&value).map_err(wrong)?;
+    // A conversation of an agent that had no state yet leaves it as it begins.
+    if let Some(store) = &slot.store
+        && let Some(saved) = json::parse(&text).ok().as_ref().and_then(|saved| saved.as_map()?.get_text("state"))
+    {
+        store.restore(saved, slot.agent, context.module()).map_err(wrong)?;
+    }
+    slot.restore(rounds);
     Ok(arguments[0].take().into())
 }
 

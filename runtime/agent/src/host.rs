@@ -28,6 +28,7 @@ use crate::raise::Failed;
 use crate::request::{CALL_DEPTH_MAX, Draft};
 use crate::service::Service;
 use crate::slot::AgentSlot;
+use crate::store::Store;
 use crate::stream::{self, StreamHandle};
 use crate::totals::Totals;
 
@@ -205,7 +206,8 @@ impl Spawning {
         config.bound_compaction();
         let arguments = self.arguments.take().unwrap_or_else(|| Message::build(|| Value::array(Vec::new())));
         let runtime = context.runtime();
-        let slot = AgentSlot::new(Arc::clone(&self.service), self.agent, config, arguments, runtime.clone());
+        let store = clauses.as_map().and_then(|clauses| clauses.get_text("state")).and_then(Store::new);
+        let slot = AgentSlot::new(Arc::clone(&self.service), self.agent, config, arguments, store, runtime.clone());
         let owner: Arc<dyn ChildOwner> = slot.clone();
         let child = Child::spawn(
             context,

@@ -368,6 +368,7 @@ impl Invocation {
             Mode::Ordered => {
                 self.slot.hold(self.request.call, round);
                 self.slot.join(self.request.call);
+                self.request.accepted();
                 None
             }
         };
@@ -382,6 +383,7 @@ impl Invocation {
         if !self.request.finish(context.self_pid()) {
             return;
         }
+        self.request.take_back();
         self.settled = true;
         self.record_invocation(Some(&failed), None, context);
         self.report(Activity::Ended { ok: false, cost_pico: self.spent.cost });

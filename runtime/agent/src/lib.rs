@@ -23,6 +23,7 @@ mod conversation; // what agents remember, as natives
 mod deadline; // blocks that have to end in time
 mod parts; // messages and replies of several parts
 mod saved; // conversations as JSON
+mod store; // the state of an agent
 mod builder; // what agents are made with
 mod host; // agents as programs see them
 mod invocation; // the process that answers one request
@@ -52,5 +53,6 @@ pub fn natives() -> vega_runtime::native::NativeTable {
     conversation::register(&mut table);
     deadline::register(&mut table);
     approval::register(&mut table);
+    store::register(&mut table);
     table
 }

@@ -14,6 +14,7 @@ use crate::limits::Permit;
 use crate::raise::Failed;
 use crate::request::{Reply, Request};
 use crate::slot::{AgentSlot, Next};
+use crate::store::Store;
 
 pub(crate) struct AgentProcess {
     slot: Arc<AgentSlot>,
@@ -54,6 +55,7 @@ impl AgentProcess {
             ..SpawnOptions::default()
         };
         let invocation = Invocation::new(Arc::clone(&self.slot), Arc::clone(&request), permit);
+        request.opens(self.slot.store.as_ref().map(Store::open));
         let started = request.begin(|| context.spawn(Task::Native(Box::new(invocation)), options).map(|spawned| spawned.process));
         match started {
             Ok(Some(process)) => self.slot.runs(process, request),

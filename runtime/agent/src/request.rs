@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vega_bytecode::TypeId;
+use vega_runtime::RuntimeHandle;
 use vega_runtime::capability::CapabilitySet;
 use vega_runtime::ledger::Scope;
 use vega_runtime::native::{Address, CallGuard};
@@ -19,6 +20,7 @@ use crate::flow::Flow;
 use crate::history::CallNumber;
 use crate::message::{Block, Round};
 use crate::raise::Failed;
+use crate::store::{Changes, Place};
 
 /// Calls within calls. Beyond it a call raises `CallCycle`.
 pub(crate) const CALL_DEPTH_MAX: u32 = 16;
@@ -63,6 +65,8 @@ struct Progress {
     crashes: u32,
     /// A tool ran that may have changed the world.
     effect_ran: bool,
+    /// What its tools have changed of the agent's state.
+    changes: Option<Changes>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,7 +140,7 @@ pub(crate) struct Draft {
 impl Request {
     pub(crate) fn new(draft: Draft, call: CallNumber, reply_to: Address, queued_at: Instant, arrival: u64) -> Request {
         let Draft { message, parts, output, timeout, budget, scope, capabilities, chain, parent_span, coordinate } = draft;
-        let progress = Mutex::new(Progress { stage: Stage::Queued, crashes: 0, effect_ran: false });
+        let progress = Mutex::new(Progress { stage: Stage::Queued, crashes: 0, effect_ran: false, changes: None });
         Request {
             call,
             message,
@@ -165,6 +169,29 @@ impl Request {
     /// Whether nobody waits for it any more.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().stage == Stage::Over
+    }
+
+    /// What its tools change of the agent's state belongs to it from here on.
+    pub(crate) fn opens(&self, changes: Option<Changes>) {
+        self.lock().changes = changes;
+    }
+
+    /// A place in the line for the state, for a tool that runs in `chain`.
+    pub(crate) fn line_up(&self, chain: &Arc<Chain>, runtime: &RuntimeHandle) -> Option<Place> {
+        self.lock().changes.as_ref().map(|changes| changes.line_up(Arc::clone(chain), runtime.clone()))
+    }
+
+    /// The caller has the reply: what was changed of the state stays.
+    pub(crate) fn accepted(&self) {
+        let changes = self.lock().changes.take();
+        if let Some(changes) = changes {
+            changes.stand();
+        }
+    }
+
+    /// Takes back what was changed of the state, unless it was accepted.
+    pub(crate) fn take_back(&self) {
+        self.lock().changes = None;
     }
 
     /// Starts it, unless it is over.
@@ -199,12 +226,16 @@ impl Request {
 
     /// Ends it for anybody else. False where it is over already.
     pub(crate) fn close(&self) -> bool {
-        std::mem::replace(&mut self.lock().stage, Stage::Over) != Stage::Over
+        let mut progress = self.lock();
+        progress.changes = None;
+        std::mem::replace(&mut progress.stage, Stage::Over) != Stage::Over
     }
 
     /// Ends it because its caller is gone. The invocation to end, if it runs.
     pub(crate) fn cancel(&self) -> Option<Pid> {
-        match std::mem::replace(&mut self.lock().stage, Stage::Over) {
+        let mut progress = self.lock();
+        progress.changes = None;
+        match std::mem::replace(&mut progress.stage, Stage::Over) {
             Stage::Running(process) => Some(process),
             Stage::Queued | Stage::Over => None,
         }
@@ -227,6 +258,7 @@ impl Request {
             return AfterCrash::Over;
         }
         progress.crashes += 1;
+        progress.changes = None;
         let failure = if progress.crashes > 1 {
             format!("poison: the request ended its invocation twice ({reason})")
         } else if progress.effect_ran {
@@ -247,6 +279,11 @@ impl Request {
 }
 
 impl Chain {
+    /// Whether it stands within another one.
+    pub(crate) fn is_within(&self, outer: &Arc<Chain>) -> bool {
+        std::iter::successors(self.outer.as_ref(), |chain| chain.outer.as_ref()).any(|chain| Arc::ptr_eq(chain, outer))
+    }
+
     /// Whether a call to an agent is among these.
     pub(crate) fn contains(&self, agent: usize) -> bool {
         std::iter::successors(Some(self), |chain| chain.outer.as_deref()).any(|chain| chain.agent == agent)

@@ -25,6 +25,7 @@ use crate::provider::{Endpoint, Protocol, ProviderKind, ProviderSettings, Route,
 use crate::request::Chain;
 use crate::script::Script;
 use crate::slot::AgentSlot;
+use crate::store::Store;
 use crate::totals::Counters;
 
 /// Looks up an environment variable.
@@ -70,6 +71,8 @@ pub(crate) struct Service {
     pub(crate) deadlines: Deadlines,
     /// The calls that tools run in, by the tools' processes.
     chains: Mutex<HashMap<Pid, Arc<Chain>>>,
+    /// The states that running tools have.
+    stores: Mutex<HashMap<Pid, Arc<Store>>>,
     pending: Mutex<Pending>,
 }
 
@@ -167,6 +170,7 @@ impl Service {
             approvers: Approvers::new(approvals),
             deadlines: Deadlines::default(),
             chains: Mutex::default(),
+            stores: Mutex::default(),
             pending: Mutex::default(),
         };
         // A file of certificates that cannot be used is an error at once, not at the first call.
@@ -337,6 +341,23 @@ impl Service {
 
     pub(crate) fn leave_chain(&self, process: Pid) {
         lock(&self.chains).remove(&process);
+    }
+
+    // ---- state ----
+
+    /// The state that a running tool has.
+    pub(crate) fn store_of_tool(&self, process: Pid) -> Option<Arc<Store>> {
+        lock(&self.stores).get(&process).cloned()
+    }
+
+    /// A tool has a state.
+    pub(crate) fn enter_store(&self, process: Pid, store: Arc<Store>) {
+        lock(&self.stores).insert(process, store);
+    }
+
+    /// It has it no longer.
+    pub(crate) fn leave_store(&self, process: Pid) {
+        lock(&self.stores).remove(&process);
     }
 
     // ---- rounds that join later ----

@@ -27,6 +27,7 @@ use crate::message::Round;
 use crate::raise::Failed;
 use crate::request::{AfterCrash, FinishedRound, Reply, Request};
 use crate::service::Service;
+use crate::store::Store;
 
 /// Requests that wait for one agent. A call beyond it raises `LimitReached("agent_queue")`.
 const QUEUE_REQUESTS_MAX: usize = 1_000_000;
@@ -42,6 +43,8 @@ pub(crate) struct AgentSlot {
     runtime: RuntimeHandle,
     /// The agent's parameters, as an array: its tools see them.
     arguments: Mutex<Message>,
+    /// Its state, if it has one.
+    pub(crate) store: Option<Arc<Store>>,
     state: Mutex<State>,
 }
 
@@ -84,6 +87,7 @@ impl AgentSlot {
         agent: AgentId,
         config: AgentConfig,
         arguments: Message,
+        store: Option<Arc<Store>>,
         runtime: RuntimeHandle,
     ) -> Arc<AgentSlot> {
         let history = History::new(config.history);
@@ -95,6 +99,7 @@ impl AgentSlot {
             config,
             runtime,
             arguments: Mutex::new(arguments),
+            store,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 running: HashMap::new(),
@@ -346,6 +351,9 @@ impl AgentSlot {
     /// Forgets what was said.
     pub(crate) fn reset(&self) {
         self.lock().history.reset();
+        if let Some(store) = &self.store {
+            store.reset();
+        }
     }
 
     /// Remembers these rounds in the place of what was said.
@@ -363,7 +371,8 @@ impl AgentSlot {
             Message::copy_of(arguments.value()).unwrap_or_else(|_| Message::build(|| Value::array(Vec::new())))
         };
         let (service, config) = (Arc::clone(&self.service), self.config.clone());
-        let fork = AgentSlot::new(service, self.agent, config, arguments, self.runtime.clone());
+        let store = self.store.as_deref().map(Store::fork);
+        let fork = AgentSlot::new(service, self.agent, config, arguments, store, self.runtime.clone());
         fork.lock().history = self.lock().history.fork();
         fork
     }
@@ -400,6 +409,9 @@ impl ChildOwner for AgentSlot {
             state.offered = false;
             if self.config.reset_on_restart {
                 state.history.reset();
+                if let Some(store) = &self.store {
+                    store.reset();
+                }
             }
             let mut running: Vec<(Pid, Arc<Request>)> = state.running.drain().collect();
             // The oldest goes to the head of the queue last.

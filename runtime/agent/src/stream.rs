@@ -114,6 +114,7 @@ impl StreamHandle {
         let reply = message.downcast::<Reply>().ok()?;
         let end = match reply.result {
             Ok(answer) => {
+                self.request.accepted();
                 if let Some(round) = answer.round {
                     self.slot.hold(self.request.call, round);
                     self.slot.join(self.request.call);

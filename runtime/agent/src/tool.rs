@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vega_bytecode::kinds;
 use vega_bytecode::module::Capability;
 use vega_runtime::effects::{Class, Failure, Passed, Payload, Request, Ticket};
-use vega_runtime::native::{Address, Callee, Input, NativeContext, Resumable, Step};
+use vega_runtime::native::{Address, Callee, Input, NativeContext, PortId, Resumable, Step};
 use vega_runtime::process::Pid;
 use vega_runtime::value::{Value, View, json};
 
@@ -17,8 +17,9 @@ use vega_trace::SpanId;
 use crate::approval::Answer;
 use crate::message::{Block, joined_text};
 use crate::parts;
-use crate::request::Chain;
+use crate::request::{self, Chain};
 use crate::slot::AgentSlot;
+use crate::store::{Place, StateIsFree, Turn};
 
 /// What the invocation is sent.
 pub(crate) struct ToolDone {
@@ -31,13 +32,20 @@ pub(crate) struct ToolDone {
     pub(crate) error_kind: Option<String>,
 }
 
+/// What the model asked for.
+pub(crate) struct Call {
+    /// The tool's number in the agent's declaration.
+    pub(crate) tool: usize,
+    /// The call's number in the turn.
+    pub(crate) index: usize,
+    pub(crate) input: serde_json::Value,
+}
+
 /// The state of a tool's process.
 pub(crate) struct ToolProcess {
     slot: Arc<AgentSlot>,
-    /// The tool's number in the agent's declaration.
-    tool: usize,
-    index: usize,
-    input: serde_json::Value,
+    request: Arc<request::Request>,
+    call: Call,
     reply_to: Address,
     chain: Arc<Chain>,
     span: SpanId,
@@ -46,19 +54,21 @@ pub(crate) struct ToolProcess {
     ticket: Option<Ticket>,
     /// A function of the program is deciding whether it may run.
     asking: bool,
+    /// Its place in the line for the agent's state, where it uses it.
+    place: Option<Place>,
 }
 
 impl ToolProcess {
     pub(crate) fn new(
         slot: Arc<AgentSlot>,
-        tool: usize,
-        index: usize,
-        input: serde_json::Value,
+        request: Arc<request::Request>,
+        call: Call,
         reply_to: Address,
         chain: Arc<Chain>,
         span: SpanId,
+        place: Option<Place>,
     ) -> ToolProcess {
-        ToolProcess { slot, tool, index, input, reply_to, chain, span, process: None, ticket: None, asking: false }
+        ToolProcess { slot, request, call, reply_to, chain, span, process: None, ticket: None, asking: false, place }
     }
 
     fn begin(&mut self, context: &NativeContext<'_>) -> Step {
@@ -66,11 +76,11 @@ impl ToolProcess {
         self.process = Some(process);
         self.slot.service.enter_chain(process, Arc::clone(&self.chain));
         context.set_span(Some((self.slot.service.trace, self.span)));
-        let name = &context.module().agents[self.slot.agent.0 as usize].tools[self.tool].name;
+        let name = &context.module().agents[self.slot.agent.0 as usize].tools[self.call.tool].name;
         if !self.slot.config.approval.contains(name) {
             return self.run(context);
         }
-        match self.slot.service.approvers.ask(context, &self.slot.config.name, name, &self.input) {
+        match self.slot.service.approvers.ask(context, &self.slot.config.name, name, &self.call.input) {
             Answer::Call(step) => {
                 self.asking = true;
                 step
@@ -91,14 +101,45 @@ impl ToolProcess {
     /// Calls the tool.
     fn run(&mut self, context: &NativeContext<'_>) -> Step {
         let module = context.module();
-        let tool = &module.agents[self.slot.agent.0 as usize].tools[self.tool];
-        let input = std::mem::take(&mut self.input).to_string();
+        let agent = &module.agents[self.slot.agent.0 as usize];
+        let tool = &agent.tools[self.call.tool];
+        let mut state = Vec::new();
+        if tool.uses_state {
+            if self.place.is_none() {
+                self.place = self.request.line_up(&self.chain, self.slot.runtime());
+            }
+            // Where its call is over there is no state for it; it is about to end.
+            let turn = self.place.as_ref().map_or(Turn::Waits, |place| place.take(context.address()));
+            match turn {
+                Turn::Has(values) => state = values,
+                Turn::Waits => return Step::Receive { port: PortId::ROOT, deadline: None },
+                Turn::Nested => {
+                    let text = format!(
+                        "The state of `{}` is in use by the very tool that this call was made in, so `{}` cannot have it.",
+                        self.slot.config.name, tool.name
+                    );
+                    let kind = module.kinds.get(kinds::CALL_CYCLE.0 as usize).map(|kind| kind.name.clone());
+                    return self.done(context, text, true, kind);
+                }
+            }
+            if let Some(place) = &self.place {
+                self.slot.service.enter_store(context.self_pid(), Arc::clone(place.store()));
+            }
+        }
+        let input = std::mem::take(&mut self.call.input).to_string();
         let reads_only = tool.capabilities.iter().all(|kind| *kind == Capability::FileRead);
         let class = if reads_only { Class::Read } else { Class::Irrevocable };
         match context.begin_effect_of_step(0, &Request::Tool { name: &tool.name, arguments: &input }, class) {
             Ok(Passed::Run(_, ticket)) => self.ticket = Some(ticket),
             // It ran before, in another run.
             Ok(Passed::Replayed(Ok(Payload::Text(content)))) => return self.done(context, content, false, None),
+            Ok(Passed::Replayed(Ok(Payload::Texts(mut texts)))) => {
+                let changed = texts.pop().unwrap_or_default();
+                if let Some(place) = &self.place {
+                    place.repeat(&changed, self.slot.agent, module);
+                }
+                return self.done(context, texts.pop().unwrap_or_default(), false, None);
+            }
             Ok(Passed::Replayed(Ok(_))) => return self.done(context, String::new(), false, None),
             Ok(Passed::Replayed(Err(failure))) => return self.done(context, failure.message, true, None),
             Err(error) => {
@@ -124,7 +165,17 @@ impl ToolProcess {
             return self.done(context, text, true, None);
         }
         arguments.extend(self.slot.arguments());
+        arguments.extend(state);
         Step::Call { callee: Callee::Function(tool.function), arguments }
+    }
+
+    /// What is kept of its success: the result, and what it changed of the state.
+    fn kept(&self, content: &str, context: &NativeContext<'_>) -> Payload {
+        let place = self.place.as_ref().filter(|_| context.keeps_effects());
+        match place.and_then(|place| place.changed(self.slot.agent, context.module())) {
+            Some(changed) => Payload::Texts(vec![content.to_owned(), changed]),
+            None => Payload::Text(content.to_owned()),
+        }
     }
 
     /// Sends the result; the process has nothing more to do.
@@ -143,12 +194,18 @@ impl ToolProcess {
     ) -> Step {
         if let Some(ticket) = self.ticket.take() {
             let result = match is_error {
-                false => Ok(Payload::Text(content.clone())),
+                false => Ok(self.kept(&content, context)),
                 true => Err(Failure { kind: kinds::AGENT_FAILED, message: content.clone() }),
             };
             context.end_effect(ticket, &result);
         }
-        context.send_to(&self.reply_to, Box::new(ToolDone { index: self.index, content, is_error, parts, error_kind }));
+        if let Some(place) = self.place.take() {
+            if !is_error {
+                place.succeeded();
+            }
+            self.slot.service.leave_store(context.self_pid());
+        }
+        context.send_to(&self.reply_to, Box::new(ToolDone { index: self.call.index, content, is_error, parts, error_kind }));
         Step::Return(Value::NULL)
     }
 }
@@ -158,6 +215,7 @@ impl Resumable for ToolProcess {
         let module = context.module();
         match input {
             Input::Start => self.begin(context),
+            Input::Message(message) if message.is::<StateIsFree>() => self.run(context),
             Input::Returned(Ok(value)) if self.asking => {
                 self.asking = false;
                 if value.as_bool() == Some(true) { self.run(context) } else { self.denied(context, "whoever was asked said no") }
@@ -183,7 +241,8 @@ impl Resumable for ToolProcess {
             Input::Returned(Err(error)) => {
                 self.done(context, error.summary(module), true, Some(error.kind_name(module).to_owned()))
             }
-            _ => Step::Yield,
+            // Nothing else concerns it, and whatever it waits for comes as a message.
+            _ => Step::Receive { port: PortId::ROOT, deadline: None },
         }
     }
 
@@ -196,6 +255,9 @@ impl Drop for ToolProcess {
     fn drop(&mut self) {
         if let Some(process) = self.process {
             self.slot.service.leave_chain(process);
+            if self.place.is_some() {
+                self.slot.service.leave_store(process);
+            }
         }
     }
 }

@@ -42,6 +42,9 @@ pub fn module(module: &Module) -> String {
         let _ =
             writeln!(out, "agent {}({}) -> {}", agent.name, fields(module, &agent.parameters), type_name(module, agent.output));
         let _ = writeln!(out, "  clauses {}", function_name(module, agent.clauses.0));
+        if !agent.state.is_empty() {
+            let _ = writeln!(out, "  state {}", fields(module, &agent.state));
+        }
         for tool in &agent.tools {
             let _ = writeln!(out, "  tool {} = {} {:?}", tool.name, function_name(module, tool.function.0), tool.capabilities);
         }

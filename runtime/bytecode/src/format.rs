@@ -263,8 +263,19 @@ record!(Function { name, parameters, captures, registers, value_registers, retur
 record!(Handler { start, end, target, register, keep, cleanup });
 record!(LineEntry { pc, file, line, column });
 record!(Site { pc, number, loops });
-record!(Agent { name, parameters, clauses, output, tools });
-record!(Tool { name, description, parameters, result, function, capabilities, allowed_paths, allowed_commands, allowed_hosts });
+record!(Agent { name, parameters, clauses, output, state, tools });
+record!(Tool {
+    name,
+    description,
+    parameters,
+    result,
+    function,
+    uses_state,
+    capabilities,
+    allowed_paths,
+    allowed_commands,
+    allowed_hosts
+});
 record!(ToolParameter { name, description, ty });
 record!(SpawnDescription { target, arguments, supervision, asynchronous, linked, member });
 record!(Supervision { strategy, has_max_restarts, has_window, has_backoff });

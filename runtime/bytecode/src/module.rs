@@ -226,7 +226,9 @@ pub struct Agent {
     pub clauses: FunctionId,
     /// Type of a reply.
     pub output: TypeId,
-    /// Tools, in declared order. A tool's function takes its parameters, then the agent's parameters.
+    /// The variables of its state: what its tools share. The clause `state` has the values that they begin with, as an array.
+    pub state: Vec<FieldDefinition>,
+    /// Tools, in declared order. A tool's function takes its parameters, then the agent's parameters, then the state where it uses it.
     pub tools: Vec<Tool>,
 }
 
@@ -241,8 +243,10 @@ pub struct Tool {
     pub parameters: Vec<ToolParameter>,
     /// Type of its result.
     pub result: TypeId,
-    /// Its body: parameters, then the agent's parameters.
+    /// Its body: parameters, then the agent's parameters, then the variables of the state where it uses it.
     pub function: FunctionId,
+    /// Whether it uses the agent's state.
+    pub uses_state: bool,
     /// What it may touch: declared, or inferred from its body.
     pub capabilities: Vec<Capability>,
     /// Path patterns, if declared.

@@ -13,7 +13,7 @@ use vega_trace::SpanId;
 use super::Invocation;
 use crate::progress::Activity;
 use crate::request::Chain;
-use crate::tool::{ToolDone, ToolProcess};
+use crate::tool::{Call, ToolDone, ToolProcess};
 use crate::turn::{Event, ToolRun};
 
 /// A tool on its way.
@@ -71,7 +71,18 @@ impl Invocation {
         let outer = self.request.chain.clone();
         let depth = outer.as_ref().map_or(0, |chain| chain.depth) + 1;
         let chain = Arc::new(Chain { outer, agent: self.slot.identity(), depth });
-        let state = ToolProcess::new(Arc::clone(&self.slot), number, index, call.input, context.address(), chain, span);
+        // The state is used in the order of the calls. A tool that waits for an approval must not hold others up.
+        let is_at_once = !self.slot.config.approval.contains(&tool.name);
+        let place = if tool.uses_state && is_at_once { self.request.line_up(&chain, self.slot.runtime()) } else { None };
+        let state = ToolProcess::new(
+            Arc::clone(&self.slot),
+            Arc::clone(&self.request),
+            Call { tool: number, index, input: call.input },
+            context.address(),
+            chain,
+            span,
+            place,
+        );
         let turns = self.turn.as_ref().map_or(0, |turn| turn.turns());
         let options = SpawnOptions {
             capabilities: Some(capabilities),

@@ -385,7 +385,14 @@ fn module(agents: &[AgentSpec], steps: &[Do]) -> (VerifiedModule, HashMap<Type, 
     for (number, agent) in agents.iter().enumerate() {
         let clauses = FunctionId(module.functions.len() as u32);
         module.functions.push(function(agent.name, 0, 4, vec![int(1, number), call(1, 1, 0), ret(0)]));
-        module.agents.push(Agent { name: agent.name.into(), parameters: Vec::new(), clauses, output: text, tools: Vec::new() });
+        module.agents.push(Agent {
+            name: agent.name.into(),
+            parameters: Vec::new(),
+            clauses,
+            output: text,
+            state: Vec::new(),
+            tools: Vec::new(),
+        });
     }
     let mut body = 0;
     for (number, agent) in agents.iter().enumerate() {
@@ -408,6 +415,7 @@ fn module(agents: &[AgentSpec], steps: &[Do]) -> (VerifiedModule, HashMap<Type, 
                 parameters: parameters.collect(),
                 result: any,
                 function: id,
+                uses_state: false,
                 capabilities: tool.capabilities.clone(),
                 allowed_paths: tool.paths.clone(),
                 allowed_commands: None,

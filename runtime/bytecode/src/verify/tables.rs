@@ -172,12 +172,14 @@ fn check_constant(module: &Module, constant: &Constant) -> Checked {
 
 fn check_agent(module: &Module, agent: &Agent) -> Checked {
     check_fields(module, &agent.parameters)?;
+    check_fields(module, &agent.state)?;
     type_id(module, agent.output)?;
     takes(module, agent.clauses, agent.parameters.len())?;
     for tool in &agent.tools {
         tool.parameters.iter().try_for_each(|parameter| type_id(module, parameter.ty))?;
         type_id(module, tool.result)?;
-        takes(module, tool.function, tool.parameters.len() + agent.parameters.len())?;
+        let state = if tool.uses_state { agent.state.len() } else { 0 };
+        takes(module, tool.function, tool.parameters.len() + agent.parameters.len() + state)?;
     }
     Ok(())
 }

@@ -148,6 +148,7 @@ pub(crate) fn any_module(random: &mut Rng) -> Module {
         parameters: fields(random, 99),
         clauses: FunctionId(random.u32(..)),
         output: TypeId(random.u32(..)),
+        state: fields(random, 99),
         tools: some(random, 2, |random| Tool {
             name: word(random),
             description: word(random),
@@ -158,6 +159,7 @@ pub(crate) fn any_module(random: &mut Rng) -> Module {
             }),
             result: TypeId(random.u32(..)),
             function: FunctionId(random.u32(..)),
+            uses_state: random.bool(),
             capabilities: some(random, 2, |random| [Capability::FileRead, Capability::Net, Capability::Agent][random.usize(..3)]),
             allowed_paths: maybe(random, |random| some(random, 2, word)),
             allowed_commands: maybe(random, |random| some(random, 2, word)),
