@@ -58,8 +58,8 @@ bench-peers: ## What processes cost beside Erlang, Go and tokio, as far as they 
 	$(CARGO) build --release
 	benches/peers/run
 
-bench-calls: ## What agent calls cost in flight, over TLS, streaming and in a queue
-	$(CARGO) bench --bench calls
+bench-calls: ## What agent calls cost: beside the anthropic package, in flight, over TLS, streaming, left, in a queue
+	benches/calls/run
 
 oracle: ## Plays the cases of processes with Erlang/OTP and writes what happens, for the tests to compare with
 	cd tests/oracle && escript oracle.escript cases.txt > erlang.txt

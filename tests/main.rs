@@ -16,6 +16,9 @@ mod measure; // `vega bench`
 mod command; // what a user sees when the command cannot do what it is asked
 mod providers; // providers of vega.toml over HTTP, and what clients get wrong
 mod pressure; // outages: servers that die and providers that are down
+mod terminal; // tools that wait for the approval of a person
+mod proxies; // proxies and authorities of certificates
+mod outages; // what servers and the way to them do wrong
 mod faults; // what a user sees when a call goes wrong
 mod web; // requests of programs to servers
 mod streams; // answers that arrive in pieces

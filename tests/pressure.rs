@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 
+use crate::statistics::{nothing_is_left, statistics};
 use crate::support::{Folder, MockServer, output, root, stderr, stdout};
 
-/// Requests that a mock server has received.
-fn requests_at(url: &str) -> usize {
+/// Requests that a mock server has received, once they are at least so many.
+fn requests_at(url: &str, at_least: usize) -> usize {
     let mut socket = TcpStream::connect(url.trim_start_matches("http://")).expect("the server listens");
-    socket.write_all(b"GET /__requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("the server reads");
+    write!(socket, "GET /__requests?at_least={at_least} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .expect("the server reads");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("the server answers");
     answer.matches("\"/v1/messages\"").count()
@@ -71,17 +73,16 @@ fn a_model_server_that_is_killed_leaves_errors_and_nothing_else() {
     let trace = folder.path().join("trace.jsonl");
     let mut server = MockServer::start(&replies, &[]);
     let mut command = server.run(&program);
-    command.args(["--quiet", "--trace"]).arg(&trace);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command starts");
+    command.args(["--quiet", "--stats=json", "--trace"]).arg(&trace);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut line = || lines.next().expect("it says something").expect("text");
     assert_eq!(line(), "ready");
     let before = sockets_of(child.id());
     let mut input = child.stdin.take().expect("piped");
     input.write_all(b"\n").expect("it reads");
-    while requests_at(&server.url) < 20 {
-        std::thread::yield_now();
-    }
+    assert_eq!(requests_at(&server.url, 20), 20);
     server.kill();
     let mut said: Vec<String> = Vec::new();
     while said.last().is_none_or(|line| line != "done") {
@@ -92,7 +93,9 @@ fn a_model_server_that_is_killed_leaves_errors_and_nothing_else() {
     assert_eq!(said[20], "reserved true");
     assert_eq!(sockets_of(child.id()), before, "every connection is closed");
     drop(input);
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    nothing_is_left(&statistics(&stderr(&ended)));
     let text = std::fs::read_to_string(trace).expect("the trace is written");
     let count = |kind: &str| text.matches(&format!("\"kind\":\"{kind}\"")).count();
     assert_eq!((count("invocation"), count("restart")), (20, 0), "nothing crashed");
@@ -136,7 +139,7 @@ fn an_outage_is_caught_and_crashes_nobody() {
     let replies = folder.write("replies.toml", "[[reply]]\nerror = \"overloaded\"\n");
     let trace = folder.path().join("trace.jsonl");
     let server = MockServer::start(&replies, &[]);
-    let run = output(server.run(&program).args(["--quiet", "--trace"]).arg(&trace));
+    let run = output(server.run(&program).args(["--quiet", "--stats=json", "--trace"]).arg(&trace));
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     assert_eq!(stdout(&run), "no room\ncaught: Overloaded (scripted) (529)\ntrue true\ncaught again\n");
     let text = std::fs::read_to_string(trace).expect("the trace is written");
@@ -144,7 +147,8 @@ fn an_outage_is_caught_and_crashes_nobody() {
     assert_eq!(calls.len(), 9, "three attempts for each of three calls");
     assert!(calls.iter().all(|call| call.contains("\"cost_usd\":0.0,")), "an answered error costs nothing: {calls:?}");
     assert!(!text.contains("\"kind\":\"restart\""), "no restart is counted");
-    assert_eq!(requests_at(&server.url), 9);
+    assert_eq!(requests_at(&server.url, 9), 9);
+    nothing_is_left(&statistics(&stderr(&run)));
 }
 
 #[test]
@@ -163,5 +167,5 @@ fn the_first_program_with_errors_runs_over_http_as_it_is_written() {
     let run = output(server.run(&program).arg("--quiet"));
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     assert_eq!(stdout(&run), read("errors.expect"));
-    assert_eq!(requests_at(&server.url), 4, "three attempts, and one that is answered");
+    assert_eq!(requests_at(&server.url, 4), 4, "three attempts, and one that is answered");
 }

@@ -81,6 +81,46 @@ fn no_key_leaves_its_header_whatever_goes_wrong() {
 }
 
 #[test]
+fn a_password_in_a_base_url_opens_the_server_and_appears_nowhere() {
+    const PASSWORD: &str = "staple-correct-0815";
+    let replies = "[[reply]]\ncontains = 'good'\ntext = 'fine'\n[[reply]]\ncontains = 'bad'\nerror = 'invalid_request'\n\
+                   [[reply]]\ncontains = 'missing'\nhttp = { status = 404 }\n[[reply]]\ncontains = 'cut'\nerror = 'disconnect'\n\
+                   [[reply]]\ncontains = 'page'\nhttp = { status = 200, body = '<html></html>' }\n[[reply]]\nhttp = { status = 302 }\n";
+    let program = "agent A { model \"claude-haiku-5-5\" retry { max_attempts 1 } circuit_breaker { threshold 100 } }\n\
+                   fn main() {\n    let a = spawn A;\n    for word in [\"good\", \"bad\", \"missing\", \"cut\", \"page\", \"moved\"] {\n\
+                   try { print(a <- word); } catch e { print(e, e.message, e.payload); log::warn(e.message); }\n\
+                   try { for c in a <~ word { print(c); } } catch e { print(e, e.message, e.payload); }\n    }\n\
+                   print(a <- \"bad\");\n}\n";
+    let (folder, server) = project("url-password", |_| String::new(), replies, program);
+    let place = server.url.trim_start_matches("http://").to_owned();
+    let trace = folder.path().join("trace.jsonl");
+    let trace_flag = trace.to_string_lossy().into_owned();
+    let try_with = |url: &str| {
+        let variables = [("ANTHROPIC_API_KEY", KEY), ("ANTHROPIC_BASE_URL", url), ("VEGA_LOG", "debug")];
+        let result = run(folder.path(), &["--trace", &trace_flag], &variables);
+        let traced = std::fs::read_to_string(&trace).unwrap_or_default();
+        for (what, text) in [("standard output", stdout(&result)), ("standard error", stderr(&result)), ("the trace", traced)] {
+            assert!(!text.contains(PASSWORD) && !text.contains(KEY), "{url}: {what} holds a secret\n{text}");
+        }
+        stdout(&result)
+    };
+    let out = try_with(&format!("http://ann:{PASSWORD}@{place}"));
+    assert!(out.starts_with("fine\nfine\n") && out.matches("ProviderError").count() >= 10, "{out}");
+    for url in [
+        format!("http://ann:{PASSWORD}@127.0.0.1:1"),
+        format!("http://ann:{PASSWORD}@nowhere.test"),
+        format!("https://ann:{PASSWORD}@{place}"),
+        format!("http://ann:{PASSWORD}@bad host"),
+        format!("http://ann:{PASSWORD}@"),
+        format!("ftp://ann:{PASSWORD}@{place}"),
+        format!("ann:{PASSWORD}@{place}"),
+    ] {
+        let out = try_with(&url);
+        assert!(out.contains("ProviderError"), "{url}: {out}");
+    }
+}
+
+#[test]
 fn a_typed_reply_is_asked_for_by_instructions_where_the_model_has_no_other_way() {
     let replies =
         "[[reply]]\nsystem = 'valid for this JSON Schema'\ntext = 'Here it is: {\"score\": 7} - done.'\n[[reply]]\ntext = '{}'\n";

@@ -26,7 +26,7 @@ fn main() {
 "#;
 
 /// The line of JSON on standard error.
-fn statistics(error: &str) -> Value {
+pub(crate) fn statistics(error: &str) -> Value {
     let line = error.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in {error}"));
     serde_json::from_str(line).expect("the line is JSON")
 }

@@ -426,6 +426,42 @@ fn main() {
 }
 
 #[test]
+fn the_trace_says_when_the_first_chunk_came_and_how_long_was_queued() {
+    let folder = Folder::new("streams-first-chunk");
+    let program = folder.write(
+        "first.vega",
+        "agent A { model \"claude-haiku-5-5\" history none rate_limit { concurrent 1 } }\n\
+         fn read(to: process, a: A) { for c in a <~ \"x\" { } send(to, 0); }\n\
+         fn main() { let a = spawn A; let me = process::self(); spawn read(me, a); spawn read(me, a);\n\
+         for i in 0..2 { receive { n: int => null } } print(a <- \"y\"); }\n",
+    );
+    // Two chunks over four seconds; the first attempt of all fails.
+    let replies = folder.write(
+        "replies.toml",
+        "[[reply]]\nerror = \"overloaded\"\ntimes = 1\n[[reply]]\ncontains = \"x\"\ntext = \"abcd\"\nchunks = 2\nlatency = \"4s\"\n[[reply]]\ntext = \"whole\"\n",
+    );
+    let trace = folder.path().join("trace.jsonl");
+    let mut command = vega();
+    command.arg("run").arg(program).args(["--offline", "--virtual-time", "--quiet", "--replies"]).arg(replies);
+    let run = output(command.arg("--trace").arg(&trace));
+    assert_eq!(stdout(&run), "whole\n", "{}", stderr(&run));
+    let text = std::fs::read_to_string(trace).expect("the trace is written");
+    let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of_kind = |kind: &str| records.iter().filter(|record| record["kind"] == kind).collect::<Vec<_>>();
+    let first: Vec<&serde_json::Value> =
+        of_kind("model_call").iter().map(|call| &call["attributes"]["time_to_first_chunk_ms"]).collect();
+    let none = &serde_json::Value::Null;
+    assert_eq!(first, [none, &serde_json::json!(2000), &serde_json::json!(2000), none], "{text}");
+    let retries: Vec<u64> = of_kind("invocation").iter().filter_map(|record| record["retries"].as_u64()).collect();
+    assert_eq!(retries, [0, 1, 0], "{text}");
+    // While the first one paused the second one had its turn, for four seconds.
+    let pause = of_kind("retry")[0]["latency_ms"].as_u64().expect("a number");
+    let queued: Vec<u64> = of_kind("invocation").iter().filter_map(|record| record["queue_ms"].as_u64()).collect();
+    assert_eq!((queued[0], queued[2]), (0, 0), "{text}");
+    assert!((3_999..=4_000).contains(&(pause + queued[1])), "{text}");
+}
+
+#[test]
 fn a_stalled_stream_is_a_timeout_and_signs_of_life_keep_it_going() {
     let folder = Folder::new("streams-stall");
     let program = folder.write("faulty.vega", FAULTY);

@@ -44,6 +44,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) reported: Option<Reported>,
     /// What is left of the invocation's time, and when it is over.
     pub(crate) remaining: Duration,
+    /// When it began.
+    pub(crate) began: Instant,
     pub(crate) deadline: Instant,
     /// Where chunks of the answer go, where it is streamed.
     pub(crate) outlet: Option<Outlet<'a>>,
@@ -67,10 +69,10 @@ pub(crate) struct Exchanged {
     pub(crate) attempted: bool,
     /// While it is held the call counts as under way.
     pub(crate) under_way: Option<CallGuard>,
-    /// Whether a part of the answer was delivered, so that it must not come again.
-    pub(crate) delivered: bool,
     /// What the provider said about its limits; none where it did not answer.
     pub(crate) heard: Option<Announced>,
+    /// From the beginning to the first chunk of a streamed answer; where there is one, the answer must not come again.
+    pub(crate) first_chunk: Option<Duration>,
 }
 
 /// What an attempt came to, before it is booked.
@@ -80,13 +82,14 @@ struct Attempted {
     bytes: usize,
     /// What had arrived of a stream.
     received: Option<Received>,
-    delivered: bool,
+    /// From the sending to the first chunk that was delivered, if one was.
+    first_chunk: Option<Duration>,
 }
 
 impl Attempted {
     /// One that was not streamed.
     fn plain(result: Result<Response, Unanswered>, bytes: usize) -> Attempted {
-        Attempted { result, bytes, received: None, delivered: false }
+        Attempted { result, bytes, received: None, first_chunk: None }
     }
 }
 
@@ -121,8 +124,8 @@ impl Exchange<'_> {
             overrun: 0,
             attempted: false,
             under_way: None,
-            delivered: false,
             heard: None,
+            first_chunk: None,
         };
         let Some(under_way) = context.begin_call() else {
             return Some(refused(Failed::plain(kinds::CANCELLED, "the program is ending, and no new call begins")));
@@ -135,7 +138,7 @@ impl Exchange<'_> {
             Err(Unreserved::Refused(failed)) => return Some(refused(failed)),
         };
         let lowered = Some(request.max_tokens).filter(|tokens| *tokens < declared);
-        let Attempted { result, bytes, received, delivered } = self.attempt(context, request);
+        let Attempted { result, bytes, received, first_chunk } = self.attempt(context, request);
         let estimate = || Usage { input: (bytes as u64).div_ceil(4), ..Usage::default() };
         let (usage, estimated) = match (&result, received) {
             (Ok(Response { usage: Some(usage), .. }), _) => (*usage, false),
@@ -157,7 +160,7 @@ impl Exchange<'_> {
         let attempted = !matches!(result, Err(Unanswered::Refused(_)));
         let under_way = Some(under_way);
         let heard = self.heard.get();
-        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way, delivered, heard })
+        Some(Exchanged { result, lowered, usage, estimated, cost, overrun, attempted, under_way, heard, first_chunk })
     }
 
     /// The provider answered, with what its headers say about its limits.

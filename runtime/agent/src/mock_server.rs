@@ -2,15 +2,17 @@
 //!
 //! It speaks Anthropic Messages at `/v1/messages`, counts their tokens at `/v1/messages/count_tokens`, and OpenAI chat completions at `/v1/chat/completions`, streams included, refuses what
 //! the real services refuse, and does to the connection what the script says: late answers, slow pieces, cuts, closed connections. What
-//! it received can be read back from `/__requests`, newest last, so that a test can look at the requests of any client.
+//! it received can be read back from `/__requests`, newest last, so that a test can look at the requests of any client;
+//! `/__requests?at_least=N` answers only once so many have come.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use vega_net::server::{Handler, Incoming, Pause, Reply, Server, ServerSettings};
+use vega_scheduler::{Completer, completion};
 
 use crate::http::{Headers, HttpResponse};
 use crate::provider::Protocol;
@@ -19,6 +21,8 @@ use crate::script::{self, Query, Script, incoming};
 
 /// Requests that `/__requests` remembers.
 const REQUESTS_KEPT_MAX: usize = 1000;
+/// How long `/__requests?at_least=N` waits.
+const REQUESTS_PATIENCE: Duration = Duration::from_secs(300);
 /// Longest body that `/__requests` remembers, in bytes.
 const BODY_KEPT_BYTES_MAX: usize = 256 << 10;
 
@@ -39,17 +43,29 @@ pub fn start(script: Script, settings: ServerSettings) -> io::Result<Server> {
 
 struct ScriptedServer {
     script: Script,
-    received: Mutex<VecDeque<Value>>,
+    received: Mutex<Received>,
+}
+
+#[derive(Default)]
+struct Received {
+    newest: VecDeque<Value>,
+    /// All that ever came, those that are forgotten too.
+    count: u64,
+    /// Those who wait until so many have come.
+    waiting: Vec<(u64, Completer<()>)>,
 }
 
 impl Handler for ScriptedServer {
     fn handle(&self, request: Incoming, reply: &mut Reply<'_>) -> io::Result<()> {
-        let path = request.path.split('?').next().unwrap_or_default();
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let protocol = match path {
             "/v1/messages" => Protocol::Anthropic,
             "/v1/messages/count_tokens" if request.method == "POST" => return self.send_count(&request, reply),
             "/v1/chat/completions" | "/chat/completions" => Protocol::OpenAi,
-            "/__requests" if request.method == "GET" => return self.send_received(reply),
+            "/__requests" if request.method == "GET" => {
+                let at_least = query.split('&').find_map(|part| part.strip_prefix("at_least=")?.parse().ok());
+                return self.send_received(at_least.unwrap_or(0), reply);
+            }
             _ => {
                 let message = format!(
                     "Not found: {} {path}. This server answers POST /v1/messages and POST /v1/chat/completions.",
@@ -101,11 +117,21 @@ impl ScriptedServer {
             "method": request.method, "path": request.path, "headers": headers, "body": body,
             "connection": request.connection, "number": request.number,
         });
-        let mut received = self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if received.len() == REQUESTS_KEPT_MAX {
-            received.pop_front();
-        }
-        received.push_back(seen);
+        let woken: Vec<_> = {
+            let mut received = self.received();
+            if received.newest.len() == REQUESTS_KEPT_MAX {
+                received.newest.pop_front();
+            }
+            received.newest.push_back(seen);
+            received.count += 1;
+            let count = received.count;
+            received.waiting.extract_if(.., |(at_least, _)| *at_least <= count).collect()
+        };
+        woken.into_iter().for_each(|(_, completer)| completer.complete(()));
+    }
+
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long a prompt is, as the script counts.
@@ -121,11 +147,24 @@ impl ScriptedServer {
         }
     }
 
-    fn send_received(&self, reply: &mut Reply<'_>) -> io::Result<()> {
-        let body = {
-            let received = self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            serde_json::to_vec(&*received).map_err(io::Error::other)?
+    /// What was received, once at least so many requests have come.
+    fn send_received(&self, at_least: u64, reply: &mut Reply<'_>) -> io::Result<()> {
+        let missing = {
+            let mut received = self.received();
+            (received.count < at_least).then(|| {
+                let (completer, completion) = completion();
+                received.waiting.push((at_least, completer));
+                completion
+            })
         };
+        if let Some(missing) = missing {
+            match missing.wait(Some(vega_scheduler::now() + REQUESTS_PATIENCE)) {
+                Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(error),
+                // Whoever asked sees that they are fewer.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let body = serde_json::to_vec(&self.received().newest).map_err(io::Error::other)?;
         reply.send(200, &[("content-type", "application/json")], &body)
     }
 }
@@ -252,6 +291,12 @@ mod tests {
         socket.write_all(b"GET /__requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         let mut seen = String::new();
         socket.read_to_string(&mut seen).unwrap();
+        let mut waiting = std::net::TcpStream::connect(server.address()).unwrap();
+        waiting.write_all(b"GET /__requests?at_least=2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        ask(&server, "/v1/messages", HEADERS, &body("second", false));
+        let mut both = String::new();
+        waiting.read_to_string(&mut both).unwrap();
+        assert!(both.contains(r#""content":"second""#), "it was answered only once there were two: {both}");
         assert!(seen.contains(r#""content":"hi""#) && !seen.contains(r#""x-api-key":"k""#), "{seen}");
     }
 

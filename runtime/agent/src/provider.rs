@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
+use vega_net::address::without_credentials;
 
 use crate::error::{CallError, Origin, from_event, from_response, undecodable};
 use crate::http::{Headers, HttpRequest, HttpResponse, Secret};
@@ -154,7 +155,11 @@ impl Endpoint {
     /// the base is no address.
     pub fn encode(&self, request: &Request) -> Result<HttpRequest, Box<CallError>> {
         if !(self.base_url.starts_with("http://") || self.base_url.starts_with("https://")) {
-            let text = format!("{} is `{}`, which is not an http or https address", self.base_url_variable, self.base_url);
+            let text = format!(
+                "{} is `{}`, which is not an http or https address",
+                self.base_url_variable,
+                without_credentials(&self.base_url)
+            );
             return Err(Box::new(CallError::provider(0, text)));
         }
         let mut headers = Headers::new();

@@ -14,6 +14,7 @@ use ureq::http;
 use ureq::unversioned::transport::Connector;
 use ureq::{Agent, Body, BodyReader, SendBody};
 
+use crate::address::without_credentials;
 use crate::connector::{TcpConnector, TlsConnector};
 use crate::failure::{self, Failure, FailureKind};
 use crate::proxy::Proxy;
@@ -134,14 +135,18 @@ impl Client {
     fn prepare(&self, request: Request) -> Result<Prepared, Failure> {
         let uri: http::Uri = request.url.parse().map_err(|error| Failure {
             kind: FailureKind::BadAddress,
-            message: format!("{:?} is not an address: {error}", request.url),
+            message: format!("{:?} is not an address: {error}", without_credentials(&request.url)),
             sent: false,
         })?;
         let place = match (uri.scheme_str(), uri.authority()) {
-            (Some(scheme @ ("http" | "https")), Some(authority)) => format!("{scheme}://{authority}"),
+            (Some(scheme @ ("http" | "https")), Some(authority)) => {
+                format!("{scheme}://{}", without_credentials(authority.as_str()))
+            }
             _ => {
-                let message =
-                    format!("{:?} is not an address: it has to begin with http:// or https:// and name a host", request.url);
+                let message = format!(
+                    "{:?} is not an address: it has to begin with http:// or https:// and name a host",
+                    without_credentials(&request.url)
+                );
                 return Err(Failure { kind: FailureKind::BadAddress, message, sent: false });
             }
         };

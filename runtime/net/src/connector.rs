@@ -14,6 +14,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either
 use vega_scheduler::Instant;
 use vega_scheduler::io::TcpStream;
 
+use crate::address::without_credentials;
 use crate::buffers::WaitingBuffers;
 use crate::failure::{BeforeSending, FailureKind};
 use crate::proxy::Proxy;
@@ -41,6 +42,7 @@ impl Connector for TcpConnector {
             return Err(Error::Timeout(details.timeout.reason));
         }
         let deadline = deadline_of(details.timeout);
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_for(details.uri));
         let mut last = None;
         for address in &*details.addrs {
             match TcpStream::connect(*address, deadline) {
@@ -48,7 +50,7 @@ impl Connector for TcpConnector {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "cannot switch off small-packet delay");
                     }
-                    if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_for(details.uri)) {
+                    if let Some(proxy) = proxy {
                         stream.set_deadline(deadline);
                         proxy.tunnel(&mut stream, details.uri).map_err(|(kind, text)| BeforeSending::error(kind, text))?;
                     }
@@ -59,7 +61,10 @@ impl Connector for TcpConnector {
                 Err(error) => last = Some((*address, error)),
             }
         }
-        let place = place_of(details);
+        let place = match proxy {
+            Some(proxy) => format!("the proxy {}", proxy.place()),
+            None => place_of(details),
+        };
         Err(match last {
             Some((address, error)) if error.kind() == io::ErrorKind::TimedOut => BeforeSending::error(
                 FailureKind::ConnectTimeout,
@@ -296,8 +301,8 @@ fn receive_some(stream: &mut impl Read, buffers: &mut WaitingBuffers, timeout: N
 /// Scheme, host and port, for messages.
 fn place_of(details: &ConnectionDetails) -> String {
     match (details.uri.scheme_str(), details.uri.authority()) {
-        (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
-        _ => details.uri.to_string(),
+        (Some(scheme), Some(authority)) => format!("{scheme}://{}", without_credentials(authority.as_str())),
+        _ => without_credentials(&details.uri.to_string()).into_owned(),
     }
 }
 

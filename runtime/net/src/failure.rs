@@ -82,7 +82,9 @@ pub(crate) fn from_library(error: ureq::Error, place: &str) -> Failure {
         ureq::Error::Timeout(reason) => from_timeout(reason, place),
         ureq::Error::HostNotFound => failure(FailureKind::Resolve, false, format!("the name of {place} has no address")),
         ureq::Error::ConnectionFailed => failure(FailureKind::Connect, false, format!("cannot connect to {place}")),
-        ureq::Error::BadUri(uri) => failure(FailureKind::BadAddress, false, format!("{uri:?} is not an address")),
+        ureq::Error::BadUri(uri) => {
+            failure(FailureKind::BadAddress, false, format!("{:?} is not an address", crate::address::without_credentials(&uri)))
+        }
         ureq::Error::Http(error) => {
             failure(FailureKind::BadAddress, false, format!("the request to {place} is not HTTP: {error}"))
         }

@@ -4,6 +4,7 @@
 //! Invariant: nothing here blocks an OS thread of the scheduler. Sockets park, name lookups go to a lane of their own, and the two
 //! callbacks that run under a lock of the HTTP library (whether a pooled connection is open, and dropping one) never park.
 
+pub mod address; // addresses as messages may show them
 pub mod client; // one request and its answer, with phases and limits
 pub mod proxy; // a proxy on the way to servers
 pub mod failure; // why a request got no answer, and whether it may have been sent

@@ -65,6 +65,11 @@ impl Proxy {
         &self.uri
     }
 
+    /// Where it listens, for messages: host and port alone.
+    pub(crate) fn place(&self) -> String {
+        self.uri.authority().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Whether a request to an address goes through it. What is on this machine never does.
     pub(crate) fn is_for(&self, target: &Uri) -> bool {
         let Some(host) = target.host() else { return false };
@@ -87,7 +92,7 @@ impl Proxy {
             request.push_str(&format!("Proxy-Authorization: {credentials}\r\n"));
         }
         request.push_str("\r\n");
-        let proxy = self.uri.authority().map(ToString::to_string).unwrap_or_default();
+        let proxy = self.place();
         let failed = |problem: String| (FailureKind::Connect, format!("the proxy {proxy} gives no way to {place}: {problem}"));
         stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|error| failed(error.to_string()))?;
         // One byte at a time: what follows the head belongs to the tunnel.

@@ -1,8 +1,10 @@
 //! Turns answers of a provider, error events of its streams and failures of the way to it into errors.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
+use vega_net::address::without_credentials;
 
 use super::{Billed, CallError, ErrorKind, RetryClass, retry_after};
 use crate::http::{HttpResponse, Secret};
@@ -57,8 +59,13 @@ struct Details {
 
 /// The error in an answer whose status is not 200.
 pub fn from_response(response: &HttpResponse, origin: Origin<'_>, now: SystemTime) -> CallError {
-    let details = Details::read(&response.body);
+    let details = Details::read(response);
     let mut error = classify(response.status, &details, origin);
+    if let (300..=399, Some(target)) = (response.status, response.headers.get("location")) {
+        let target: String = without_credentials(target).chars().take(EXCERPT_CHARACTERS_MAX).collect();
+        let advice = format!("; it redirects to {target}, where the key is not sent: set the base URL to what is meant");
+        error.message.push_str(&origin.redact(&advice));
+    }
     error.request_id = ["request-id", "x-request-id"].into_iter().find_map(|name| response.headers.get(name)).map(str::to_owned);
     match response.headers.get("x-should-retry") {
         Some("false") => error.retry = None,
@@ -100,14 +107,14 @@ pub fn undecodable(response: &HttpResponse, cut: bool, origin: Origin<'_>) -> Ca
         let detail = format!("its body ends after {} bytes", response.body.len());
         return from_transport(&TransportFailure::Broken(detail), origin);
     }
-    let said = origin.redact(&describe(&response.body));
-    let text = format!("{said} ({}); check that {} serves the model API", response.status, origin.base_url);
+    let said = origin.redact(&describe(response));
+    let text = format!("{said} ({}); check that {} serves the model API", response.status, origin.shown_url());
     CallError::provider(response.status, text)
 }
 
 /// The error for a way that failed.
 pub fn from_transport(failure: &TransportFailure, origin: Origin<'_>) -> CallError {
-    let url = origin.base_url;
+    let url = origin.shown_url();
     let connection = |message: String| CallError::provider(0, origin.redact(&message)).retryable(RetryClass::Connection);
     let timeout =
         |after: Duration, message: String| CallError::new(ErrorKind::Timeout { after }, message).retryable(RetryClass::Timeout);
@@ -147,7 +154,8 @@ pub fn from_transport(failure: &TransportFailure, origin: Origin<'_>) -> CallErr
 
 /// The error for a status, with the advice that belongs to it.
 fn classify(status: u16, details: &Details, origin: Origin<'_>) -> CallError {
-    let Origin { provider, base_url, key_variable, model, .. } = origin;
+    let Origin { provider, key_variable, model, .. } = origin;
+    let base_url = origin.shown_url();
     let said = origin.redact(&details.message);
     let provider_error = |advice: String| CallError::provider(status, format!("{said} ({status}){advice}"));
     match status {
@@ -176,6 +184,11 @@ fn classify(status: u16, details: &Details, origin: Origin<'_>) -> CallError {
 }
 
 impl Origin<'_> {
+    /// Where requests go, without a name and a password that may stand in it.
+    fn shown_url(&self) -> Cow<'_, str> {
+        without_credentials(self.base_url)
+    }
+
     /// The text without the key.
     pub fn redact(&self, text: &str) -> String {
         match self.key {
@@ -187,14 +200,14 @@ impl Origin<'_> {
 
 impl Details {
     /// Reads a body: the documented JSON, the JSON of proxies, or an excerpt of anything else.
-    fn read(body: &[u8]) -> Details {
-        if let Ok(value) = serde_json::from_slice::<Value>(body) {
+    fn read(response: &HttpResponse) -> Details {
+        if let Ok(value) = serde_json::from_slice::<Value>(&response.body) {
             let details = Details::from_value(&value);
             if !details.message.is_empty() {
                 return details;
             }
         }
-        Details { message: describe(body), ..Details::default() }
+        Details { message: describe(response), ..Details::default() }
     }
 
     fn from_value(value: &Value) -> Details {
@@ -229,8 +242,13 @@ impl Details {
 }
 
 /// One line about a body that is no JSON error.
-fn describe(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+fn describe(response: &HttpResponse) -> String {
+    let encoding = response.headers.get("content-encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    if let Some(encoding) = encoding {
+        let encoding: String = encoding.chars().take(EXCERPT_CHARACTERS_MAX).collect();
+        return format!("an answer compressed as `{encoding}`, which nobody asked for");
+    }
+    let text = String::from_utf8_lossy(&response.body);
     let text = text.trim();
     if text.is_empty() {
         return "an empty answer".into();
@@ -357,6 +375,21 @@ mod tests {
         check(429, r#"{"error":{"message":"full","type":"None","code":"429"}}"#, "full (429)");
         check(500, r#"{"detail":"oops"}"#, "oops (500)");
         check(500, "[1]", "an unexpected answer: [1] (500)");
+    }
+
+    #[test]
+    fn a_redirect_and_a_compressed_answer_say_what_they_are() {
+        let headers = [("location", "https://ann:secret@other.test/v1")];
+        let error = classified(307, &headers, "");
+        assert!(error.message.contains("redirects to https://other.test/v1"), "{}", error.message);
+        assert_eq!(error.retry, None);
+        let there = Origin { provider: "p", base_url: "http://ann:secret@h/x", key_variable: "K", key: None, model: "m" };
+        let gzip = response(200, &[("content-encoding", "gzip")], "\u{1f}\u{8b}");
+        assert!(
+            undecodable(&gzip, false, there).message.starts_with("an answer compressed as `gzip`, which nobody asked for (200)")
+        );
+        let failed = from_transport(&TransportFailure::Connect("refused".into()), there);
+        assert!(failed.message.starts_with("no connection to http://h/x (refused)"), "{}", failed.message);
     }
 
     #[test]

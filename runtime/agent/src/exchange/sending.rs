@@ -154,8 +154,11 @@ impl Exchange<'_> {
     }
 }
 
-/// The cause in a failure's sentence, which begins with the place that the error names itself.
+/// The cause in a failure's sentence, which begins with the place that the error names itself. A proxy is another place.
 fn cause(message: &str) -> String {
+    if message.starts_with("cannot connect to the proxy ") {
+        return message.to_owned();
+    }
     let begins = ["cannot connect to ", "the certificate of ", "the connection to ", "TLS with ", "the name of "];
     let rest = begins.iter().find_map(|begin| message.strip_prefix(begin)).and_then(|rest| rest.split_once(": "));
     rest.map_or(message, |(_, cause)| cause).to_owned()
@@ -170,5 +173,7 @@ mod tests {
         assert_eq!(cause("cannot connect to http://h:1 (127.0.0.1:1): connection refused"), "connection refused");
         assert_eq!(cause("the certificate of https://h is not trusted: unknown issuer"), "unknown issuer");
         assert_eq!(cause("something else"), "something else");
+        let proxy = "cannot connect to the proxy p:1 (127.0.0.1:1): connection refused";
+        assert_eq!(cause(proxy), proxy);
     }
 }

@@ -45,7 +45,8 @@ struct Reading<'a> {
     began: Instant,
     /// Whether anything of the answer itself has come.
     has_token: bool,
-    delivered: bool,
+    /// When the first chunk of text was delivered.
+    first_chunk: Option<Instant>,
 }
 
 /// Whether a stream goes on.
@@ -100,11 +101,12 @@ impl<'a> Exchange<'a> {
         if text.is_empty() {
             return Attempted::plain(result, 0);
         }
+        let first_chunk = Some(vega_scheduler::now().since(self.began));
         let result = match outlet.send(context, text, self.turn, self.deadline) {
             Ok(()) => result,
             Err(error) => Err(interrupted(&error)),
         };
-        Attempted { result, bytes: 0, received: None, delivered: true }
+        Attempted { first_chunk, ..Attempted::plain(result, 0) }
     }
 
     #[inline(never)]
@@ -127,7 +129,7 @@ impl<'a> Exchange<'a> {
             body: context.keeps_effects().then(Vec::new),
             began,
             has_token: false,
-            delivered: false,
+            first_chunk: None,
         })
     }
 
@@ -313,7 +315,7 @@ impl Reading<'_> {
         if text.is_empty() {
             return Ok(Fed::More);
         }
-        self.delivered = true;
+        self.first_chunk.get_or_insert_with(vega_scheduler::now);
         self.exchange.service.report(self.exchange.number, &self.exchange.config.name, Activity::Chunk);
         let sent = self.outlet.send(self.context, text, self.exchange.turn, self.exchange.deadline);
         sent.map(|()| Fed::More).map_err(|error| interrupted(&error))
@@ -350,7 +352,7 @@ impl Reading<'_> {
     }
 
     fn conclude(self: Box<Self>, ended: Result<(), Unanswered>) -> Attempted {
-        let Reading { exchange, endpoint, decoder, delivered, .. } = *self;
+        let Reading { exchange, endpoint, decoder, first_chunk, .. } = *self;
         let received = decoder.received();
         let result = match ended {
             Err(unanswered @ (Unanswered::Killed | Unanswered::TimeIsOver { .. } | Unanswered::Refused(_))) => Err(unanswered),
@@ -362,7 +364,8 @@ impl Reading<'_> {
                 decoder.finish(endpoint.origin(&exchange.config.provider_model)).map_err(Unanswered::Failed)
             }
         };
-        Attempted { result, bytes: 0, received: Some(received), delivered }
+        let first_chunk = first_chunk.map(|at| at.since(exchange.began));
+        Attempted { result, bytes: 0, received: Some(received), first_chunk }
     }
 }
 

@@ -66,6 +66,7 @@ impl Invocation {
             step: self.attempts,
             reported: self.reported,
             remaining: self.deadline.since(began),
+            began,
             deadline: self.deadline,
             outlet: self.request.flow.as_deref().map(|flow| Outlet { flow, to: &self.request.reply_to }),
             heard: Cell::default(),
@@ -88,7 +89,7 @@ impl Invocation {
             self.count(&exchanged);
             self.record_model_call(&exchanged, began, began_at, context);
         }
-        let delivered = exchanged.delivered;
+        let delivered = exchanged.first_chunk.is_some();
         match exchanged.result {
             Ok(response) if self.compacting.is_some() => self.compacted(&response, context),
             Ok(response) => {

@@ -57,6 +57,10 @@ impl Invocation {
         if exchanged.overrun > 0 {
             record.attributes.push(("budget_overrun".into(), dollars(exchanged.overrun).into()));
         }
+        if let Some(first_chunk) = exchanged.first_chunk {
+            let millis = u64::try_from(first_chunk.as_millis()).unwrap_or(u64::MAX);
+            record.attributes.push(("time_to_first_chunk_ms".into(), millis.into()));
+        }
         if self.compacting.is_some() {
             record.attributes.push(("purpose".into(), "compaction".into()));
         }
