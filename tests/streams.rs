@@ -1,5 +1,6 @@
 //! Streamed answers over real connections: what a reader sees, and what the server sees of a reader that leaves.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -11,7 +12,9 @@ use vega_agent::{Activity, Agents, Progress};
 use vega_bytecode::module::Capability;
 use vega_compiler::source::{LoadError, Loader};
 use vega_runtime::capability::Grants;
+use vega_runtime::effects::{Begun, Class, EffectResult, Effects, Failure, Locate, Request, Ticket};
 use vega_runtime::output::Output;
+use vega_runtime::process::Coordinate;
 use vega_runtime::{Outcome, Runtime};
 
 use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
@@ -459,6 +462,109 @@ fn the_trace_says_when_the_first_chunk_came_and_how_long_was_queued() {
     let queued: Vec<u64> = of_kind("invocation").iter().filter_map(|record| record["queue_ms"].as_u64()).collect();
     assert_eq!((queued[0], queued[2]), (0, 0), "{text}");
     assert!((3_999..=4_000).contains(&(pause + queued[1])), "{text}");
+}
+
+#[test]
+fn what_happens_at_the_same_moment_of_the_virtual_clock_has_one_order() {
+    let folder = Folder::new("streams-moment");
+    // All chunks come after exactly ten seconds, in the order in which they were asked for: that of the last process is the first.
+    let program = folder.write(
+        "moment.vega",
+        "agent A { model \"claude-haiku-5-5\" history none }\n\
+         fn read(to: process, a: A, n: int) { process::sleep(1s * (10 - n)); for c in a <~ f\"wait {n}.\" { print(c); } send(to, n); }\n\
+         fn main() { let a = spawn A; let me = process::self(); for n in 0..10 { spawn read(me, a, n); }\n\
+         for n in 0..10 { receive { n: int => null } } }\n",
+    );
+    let replies: String = (0..10)
+        .map(|n| format!("[[reply]]\ncontains = \"wait {n}.\"\ntext = \"chunk {n}\"\nchunks = 1\nlatency = \"{n}s\"\n"))
+        .collect();
+    let replies = folder.write("replies.toml", replies);
+    let expected: String = (0..10).rev().map(|n| format!("chunk {n}\n")).collect();
+    for _ in 0..3 {
+        let mut command = vega();
+        command.arg("run").arg(&program).args(["--offline", "--virtual-time", "--quiet", "--replies"]).arg(&replies);
+        let run = output(&mut command);
+        assert_eq!(stdout(&run), expected, "{}", stderr(&run));
+    }
+}
+
+/// Keeps what every effect came to, by its coordinate; or gives it back.
+#[derive(Default)]
+struct Tape {
+    kept: Mutex<HashMap<Coordinate, EffectResult>>,
+    under_way: Mutex<Vec<Coordinate>>,
+    replays: bool,
+}
+
+impl Effects for Tape {
+    fn begin(&self, place: &dyn Locate, _: &Request<'_>, _: Class) -> Result<Begun, Failure> {
+        let place = place.coordinate();
+        if self.replays {
+            let kept = self.kept.lock().expect("nobody panics").get(&place).cloned();
+            return Ok(Begun::Replayed(kept.unwrap_or_else(|| panic!("nothing is kept for {place:?}"))));
+        }
+        let mut under_way = self.under_way.lock().expect("nobody panics");
+        under_way.push(place);
+        Ok(Begun::Run(Ticket(under_way.len() as u64 - 1)))
+    }
+
+    fn end(&self, ticket: Ticket, result: &EffectResult) {
+        let place = self.under_way.lock().expect("nobody panics")[ticket.0 as usize].clone();
+        self.kept.lock().expect("nobody panics").insert(place, result.clone());
+    }
+}
+
+#[test]
+fn a_kept_stream_is_repeated_chunk_by_chunk_without_its_server() {
+    const PROGRAM: &str = r#"
+agent A { model "claude-haiku-4-5" retry { max_attempts 2  backoff exponential(1ms, 2.0, 5ms) } }
+fn main() {
+    let a = spawn A;
+    for chunk in a <~ "x" { write(f"[{chunk}]"); }
+    let whole = await (a <~ "again");
+    write(whole);
+    try { for chunk in a <~ "bad" { write(chunk); } } catch e { write(e.kind); }
+}
+"#;
+    let folder = Folder::new("streams-kept");
+    let replies = folder.write(
+        "replies.toml",
+        "[[reply]]\nerror = \"overloaded\"\ntimes = 1\n[[reply]]\ncontains = \"bad\"\nerror = \"invalid_request\"\n[[reply]]\ntext = \"one two three four\"\nchunks = 4\n",
+    );
+    let module = crate::support::compiled(PROGRAM);
+    let run = |url: String, tape: Arc<Tape>| {
+        let log = Arc::new(Log::default());
+        let agents = Agents::builder()
+            .environment(move |name| match name {
+                "ANTHROPIC_API_KEY" => Some("k".into()),
+                "ANTHROPIC_BASE_URL" => Some(url.clone()),
+                _ => None,
+            })
+            .build()
+            .expect("agents are made");
+        let grants = Grants::nothing(".").allow(Capability::Agent).build().expect("the folder is there");
+        let runtime = Runtime::builder()
+            .workers(1)
+            .grants(grants)
+            .agents(agents)
+            .effects(tape)
+            .natives(vega_stdlib::natives())
+            .stdout(log.clone())
+            .build()
+            .expect("it starts");
+        runtime.load(module.clone()).expect("it is loaded");
+        assert!(matches!(runtime.run().outcome, Outcome::Finished(_)));
+        log.0.lock().expect("nobody panics").clone()
+    };
+    let server = MockServer::start(&replies, &[]);
+    let tape = Arc::new(Tape::default());
+    let first = run(server.url.clone(), tape.clone());
+    assert!(first.starts_with("[one ") && first.matches('[').count() == 4 && first.ends_with("ProviderError"), "{first}");
+    let kept = tape.kept.lock().expect("nobody panics").clone();
+    let url = server.url.clone();
+    drop(server);
+    let again = Arc::new(Tape { kept: Mutex::new(kept), replays: true, ..Tape::default() });
+    assert_eq!(run(url, again), first);
 }
 
 #[test]

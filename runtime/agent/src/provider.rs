@@ -226,8 +226,8 @@ impl Endpoint {
             Credential::Missing | Credential::NotNeeded => None,
             Credential::Key(secret) | Credential::Bearer(secret) => Some(secret),
         };
-        let Endpoint { name, base_url, key_variable, .. } = self;
-        Origin { provider: name, base_url, key_variable, key, model }
+        let Endpoint { name, base_url, key_variable, headers, .. } = self;
+        Origin { provider: name, base_url, key_variable, key, headers: Some(headers), model }
     }
 
     fn missing_key(&self, model: &str) -> CallError {

@@ -7,11 +7,14 @@ use serde_json::Value;
 use vega_net::address::without_credentials;
 
 use super::{Billed, CallError, ErrorKind, RetryClass, retry_after};
-use crate::http::{HttpResponse, Secret};
+use crate::http::{Headers, HttpResponse, Secret};
 use crate::price::{successor, today};
 
 /// Characters of an undocumented body that a message quotes.
 const EXCERPT_CHARACTERS_MAX: usize = 200;
+
+/// What stands in the names of headers whose values are secrets.
+const SECRET_HEADERS: [&str; 6] = ["auth", "key", "token", "secret", "cookie", "password"];
 
 /// Where an error came from, so that its message can say what to check.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ pub struct Origin<'a> {
     pub key_variable: &'a str,
     /// The key itself, only to keep it out of messages.
     pub key: Option<&'a Secret>,
+    /// Header lines of the project's own, of which some may be secret, too.
+    pub headers: Option<&'a Headers>,
     /// The model asked.
     pub model: &'a str,
 }
@@ -189,12 +194,18 @@ impl Origin<'_> {
         without_credentials(self.base_url)
     }
 
-    /// The text without the key.
+    /// The text without the key, and without what headers say whose names sound like a secret.
     pub fn redact(&self, text: &str) -> String {
-        match self.key {
-            Some(key) => key.redact(text),
-            None => text.to_owned(),
+        let mut text = self.key.map_or_else(|| text.to_owned(), |key| key.redact(text));
+        for (name, value) in self.headers.iter().flat_map(|headers| headers.iter()) {
+            let name = name.to_ascii_lowercase();
+            if SECRET_HEADERS.iter().any(|part| name.contains(part)) {
+                // `Bearer` and `Basic` are no secret, and a server may quote the rest alone.
+                let secret = value.split_once(' ').map_or(value, |(_, rest)| rest);
+                text = Secret::new(secret).redact(&text);
+            }
         }
+        text
     }
 }
 
@@ -293,6 +304,7 @@ mod tests {
             base_url: "https://api.anthropic.com",
             key_variable: "ANTHROPIC_API_KEY",
             key: Some(&key),
+            headers: None,
             model: "claude-x",
         };
         from_response(&response(status, headers, body), origin, SystemTime::UNIX_EPOCH)
@@ -326,8 +338,14 @@ mod tests {
     #[test]
     fn a_model_that_is_gone_names_its_successor() {
         let body = anthropic("not_found_error", "model: claude-sonnet-4-20250514");
-        let origin =
-            Origin { provider: "p", base_url: "http://h", key_variable: "K", key: None, model: "claude-sonnet-4-20250514" };
+        let origin = Origin {
+            provider: "p",
+            base_url: "http://h",
+            key_variable: "K",
+            key: None,
+            headers: None,
+            model: "claude-sonnet-4-20250514",
+        };
         let error = from_response(&response(404, &[], &body), origin, SystemTime::UNIX_EPOCH);
         assert!(
             error.message.contains("its successor is `claude-sonnet-5-5`") && error.message.contains("[models]"),
@@ -378,12 +396,29 @@ mod tests {
     }
 
     #[test]
+    fn secret_headers_of_the_project_are_quoted_by_nobody() {
+        let headers = [("X-Gateway-Token", "t-123456"), ("authorization", "Bearer b-123456"), ("x-team", "crimson")];
+        let headers: Headers = headers.into_iter().collect();
+        let key = Secret::new("sk-123456");
+        let origin = Origin {
+            provider: "p",
+            base_url: "http://h",
+            key_variable: "K",
+            key: Some(&key),
+            headers: Some(&headers),
+            model: "m",
+        };
+        assert_eq!(origin.redact("t-123456 b-123456 sk-123456 crimson"), "*** *** *** crimson");
+    }
+
+    #[test]
     fn a_redirect_and_a_compressed_answer_say_what_they_are() {
         let headers = [("location", "https://ann:secret@other.test/v1")];
         let error = classified(307, &headers, "");
         assert!(error.message.contains("redirects to https://other.test/v1"), "{}", error.message);
         assert_eq!(error.retry, None);
-        let there = Origin { provider: "p", base_url: "http://ann:secret@h/x", key_variable: "K", key: None, model: "m" };
+        let there =
+            Origin { provider: "p", base_url: "http://ann:secret@h/x", key_variable: "K", key: None, headers: None, model: "m" };
         let gzip = response(200, &[("content-encoding", "gzip")], "\u{1f}\u{8b}");
         assert!(
             undecodable(&gzip, false, there).message.starts_with("an answer compressed as `gzip`, which nobody asked for (200)")
@@ -394,7 +429,7 @@ mod tests {
 
     #[test]
     fn an_error_event_is_classified_by_its_type() {
-        let origin = Origin { provider: "p", base_url: "http://h", key_variable: "K", key: None, model: "m" };
+        let origin = Origin { provider: "p", base_url: "http://h", key_variable: "K", key: None, headers: None, model: "m" };
         let event = |kind: &str| json!({"type": "error", "error": {"type": kind, "message": "m"}});
         assert_eq!(from_event(&event("overloaded_error"), origin).kind, ErrorKind::Overloaded);
         assert_eq!(from_event(&event("rate_limit_error"), origin).kind, ErrorKind::RateLimited);
@@ -404,7 +439,7 @@ mod tests {
 
     #[test]
     fn a_failed_way_says_what_to_check_and_what_it_cost() {
-        let origin = Origin { provider: "p", base_url: "http://h:1", key_variable: "K", key: None, model: "m" };
+        let origin = Origin { provider: "p", base_url: "http://h:1", key_variable: "K", key: None, headers: None, model: "m" };
         let refused = from_transport(&TransportFailure::Connect("connection refused".into()), origin);
         assert_eq!(refused.kind, ErrorKind::ProviderError { status: 0 });
         assert_eq!((refused.retry, refused.billed), (Some(RetryClass::Connection), Billed::Nothing));

@@ -213,6 +213,55 @@ fn a_limit_on_money_is_never_retried() {
     assert!(calls == 1 && note.contains("the spend limit of the Anthropic account is reached"), "{calls} {note}");
 }
 
+#[test]
+fn the_other_protocol_says_in_its_way_that_money_is_spent() {
+    for error in [
+        "type = \"insufficient_quota\", code = \"insufficient_quota\", message = \"quota\"",
+        "code = \"insufficient_quota\", message = \"quota\"",
+    ] {
+        for told in ["", "headers = { retry-after = \"1\", x-should-retry = \"true\" }, "] {
+            let replies = format!("[[reply]]\nhttp = {{ status = 429, {told}body = {{ error = {{ {error} }} }} }}\n");
+            let agents = vec![agent("Coder", vec![("model", "gpt-5.5".into())])];
+            let ran = Scenario::new(agents, vec![Do::Spawn(0), ask(0, "go").step()]).replies(&replies).run();
+            assert_eq!(ran.totals.calls, 1, "{replies}: {:?}", ran.notes);
+            assert!(
+                ran.notes[0].starts_with("RateLimited: quota (429); the OpenAI account has no credit left"),
+                "{:?}",
+                ran.notes
+            );
+        }
+    }
+}
+
+#[test]
+fn each_class_is_tried_again_where_it_is_named_and_nothing_else_ever_is() {
+    let calls = |on: &[&str], reply: &str| {
+        let classes = on.iter().map(|class| (*class).into()).collect();
+        let agents = vec![coder(&[("retry.on", Clause::List(classes)), ("retry.max_attempts", 2.into())])];
+        let replies = format!("[[reply]]\n{reply}\ntimes = 1\n[[reply]]\ntext = \"ok\"\n");
+        Scenario::new(agents, vec![Do::Spawn(0), ask(0, "go").step()]).replies(&replies).run().totals.calls
+    };
+    let failures = [
+        ("rate_limit", vec!["error = \"rate_limit\"", "http = { status = 429 }"]),
+        ("overloaded", vec!["error = \"overloaded\"", "http = { status = 529 }", "http = { status = 503 }"]),
+        ("timeout", vec!["error = \"timeout\"", "http = { status = 408 }", "http = { status = 504 }"]),
+        ("server_error", vec!["http = { status = 500 }", "http = { status = 502, body = \"<html></html>\" }"]),
+        ("connection", vec!["error = \"disconnect\"", "text = \"cut\"\ncut_after_bytes = 20"]),
+    ];
+    let all = failures.each_ref().map(|(class, _)| *class);
+    for (class, replies) in &failures {
+        for reply in replies {
+            assert_eq!(calls(&[class], reply), 2, "{class}: {reply}");
+            let others: Vec<&str> = all.iter().copied().filter(|other| other != class).collect();
+            assert_eq!(calls(&others, reply), 1, "not {class}: {reply}");
+        }
+    }
+    for status in [400, 401, 402, 403, 404, 409, 413, 422] {
+        assert_eq!(calls(&all, &format!("http = {{ status = {status} }}")), 1, "{status}");
+    }
+    assert_eq!(calls(&all, "text = \"no\"\nstop_reason = \"refusal\""), 1);
+}
+
 // ---- circuit breakers ----
 
 /// States of the circuit breaker in the order in which they were recorded.
