@@ -1,0 +1,159 @@
+//! What one thread sees of a mailbox.
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds { messages: 4, bytes: 100 };
+
+fn filled(messages: &[i32]) -> (Mailbox<i32>, Inbox<i32>) {
+    let mailbox = Mailbox::new();
+    let mut inbox = Inbox::new(BOUNDS);
+    for &message in messages {
+        mailbox.push(message).expect("the mailbox is open");
+    }
+    mailbox.drain_into(&mut inbox);
+    (mailbox, inbox)
+}
+
+fn rest(mailbox: &Mailbox<i32>, inbox: &mut Inbox<i32>) -> Vec<i32> {
+    std::iter::from_fn(|| inbox.pop(mailbox)).collect()
+}
+
+#[test]
+fn messages_arrive_in_the_order_of_sending() {
+    let (mailbox, mut inbox) = filled(&[1, 2, 3]);
+    mailbox.push(4).expect("the mailbox is open");
+    mailbox.drain_into(&mut inbox);
+    assert_eq!(rest(&mailbox, &mut inbox), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_refused_message_stays_in_its_place() {
+    let (mailbox, mut inbox) = filled(&[1, 2, 3]);
+    inbox.skip();
+    assert_eq!(inbox.peek(), Some(&2));
+    inbox.accept(&mailbox);
+    assert_eq!(rest(&mailbox, &mut inbox), [1, 3]);
+}
+
+#[test]
+fn removing_the_last_message_keeps_the_end_of_the_queue() {
+    let (mailbox, mut inbox) = filled(&[1, 2]);
+    inbox.skip();
+    inbox.accept(&mailbox);
+    inbox.push(3);
+    assert_eq!(rest(&mailbox, &mut inbox), [1, 3]);
+}
+
+#[test]
+fn taking_what_the_cursor_rests_on_keeps_the_cursor_in_place() {
+    let (mailbox, mut inbox) = filled(&[1, 2, 3]);
+    inbox.skip();
+    inbox.skip();
+    assert_eq!(inbox.take_first(&mailbox, |&message| message == 2), Some(2));
+    assert_eq!(inbox.peek(), Some(&3));
+    assert_eq!(inbox.take_first(&mailbox, |&message| message == 1), Some(1));
+    assert_eq!(inbox.peek(), Some(&3));
+}
+
+#[test]
+fn a_mailbox_at_its_bound_refuses_and_takes_again_after_a_receive() {
+    let mailbox = Mailbox::new();
+    let mut inbox = Inbox::new(BOUNDS);
+    for message in 0..4 {
+        mailbox.push_counted(message, 1, BOUNDS).expect("there is room for four");
+    }
+    assert!(matches!(mailbox.push_counted(4, 1, BOUNDS), Err(Refused::Full(4))));
+    mailbox.push(5).expect("a signal meets no bound");
+    mailbox.drain_into(&mut inbox);
+    assert!(matches!(mailbox.push_counted(4, 1, BOUNDS), Err(Refused::Full(4))), "looking at a message does not make room");
+    assert_eq!(inbox.pop(&mailbox), Some(0));
+    mailbox.push_counted(4, 1, BOUNDS).expect("one was taken");
+}
+
+#[test]
+fn bytes_are_bounded_as_messages_are() {
+    let mailbox = Mailbox::new();
+    assert!(!mailbox.push_counted(1, 60, BOUNDS).expect("60 of 100 bytes"));
+    assert!(matches!(mailbox.push_counted(2, 41, BOUNDS), Err(Refused::Full(2))));
+    assert!(mailbox.push_counted(3, 40, BOUNDS).expect("100 of 100 bytes"), "beyond half, the sender should give way");
+}
+
+#[test]
+fn a_large_mailbox_learns_of_receives_in_batches_and_before_its_owner_looks_for_more() {
+    let bounds = Bounds { messages: 64, bytes: 1 << 20 };
+    let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
+    for message in 0..64 {
+        mailbox.push_counted(message, 1, bounds).expect("there is room for 64");
+    }
+    mailbox.drain_into(&mut inbox);
+    for _ in 0..4 {
+        inbox.accept(&mailbox);
+    }
+    assert!(matches!(mailbox.push_counted(64, 1, bounds), Err(Refused::Full(64))), "senders were not told yet");
+    assert_eq!(mailbox.messages(&inbox), 60, "the owner knows");
+    inbox.accept(&mailbox);
+    for message in 64..69 {
+        mailbox.push_counted(message, 1, bounds).expect("all five are told of at once");
+    }
+    inbox.accept(&mailbox);
+    mailbox.drain_into(&mut inbox);
+    mailbox.push_counted(69, 1, bounds).expect("told of when the owner looks for more");
+    mailbox.drain_into(&mut inbox);
+    assert_eq!(rest(&mailbox, &mut inbox), (6..70).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_chain_takes_room_beforehand_arrives_in_order_and_gives_back_what_is_left() {
+    let bounds = Bounds { messages: 128, bytes: 1 << 20 };
+    let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
+    let mut chain = mailbox.reserve(8, 16, bounds).expect("there is room");
+    assert_eq!(mailbox.messages(&inbox), 8, "as if they were there");
+    assert!((0..3).all(|message| chain.put(message)));
+    assert!(!mailbox.has_arrived());
+    mailbox.push(9).expect("the mailbox is open");
+    assert!(mailbox.push_chain(chain));
+    assert_eq!(mailbox.messages(&inbox), 3);
+    mailbox.drain_into(&mut inbox);
+    assert_eq!(rest(&mailbox, &mut inbox), [9, 0, 1, 2]);
+    let full = mailbox.reserve(2, 16, bounds).map(|mut chain| (chain.put(1), chain.put(2)));
+    assert_eq!(full, Some((true, false)), "a chain says when it is full");
+}
+
+#[test]
+fn there_is_no_chain_where_it_could_matter_for_the_bound() {
+    let bounds = Bounds { messages: 128, bytes: 1000 };
+    let mailbox: Mailbox<i32> = Mailbox::new();
+    assert!(mailbox.reserve(9, 1, bounds).is_none(), "more than a sixteenth of the bound");
+    assert!(mailbox.reserve(8, 63, bounds).is_none(), "more than half of the bytes");
+    for message in 0..57 {
+        mailbox.push_counted(message, 1, bounds).expect("there is room");
+    }
+    assert!(mailbox.reserve(8, 1, bounds).is_none(), "more than half of the messages");
+    assert_eq!(mailbox.messages(&Inbox::new(bounds)), 57, "nothing stays taken");
+    assert!(mailbox.reserve(7, 1, bounds).is_some());
+}
+
+#[test]
+fn a_chain_that_comes_too_late_is_dropped() {
+    let bounds = Bounds { messages: 128, bytes: 1000 };
+    let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
+    let shared = std::rc::Rc::new(());
+    let mut chain = mailbox.reserve(8, 1, bounds).expect("there is room");
+    assert!(chain.put(shared.clone()) && chain.put(shared.clone()));
+    mailbox.push(shared.clone()).expect("the mailbox is open");
+    mailbox.close(&mut inbox);
+    assert!(!mailbox.push_chain(chain));
+    assert_eq!(std::rc::Rc::strong_count(&shared), 2, "only what came in time is left");
+}
+
+#[test]
+fn a_closed_mailbox_gives_messages_back() {
+    let (mailbox, mut inbox) = filled(&[]);
+    mailbox.push(1).expect("the mailbox is open");
+    mailbox.close(&mut inbox);
+    assert_eq!(mailbox.push(2), Err(2));
+    assert!(matches!(mailbox.push_counted(3, 1, BOUNDS), Err(Refused::Closed(3))));
+    assert_eq!(rest(&mailbox, &mut inbox), [1]);
+    mailbox.reopen();
+    mailbox.push(4).expect("the mailbox is open again");
+}
