@@ -58,6 +58,9 @@ pub(super) struct Grant {
     pub(super) at: Instant,
 }
 
+/// How much longer than a provider asked for it is waited because of what its headers say of limits.
+const DISBELIEVED: Duration = Duration::from_secs(60);
+
 pub(super) struct Pool {
     pub(super) is_remote: bool,
     pub(super) is_starting: bool,
@@ -67,6 +70,8 @@ pub(super) struct Pool {
     pub(super) timed: BTreeSet<(Instant, usize)>,
     pub(super) learnt: [Option<Learnt>; 4],
     pub(super) paused_until: Option<Instant>,
+    /// Whether what is believed of the limits is put to the test.
+    pub(super) trial: Trial,
     /// Permits given so far, and what is out.
     pub(super) given: u64,
     pub(super) out: u64,
@@ -91,6 +96,16 @@ pub(super) struct MemberState {
     /// Its permit, until the agent's process takes it.
     pub(super) granted: Option<Grant>,
     pub(super) place: Place,
+}
+
+/// Where a refusal says when to come again, and its other headers speak of a far longer time, one exchange is made when the provider
+/// asked for it, and the belief begins anew with its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trial {
+    None,
+    Due,
+    /// By the permit with this number.
+    UnderWay(u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,6 +189,7 @@ impl Pool {
             timed: BTreeSet::new(),
             learnt: [None, None, None, None],
             paused_until: None,
+            trial: Trial::None,
             given: 0,
             out: 0,
             out_need: Need::default(),
@@ -185,18 +201,34 @@ impl Pool {
     /// When the provider's own limits have room.
     pub(super) fn ready_at(&mut self, need: Need, now: Instant) -> Instant {
         let paused = self.paused_until.unwrap_or(now).max(now);
+        let believed = self.believed_at(need, now).max(paused);
+        if self.is_trial(believed, paused) { paused } else { believed }
+    }
+
+    /// When what is believed of its limits has room.
+    fn believed_at(&mut self, need: Need, now: Instant) -> Instant {
         let learnt = self.learnt.iter_mut().zip(Counted::ALL);
-        learnt.filter_map(|(limit, counted)| Some(limit.as_mut()?.ready_at(need.of(counted), now))).fold(paused, Instant::max)
+        learnt.filter_map(|(limit, counted)| Some(limit.as_mut()?.ready_at(need.of(counted), now))).fold(now, Instant::max)
+    }
+
+    /// Whether an exchange that could be made at `paused`, and would have to wait for `believed`, is the one that tries.
+    fn is_trial(&self, believed: Instant, paused: Instant) -> bool {
+        self.trial == Trial::Due && self.out == 0 && believed > paused + DISBELIEVED
     }
 
     /// Counts one more permit; its number.
     pub(super) fn give(&mut self, need: Need, now: Instant) -> u64 {
+        let believed = self.believed_at(need, now);
+        let is_trial = self.is_trial(believed, now);
         for (limit, counted) in self.learnt.iter_mut().zip(Counted::ALL) {
             if let Some(limit) = limit {
                 limit.reserve(need.of(counted), now);
             }
         }
         self.given += 1;
+        if is_trial {
+            self.trial = Trial::UnderWay(self.given);
+        }
         self.out += 1;
         self.out_need.input = self.out_need.input.saturating_add(need.input);
         self.out_need.output = self.out_need.output.saturating_add(need.output);
@@ -232,8 +264,21 @@ impl Pool {
         if used.is_answered {
             self.is_starting = false;
         }
+        if self.trial == Trial::Due && used.is_answered && used.refused.is_none() {
+            self.trial = Trial::None;
+        }
+        if self.trial == Trial::UnderWay(grant.number) {
+            self.trial = Trial::None;
+            if used.is_answered && used.refused.is_none() {
+                let passed = Passed { sent_at: grant.at, later: 0 };
+                for (limit, counted) in self.learnt.iter_mut().zip(Counted::ALL) {
+                    *limit = used.announced.get(counted).map(|quota| Learnt::new(quota, passed, now));
+                }
+            }
+        }
         if let Some(Some(wait)) = used.refused {
             self.paused_until = self.paused_until.max(Some(now + wait));
+            self.trial = Trial::Due;
         }
     }
 }

@@ -182,6 +182,31 @@ fn what_answers_announce_is_kept_and_a_refusal_pauses() {
 }
 
 #[test]
+fn a_refusal_that_says_when_to_come_again_is_believed_more_than_its_other_headers() {
+    let mut bench = Bench::new(100);
+    let member = bench.join(Rates::default(), Priority::Normal);
+    let quota = Quota { limit: 150_000, remaining: 0, reset: Some(Duration::from_secs(360)) };
+    let refused = |wait| Used { announced: Announced::of(Counted::Tokens, quota), refused: Some(wait), ..SENT };
+    let first = bench.enter(member, 0, 0);
+    bench.give_back(first, &refused(Some(Duration::from_secs(1))), 0);
+    for _ in 0..3 {
+        bench.enter(member, 8_000, 0);
+    }
+    bench.look(member, 999);
+    assert_eq!(bench.out(), [0; 0]);
+    // One is tried when the provider asked for it.
+    bench.look(member, 1_000);
+    assert_eq!(bench.out(), [2]);
+    bench.give_back(2, &refused(Some(Duration::from_secs(2))), 1_100);
+    bench.look(member, 3_100);
+    assert_eq!(bench.out(), [3]);
+    // It is answered, and nothing is said of limits.
+    bench.give_back(3, &SENT, 3_200);
+    bench.look(member, 3_200);
+    assert_eq!(bench.out(), [4], "by a belief of its own it would be minutes later");
+}
+
+#[test]
 fn the_alarm_passes_on_when_its_holder_goes() {
     let mut bench = Bench::new(100);
     let rates = Rates { requests: Some((1, Duration::from_secs(10))), ..Rates::default() };
