@@ -7,6 +7,7 @@ pub mod stream; // answers that arrive in pieces
 pub mod structured; // how a model is made to answer in a form
 
 mod cache; // which parts of a prompt a provider is asked to cache
+mod media; // which pictures and documents a protocol takes
 mod settings; // providers as the project's configuration names them
 
 pub(crate) use cache::CacheMarks;
@@ -162,6 +163,7 @@ impl Endpoint {
             );
             return Err(Box::new(CallError::provider(0, text)));
         }
+        media::check(request, self.protocol).map_err(|problem| Box::new(CallError::provider(0, problem)))?;
         let mut headers = Headers::new();
         headers.push("content-type", "application/json");
         headers.push("accept", if request.stream { "text/event-stream" } else { "application/json" });

@@ -3,8 +3,6 @@
 //! All results of a turn stand in one user message, before any text of it; blocks that mean nothing
 //! here go back as they came.
 
-use std::sync::Arc;
-
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -285,7 +283,7 @@ pub fn media(media: &Media) -> Value {
 }
 
 /// The tools, and whether the last one is marked for the cache.
-struct Tools<'a>(&'a Arc<[ToolSpec]>, bool);
+struct Tools<'a>(&'a [ToolSpec], bool);
 
 impl Serialize for Tools<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -27,9 +27,7 @@ impl CacheMarks {
         if !request.caches_prompt || request.provider_options.contains_key("cache_control") {
             return CacheMarks::default();
         }
-        let tool_bytes =
-            request.tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.schema.to_string().len());
-        let tools: usize = tool_bytes.sum();
+        let tools = request.tools.bytes();
         let fixed = tools + request.system.as_deref().map_or(0, str::len);
         CacheMarks {
             tools: tools >= PREFIX_BYTES_MIN,
@@ -126,5 +124,45 @@ mod tests {
         let options = own.as_object().cloned().unwrap_or_default();
         let own = Request { provider_options: Arc::new(options), ..request(5_000, vec![]) };
         assert!(!CacheMarks::of(&own).any());
+    }
+
+    /// The blocks up to the last mark, without the marks, in the order in which the provider reads them.
+    fn marked_prefix(body: &Value) -> Vec<Value> {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        let messages = list(&body["messages"]).into_iter().flat_map(|message| list(&message["content"]));
+        let mut blocks: Vec<Value> = list(&body["tools"]).into_iter().chain(list(&body["system"])).chain(messages).collect();
+        let marked = blocks.iter().rposition(|block| block.get("cache_control").is_some()).map_or(0, |last| last + 1);
+        blocks.truncate(marked);
+        for block in &mut blocks {
+            if let Some(block) = block.as_object_mut() {
+                block.remove("cache_control");
+            }
+        }
+        blocks
+    }
+
+    #[test]
+    fn what_is_marked_stays_as_it_is_in_the_requests_that_follow() {
+        let result = |id: &str| Block::ToolResult(ToolResult { id: id.into(), content: "seen".into(), ..ToolResult::default() });
+        let rounds = [
+            Message::user([Block::text("one")]),
+            Message::assistant([Block::text("looking")]),
+            Message::user([result("a"), result("b")]),
+            Message::assistant([Block::text("looking again")]),
+            Message::user([result("c")]),
+            Message::assistant([Block::text("done")]),
+            Message::user([Block::text("two")]),
+        ];
+        // Each request of the conversation has what the one before it had marked, byte by byte.
+        let requests: Vec<Request> = (0..rounds.len()).step_by(2).map(|last| request(10, rounds[..=last].to_vec())).collect();
+        for pair in requests.windows(2) {
+            let (before, after) = (sent(&pair[0]), sent(&pair[1]));
+            let (kept, whole) = (marked_prefix(&before), marked_prefix(&after));
+            assert!(!kept.is_empty() && whole.starts_with(&kept), "{kept:?}\n{whole:?}");
+            assert!(before.to_string().matches("cache_control").count() <= 4);
+        }
+        // What another call from the same conversation would not have is not marked.
+        let other = request(10, [&rounds[..6], &[Message::user([Block::text("three")])]].concat());
+        assert_eq!(marked_prefix(&sent(&other)), marked_prefix(&sent(&requests[3])));
     }
 }

@@ -236,8 +236,6 @@ fn media(media: &Media) -> Value {
             Some(text) => json!({"type": "text", "text": text}),
             None => json!({"type": "file", "file": {"filename": "document.pdf", "file_data": data(bytes, media_type)}}),
         },
-        // Documents have no address here; the model is told where it is.
-        Media::Url(url) if media.is_document() => json!({"type": "text", "text": &**url}),
         Media::Url(url) => json!({"type": "image_url", "image_url": {"url": &**url}}),
     }
 }
