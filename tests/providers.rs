@@ -132,7 +132,7 @@ fn a_typed_reply_is_asked_for_by_instructions_where_the_model_has_no_other_way()
     assert_eq!(stdout(&result), "7\n", "{}", stderr(&result));
 }
 
-/// What clients commonly get wrong, with a test of it: the file, and the name of the function. Streams are not among these.
+/// What clients commonly get wrong, with a test of it: the file, and the name of the function.
 const COMMON_MISTAKES: &[(&str, &str, &str)] = &[
     (
         "cached input counted twice or not at all",
@@ -143,6 +143,79 @@ const COMMON_MISTAKES: &[(&str, &str, &str)] = &[
         "cached input counted twice or not at all",
         "runtime/agent/src/provider/tests.rs",
         "an_anthropic_answer_is_decoded_with_unknown_blocks_kept",
+    ),
+    (
+        "usage of a stream added up instead of overwritten, or taken from its beginning alone",
+        "runtime/agent/src/provider/stream/tests.rs",
+        "usage_overwrites_and_unknown_events_are_skipped",
+    ),
+    (
+        "a stream that ends too early taken for an answer",
+        "runtime/agent/src/provider/stream/tests.rs",
+        "a_stream_that_ends_too_early_is_a_failure_with_what_arrived",
+    ),
+    (
+        "an error within a stream overlooked",
+        "tests/streams.rs",
+        "a_stream_that_breaks_raises_its_kind_with_what_had_come_and_is_not_repeated",
+    ),
+    ("an error within a stream kept from the retries", "tests/streams.rs", "what_fails_before_the_first_chunk_is_tried_again"),
+    (
+        "arguments of tools read piece by piece, and characters cut between pieces",
+        "runtime/agent/src/provider/stream/tests.rs",
+        "a_stream_reads_as_the_whole_answer_however_it_is_cut_into_pieces",
+    ),
+    (
+        "line ends and joined data lines of a stream",
+        "runtime/net/src/sse.rs",
+        "all_three_line_ends_and_joined_data_lines_are_understood",
+    ),
+    ("comments in a stream", "runtime/net/src/sse.rs", "comments_unknown_fields_and_a_byte_order_mark_are_skipped"),
+    ("a line without end in a stream", "runtime/net/src/sse.rs", "an_endless_line_is_refused"),
+    (
+        "a usage chunk without choices, calls known by their id, `[DONE]` read as JSON",
+        "runtime/agent/src/provider/stream/tests.rs",
+        "servers_that_imitate_openai_are_understood",
+    ),
+    (
+        "an overload counted against one's own rate limit",
+        "runtime/agent/tests/agents/pressure.rs",
+        "an_overload_of_the_provider_is_no_limit_of_ones_own",
+    ),
+    (
+        "faults of the program counted as failures of the provider",
+        "runtime/agent/tests/agents/pressure.rs",
+        "only_failures_of_the_provider_count",
+    ),
+    (
+        "a header that says whether to try again ignored",
+        "runtime/agent/tests/agents/pressure.rs",
+        "the_header_that_says_whether_to_retry_is_heeded",
+    ),
+    (
+        "no time limit on connecting",
+        "runtime/net/src/tests.rs",
+        "a_connection_that_nobody_takes_is_a_timeout_in_which_nothing_was_sent",
+    ),
+    (
+        "signs of life taken for silence, or silence never noticed",
+        "tests/streams.rs",
+        "a_stalled_stream_is_a_timeout_and_signs_of_life_keep_it_going",
+    ),
+    (
+        "a stream that broke or was left not booked at all",
+        "tests/streams.rs",
+        "a_stream_that_is_left_closes_its_connection_and_is_booked_as_an_estimate",
+    ),
+    (
+        "pictures and documents that a protocol does not take sent all the same",
+        "runtime/agent/src/provider/media.rs",
+        "what_a_protocol_does_not_take_is_refused_before_the_call",
+    ),
+    (
+        "a schema that promises what the decoder refuses",
+        "runtime/agent/tests/agents/forms.rs",
+        "the_schema_of_a_type_and_the_decoder_of_its_values_agree",
     ),
     (
         "a spend limit retried like a rate limit",
@@ -224,7 +297,7 @@ const COMMON_MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("a price that changes on a day", "runtime/agent/src/price/tests.rs", "an_entry_holds_until_its_day"),
     (
-        "a time limit for the whole answer, none for connecting",
+        "a time limit for the whole answer instead of its silence",
         "runtime/net/src/tests.rs",
         "silence_before_and_in_the_middle_of_an_answer_is_a_timeout",
     ),

@@ -85,9 +85,10 @@ pub fn terms(request: &Request) -> Terms {
 /// Instructions, tools and the form of the answer.
 fn fixed_part(request: &Request) -> u64 {
     let system = request.system.as_ref().map_or(0, |text| bytes(text) + FRAME_TOKENS);
-    let tools =
-        request.tools.iter().map(|tool| bytes(&tool.name) + bytes(&tool.description) + json_bytes(&tool.schema) + FRAME_TOKENS);
-    let tools: u64 = tools.sum::<u64>() + if request.tools.is_empty() { 0 } else { TOOLS_TOKENS };
+    let tools = match request.tools.len() as u64 {
+        0 => 0,
+        count => request.tools.bytes() as u64 + count * FRAME_TOKENS + TOOLS_TOKENS,
+    };
     let output = request.output.as_ref().map_or(0, |output| json_bytes(&output.schema) + TOOLS_TOKENS);
     system + tools + output
 }
@@ -121,10 +122,12 @@ fn json_bytes(value: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
-    use crate::message::ToolSpec;
+    use crate::message::{ToolSpec, Usage};
     use crate::price::PriceTable;
 
     fn request(messages: Vec<Message>) -> Request {
@@ -155,5 +158,38 @@ mod tests {
         // 200,000 at one millionth of a dollar, 100 at five.
         assert_eq!(worst_cost(&request, bound, model), Ok(200_500_000_000));
         assert_eq!(InputBound::Tokens(u64::MAX).tokens(model), 200_000);
+    }
+
+    #[test]
+    fn a_prompt_that_is_written_to_the_cache_is_reserved_at_that_price() {
+        let table = PriceTable::built_in();
+        let model = table.find("claude-haiku-4-5", "2026-11-22").unwrap();
+        let bound = InputBound::Tokens(1_000);
+        let mut request = request(vec![Message::user([Block::text("hi")])]);
+        request.system = Some("s".repeat(3_000).into());
+        let cost = |request: &Request| worst_cost(request, bound, model).unwrap() - 100 * 5_000_000;
+        assert_eq!(cost(&request), 1_000 * 1_000_000, "nothing is marked");
+        request.caches_prompt = true;
+        assert_eq!(cost(&request), 1_000 * 1_250_000, "a write costs a quarter more");
+        // Whatever part of the prompt is written and whatever is read, the bill is not above it.
+        for written in [0, 1, 500, 1_000] {
+            for read in [0, (1_000 - written) / 2, 1_000 - written] {
+                let usage = Usage {
+                    input: 1_000 - written - read,
+                    cache_write: written,
+                    cache_read: read,
+                    output: 100,
+                    ..Usage::default()
+                };
+                let billed = model.cost(&usage).unwrap();
+                assert!(billed <= worst_cost(&request, bound, model).unwrap(), "{usage:?}");
+            }
+        }
+        let hour = json!({"cache_control": {"type": "ephemeral", "ttl": "1h"}});
+        request.provider_options = Arc::new(hour.as_object().cloned().unwrap());
+        assert_eq!(cost(&request), 1_000 * 2_000_000, "an hour costs twice as much");
+        request.system = Some("s".into());
+        request.provider_options = Arc::default();
+        assert_eq!(cost(&request), 1_000 * 1_000_000, "too short to be cached");
     }
 }

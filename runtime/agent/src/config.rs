@@ -17,6 +17,7 @@ use crate::message::ToolSpec;
 use crate::price::Model;
 use crate::provider::{Endpoint, PROMPT_CACHING, Protocol};
 use crate::retry::{Backoff, RetryPolicy};
+use crate::toolset::Toolset;
 use crate::turn::TurnLimits;
 
 /// The model of an agent that names none.
@@ -103,7 +104,7 @@ pub(crate) struct AgentConfig {
     /// Passed through.
     pub(crate) provider_options: Arc<Map<String, serde_json::Value>>,
     /// What the model may call.
-    pub(crate) tools: Arc<[ToolSpec]>,
+    pub(crate) tools: Toolset,
     /// Which of them run only when somebody says so.
     pub(crate) approval: Vec<String>,
     /// Bytes that every request has: instructions and tools.
@@ -172,8 +173,7 @@ pub(crate) fn read(
         read_clause(&mut config, key, value, module)
             .map_err(|problem| format!("agent `{}`: `{}` {problem}", declaration.name, key.replace('.', " ")))?;
     }
-    let tools = config.tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.schema.to_string().len());
-    config.fixed_bytes = tools.sum::<usize>() + config.system.as_deref().map_or(0, str::len);
+    config.fixed_bytes = config.tools.bytes() + config.system.as_deref().map_or(0, str::len);
     Ok(config)
 }
 
@@ -216,13 +216,13 @@ fn read_clause(config: &mut AgentConfig, key: &str, value: &Value, module: &Modu
     Ok(())
 }
 
-fn tools(declaration: &Agent, module: &Module) -> Result<Arc<[ToolSpec]>, String> {
+fn tools(declaration: &Agent, module: &Module) -> Result<Toolset, String> {
     let specs = declaration.tools.iter().map(|tool| {
         let schema = serde_json::from_str(&schema::parameters_schema(&tool.parameters, module))
             .map_err(|error| format!("the schema of the tool `{}` is not JSON: {error}", tool.name))?;
         Ok(ToolSpec { name: tool.name.clone(), description: tool.description.clone(), schema })
     });
-    specs.collect()
+    specs.collect::<Result<Vec<_>, String>>().map(Toolset::from)
 }
 
 fn text(value: &Value) -> Result<&str, String> {

@@ -186,7 +186,7 @@ pub(crate) fn base_request(config: &AgentConfig) -> Request {
     let mut request = Request {
         system: config.system.clone(),
         temperature: config.temperature,
-        tools: Arc::clone(&config.tools),
+        tools: config.tools.clone(),
         provider_options: Arc::clone(&config.provider_options),
         caches_prompt: config.caches_prompts,
         ..Request::new(&*config.provider_model, config.max_tokens)

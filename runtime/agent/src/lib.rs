@@ -6,6 +6,7 @@ pub mod bound; // an upper bound of what a request can cost
 pub mod error; // how a call fails, and whether another attempt can help
 pub mod http; // requests and answers as plain values, whoever carries them
 pub mod message; // what is said to a model and what it answers
+pub mod toolset; // the tools that it is offered
 pub mod price; // what tokens cost, in integers
 pub mod retry; // when to try again
 pub mod history; // the rounds that a conversation is made of

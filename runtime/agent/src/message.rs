@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::toolset::Toolset;
+
 /// One piece of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
@@ -151,7 +153,7 @@ pub struct Request {
     /// The bound of the answer, reasoning included.
     pub max_tokens: u32,
     /// What the model may call; shared by all requests of an agent.
-    pub tools: Arc<[ToolSpec]>,
+    pub tools: Toolset,
     /// Whether it may call them now.
     pub tool_choice: ToolChoice,
     /// The form of the answer, where the program wants a typed one.
@@ -277,7 +279,7 @@ impl Request {
             system: None,
             temperature: None,
             max_tokens,
-            tools: Arc::default(),
+            tools: Toolset::default(),
             tool_choice: ToolChoice::Auto,
             output: None,
             native_output: true,

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -180,6 +181,25 @@ fn nothing_listening_there_says_so_and_that_nothing_was_sent() {
     });
     assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
     assert!(failure.message.contains("connection refused"), "{}", failure.message);
+}
+
+#[test]
+fn a_connection_that_nobody_takes_is_a_timeout_in_which_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: the descriptor is that of the listener, which lives to the end of the test.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+    let address = listener.local_addr().unwrap();
+    // Until the queue of those that wait to be taken is full.
+    let mut waiting = Vec::new();
+    while let Ok(socket) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        waiting.push(socket);
+        assert!(waiting.len() < 1_000, "the queue has no end");
+    }
+    let timeouts = Timeouts { connect: Some(Duration::from_millis(50)), ..Timeouts::default() };
+    let failure = green(move || {
+        exchange(&Client::new(ClientConfig::default()).unwrap(), post(format!("http://{address}/"), b"", timeouts)).unwrap_err()
+    });
+    assert_eq!((failure.kind, failure.sent), (FailureKind::ConnectTimeout, false));
 }
 
 #[test]

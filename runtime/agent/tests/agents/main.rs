@@ -8,3 +8,4 @@ mod budgets; // budgets under load
 mod replay; // what passes the door to the world
 mod pressure; // rate limits, queues and circuit breakers
 mod over_http; // providers over loopback
+mod forms; // schemas of replies and the decoder

@@ -1,6 +1,7 @@
 //! Providers over loopback: what goes over the wire, and every way in which it can go wrong.
 
 use std::io::{self, Read as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -157,6 +158,45 @@ fn all_results_of_a_turn_go_back_in_one_message() {
     assert!(told[1].2 && told[1].1.starts_with("The arguments do not fit: `n`: "), "{:?}", told[1]);
     assert_eq!(told[2], ("t3", "IoError: the disk is gone", true));
     assert!(told[3].2 && told[3].1.starts_with("There is no tool `unknown`. Available: double, fail."), "{:?}", told[3]);
+}
+
+static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+#[test]
+fn of_792_calls_in_one_turn_a_hundred_run_all_are_answered_and_the_budget_is_kept() {
+    let call = |number| json!({"type": "tool_use", "id": format!("t{number}"), "name": "count", "input": {"n": number}});
+    let calls: Vec<Json> = (0..792).map(call).collect();
+    let (recorder, server) = recorder(vec![
+        (200, vec![], message(calls.into(), "tool_use")),
+        (200, vec![], message(json!([{"type": "text", "text": "done"}]), "end_turn")),
+    ]);
+    let mut agents = quick();
+    agents[0].tools = vec![ToolSpec {
+        name: "count",
+        parameters: vec![("n", Type::Int)],
+        capabilities: vec![],
+        paths: None,
+        body: |_, arguments| {
+            RUNS.fetch_add(1, Ordering::Relaxed);
+            Ok(Outcome::Value(arguments[0].clone()))
+        },
+    }];
+    // Enough for the worst case of the second request, whose prompt is bounded by its bytes.
+    let limit = 250_000_000_000;
+    let ran = Scenario::new(agents, one_call()).server(&url(&server)).budget(limit).run();
+    assert_eq!(ran.notes, ["done"]);
+    assert_eq!(RUNS.load(Ordering::Relaxed), 100);
+    let requests = recorder.requests.lock().unwrap();
+    assert_eq!(requests.len(), 2, "no further turn, and nothing had to be counted");
+    let body = &requests[1].1;
+    assert_eq!(body["tool_choice"], json!({"type": "none"}), "the last turn is without tools");
+    let results = body["messages"][2]["content"].as_array().unwrap();
+    assert!(results.iter().enumerate().all(|(number, result)| result["tool_use_id"] == format!("t{number}")));
+    let refused = results.iter().filter(|result| result["is_error"] == true);
+    assert_eq!((results.len(), refused.count()), (792, 692));
+    // Two answers of 20 tokens in, 4 read from the cache, and 5 out.
+    assert_eq!((ran.report.spent, ran.report.reserved), (2 * (20 * 100_000 + 4 * 10_000 + 5 * 500_000), 0));
+    assert_eq!(ran.report.spent, ran.totals.cost_pico);
 }
 
 fn failure(server: &Server) -> String {

@@ -394,6 +394,24 @@ impl Handler for Counting {
 }
 
 #[test]
+fn an_overload_of_the_provider_is_no_limit_of_ones_own() {
+    // Each is told to come again in half a minute. A refusal by rate means everybody with the key, an overload the one call.
+    let second_is_over_at = |error: &str| {
+        let agent = coder(&[("rate_limit.requests", rate(1_000, seconds(60)))]);
+        let first = Do::Beside(vec![ask(0, "first").quiet().step()]);
+        let steps = vec![Do::Spawn(0), first, Do::Sleep(Duration::from_millis(10)), ask(0, "second").step(), Do::Clock, Do::Wait];
+        let replies = format!(
+            "[[reply]]\ncontains = \"first\"\nerror = \"{error}\"\nretry_after = \"30s\"\ntimes = 1\n[[reply]]\ntext = \"ok\"\n"
+        );
+        let ran = Scenario::new(vec![agent], steps).replies(&replies).run();
+        assert_eq!(ran.notes[0], "ok");
+        clock(&ran)
+    };
+    assert_eq!(second_is_over_at("overloaded"), 10);
+    assert_eq!(second_is_over_at("rate_limit"), 30_000);
+}
+
+#[test]
 fn an_open_breaker_makes_no_connection() {
     let counting = Arc::new(Counting { status: 529, requests: AtomicUsize::new(0), connections: Mutex::default() });
     let server = Server::start(settings(), counting.clone()).unwrap();
