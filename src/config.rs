@@ -78,6 +78,7 @@ struct LimitTable {
     exec_bytes: Option<usize>,
     exec_ms: Option<u64>,
     stream_bytes: Option<usize>,
+    cleanup_reductions: Option<u64>,
 }
 
 impl LimitTable {
@@ -88,6 +89,7 @@ impl LimitTable {
             ("heap_bytes", self.heap_bytes == Some(0)),
             ("call_depth", self.call_depth == Some(0)),
             ("stream_bytes", self.stream_bytes == Some(0)),
+            ("cleanup_reductions", self.cleanup_reductions == Some(0)),
         ];
         zeros.into_iter().find_map(|(name, is_zero)| is_zero.then_some(name))
     }
@@ -195,6 +197,7 @@ impl Config {
         set(&mut limits.exec_bytes, table.exec_bytes);
         set(&mut limits.exec_ms, table.exec_ms);
         set(&mut limits.stream_bytes, table.stream_bytes);
+        set(&mut limits.cleanup_reductions, table.cleanup_reductions);
         limits
     }
 

@@ -320,7 +320,9 @@ fn nothing_is_left_of_what_signals_cancel() {
     running.signal("INT");
     running.wait_for_error("interrupted");
     running.signal("INT");
-    running.wait_for_error(r#""left":{"processes":0,"stacks":0,"calls":0,"reserved_pico":0,"sockets":0,"threads":0}"#);
+    running.wait_for_error(
+        r#""left":{"processes":0,"stacks":0,"bytes":0,"timers":0,"calls":0,"reserved_pico":0,"sockets":0,"threads":0}"#,
+    );
     assert_eq!(running.end().1.code(), Some(130));
 }
 

@@ -40,6 +40,9 @@ pub struct Limits {
     pub stream_bytes: usize,
     /// Time in which children may end by themselves before they are killed, in milliseconds.
     pub shutdown_ms: u64,
+    /// Reductions that the `defer` and `finally` blocks of a process may spend in all once it is at its end, by an exit or by an error that
+    /// nothing catches. They have `shutdown_ms` for it. Beyond either the process is killed.
+    pub cleanup_reductions: u64,
     /// Lines of a stack trace that are printed; of longer ones the middle is left out.
     pub trace_lines: usize,
 }
@@ -62,6 +65,7 @@ impl Default for Limits {
             exec_ms: 600_000,
             stream_bytes: 32 << 10,
             shutdown_ms: 5_000,
+            cleanup_reductions: 10_000_000,
             trace_lines: 40,
         }
     }

@@ -32,6 +32,10 @@ mod trace; // stacks of ended processes, as people read them
 #[cfg(not(loom))]
 pub(crate) mod few; // maps that are nearly always small
 #[cfg(not(loom))]
+mod cleanup; // the bound on what it does at its end
+#[cfg(not(loom))]
+pub(crate) mod names; // by which programs find it
+#[cfg(not(loom))]
 mod info; // how a process stands, as another one asks
 #[cfg(not(loom))]
 mod session; // the budget scopes that it is in

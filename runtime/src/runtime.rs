@@ -362,12 +362,14 @@ impl Runtime {
         let remote = scheduler.remote().clone();
         let abandoned_threads = scheduler.shutdown().abandoned_threads;
         let statistics = Statistics::of(&self.world, &remote);
+        let timers = remote.take_left_timers().into_iter().filter(|&process| !self.world.is_alive(process)).count();
         drop(remote);
         self.end_processes();
         let left = Left {
             processes: self.world.alive(),
             stacks: statistics.scheduler.workers.iter().map(|worker| worker.stacks_in_use).sum(),
             bytes: self.world.lost_bytes(),
+            timers: timers as u64,
             calls: self.world.calls() as u64,
             reserved_pico: self.world.scope.reserved(),
             threads: abandoned_threads as u64,

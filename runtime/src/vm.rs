@@ -19,10 +19,12 @@ mod arithmetic; // what arithmetic needs beyond one machine instruction
 mod operate; // instructions on values
 mod format; // the text of a value in a format
 mod place; // instructions on places inside values
+mod leaving; // exits and errors on their way through cleanups
 mod unwind; // errors, exits, and native frames
 #[cfg(test)]
 mod tests;
 
 pub use host::{After, Host, Sent, Wake};
+pub(crate) use leaving::Rest;
 pub use machine::{Exit, Machine};
 pub use program::{LoadedProgram, VmLimits};

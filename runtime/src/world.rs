@@ -4,6 +4,7 @@
 //! table be looked into. Other threads post to a worker.
 
 use std::collections::HashMap;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
@@ -23,6 +24,7 @@ use crate::output::{Output, ProgramOutput};
 use crate::process::block::{Birth, Job, Process};
 use crate::process::mail::Mail;
 use crate::process::mailbox::{Bounds, Refused};
+use crate::process::names::Names;
 use crate::process::outbox::Outbox;
 use crate::process::signal::Signal;
 use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
@@ -56,7 +58,7 @@ pub(crate) struct World {
     pub(crate) trace: Option<vega_trace::Sink>,
     pub(crate) natives: NativeTable,
     pub(crate) chance: Chance,
-    pub(crate) names: Mutex<HashMap<String, Pid>>,
+    pub(crate) names: Names,
     /// Families of processes that live, by owner: for drawings of the tree.
     pub(crate) families: Mutex<HashMap<u64, Weak<Family>>>,
     /// The next number of a monitor that no worker has. Unique in the runtime.
@@ -161,7 +163,7 @@ impl World {
             trace: parts.trace,
             natives: parts.natives,
             chance: parts.chance,
-            names: Mutex::default(),
+            names: Names::default(),
             families: Mutex::default(),
             monitors: AtomicU64::new(1),
             reductions: AtomicU64::new(0),
@@ -231,7 +233,9 @@ impl World {
 
     /// A timer of a process fired.
     pub(crate) fn fire_timer(&self, pid: Pid, worker: &Worker<World>) {
-        if let Some(process) = self.table.slot_of(pid) {
+        if let Some(process) = self.table.slot_of(pid)
+            && !self.cuts_native(process, worker)
+        {
             self.wake(process, TIMER, worker);
         }
     }
@@ -246,11 +250,12 @@ impl World {
             }
             process.state.begin_exit();
             // SAFETY: the threads that could own the process are gone, and it lives, so its cells are filled.
-            process.mailbox.close(unsafe { process.life() }.inbox_and_extension().0);
-            let outer = heap::enter(Account::UNLIMITED);
+            let life = unsafe { process.life() };
+            process.mailbox.close(life.inbox_and_extension().0);
+            let outer = heap::enter(life.account);
             // SAFETY: as above; the reference is not used any more.
             unsafe { process.clear() };
-            heap::enter(outer);
+            self.count_lost(heap::enter(outer).used);
             process.state.end_exit();
         }
     }
@@ -287,9 +292,27 @@ impl World {
     #[inline]
     pub(crate) fn begin(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
         self.push_sent(worker);
-        let priority = birth.priority;
         let taken = self.table.take(&mut worker.local().free.borrow_mut(), worker);
-        let Ok((slot, pid)) = taken else { return Err(self.too_many(birth)) };
+        match taken {
+            Ok((slot, pid)) => Ok(self.begin_in(slot, pid, birth, worker)),
+            Err(_) => Err(self.too_many(birth)),
+        }
+    }
+
+    /// The same for a supervisor, or for a child's next life: as many processes as may be alive do not keep those that live from being
+    /// looked after.
+    pub(crate) fn begin_again(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
+        self.push_sent(worker);
+        let taken = self.table.take_beyond(&mut worker.local().free.borrow_mut(), worker);
+        match taken {
+            Ok((slot, pid)) => Ok(self.begin_in(slot, pid, birth, worker)),
+            Err(_) => Err(self.too_many(birth)),
+        }
+    }
+
+    #[inline]
+    fn begin_in(&self, slot: NonNull<Process>, pid: Pid, birth: Birth, worker: &Worker<World>) -> Pid {
+        let priority = birth.priority;
         // SAFETY: the slot was just taken from the table, which keeps it mapped.
         let process = unsafe { slot.as_ref() };
         // SAFETY: as above: it is nobody else's.
@@ -299,7 +322,7 @@ impl World {
         started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.sample_push(pid, worker);
         worker.push(Job::new(process), priority);
-        Ok(pid)
+        pid
     }
 
     /// The error of a process that is one too many.
@@ -376,6 +399,7 @@ impl World {
             Signal::Unlink { .. }
             | Signal::Demonitor { .. }
             | Signal::Exit { .. }
+            | Signal::Kill
             | Signal::ChildExit { .. }
             | Signal::Hand(_)
             | Signal::Down { .. }
@@ -388,18 +412,9 @@ impl World {
         }
     }
 
-    /// Ends a process at its next safe point.
+    /// Ends a process at its next safe point. It comes in order with other signals: whoever was told to end before ends with that reason.
     pub(crate) fn kill(&self, pid: Pid, worker: &Worker<World>) {
-        self.push_sent(worker);
-        if let Some(process) = self.table.slot_of(pid) {
-            self.wake(process, KILL, worker);
-        }
-    }
-
-    /// The name under which a process is registered.
-    pub(crate) fn name_of(&self, pid: Pid) -> Option<String> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.iter().find(|&(_, &other)| other == pid).map(|(name, _)| name.clone())
+        self.deliver(pid, Mail::Signal(Signal::Kill), KILL, worker);
     }
 
     /// Whether a process lives.

@@ -21,11 +21,13 @@ pub(super) fn print(shutdown: &Shutdown, format: StatsFormat) {
 }
 
 /// What is left at the end, by name. All zero unless something is lost.
-fn left(shutdown: &Shutdown, sockets: u64) -> [(&'static str, u64); 6] {
+fn left(shutdown: &Shutdown, sockets: u64) -> [(&'static str, u64); 8] {
     let left = &shutdown.left;
     [
         ("processes", left.processes),
         ("stacks", left.stacks),
+        ("bytes", left.bytes),
+        ("timers", left.timers),
         ("calls", left.calls),
         ("reserved_pico", left.reserved_pico.unsigned_abs()),
         ("sockets", sockets),

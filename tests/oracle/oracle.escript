@@ -124,18 +124,53 @@ actor(Driver, Said, Monitors) ->
         {do, [send, P, W]} -> P ! {word, W}, actor(Driver, Said, Monitors);
         {do, [send_then_exit, P, W, R]} -> P ! {word, W}, exit(word(R));
         {do, [exit_then_monitored, P]} -> exit(P, boom), actor(Driver, Said, [{P, erlang:monitor(process, P)} | Monitors]);
+        {do, [signal_twice, P, R, S]} -> exit(P, word(R)), exit(P, word(S)), actor(Driver, Said, Monitors);
+        {do, [signal_then_kill, P, R]} -> exit(P, word(R)), exit(P, kill), actor(Driver, Said, Monitors);
+        {do, [receives_for_long]} ->
+            receive nothing_of_the_kind -> ok after 3600000 -> ok end,
+            actor(Driver, Said, Monitors);
+        {do, [receives_shortly]} ->
+            Word = receive nothing_of_the_kind -> "something" after 0 -> "timeout" end,
+            actor(Driver, [{says, Word} | Said], Monitors);
+        {do, [exits_then_unlinks, P, R]} ->
+            exit(P, word(R)),
+            await_end(P),
+            unlink(P),
+            actor(Driver, Said, Monitors);
+        {do, [unlink_then_signal, P, R]} -> unlink(P), exit(P, word(R)), actor(Driver, Said, Monitors);
+        {do, [kills_then_demonitors, P]} ->
+            exit(P, kill),
+            await_end(P),
+            {value, {_, Ref}, Rest} = lists:keytake(P, 1, Monitors),
+            erlang:demonitor(Ref, [flush]),
+            actor(Driver, Said, Rest);
         {do, [alive, P]} ->
             actor(Driver, [{says, liveness(P)} | Said], Monitors);
         {do, [links]} ->
             {links, L} = process_info(self(), links),
             actor(Driver, [{says, integer_to_list(length(L))} | Said], Monitors);
         {do, [register, Name]} -> register(list_to_atom(Name), self()), actor(Driver, Said, Monitors);
+        {do, [register_or_say, Name]} ->
+            Word = try register(list_to_atom(Name), self()) of true -> "registered" catch error:badarg -> "refused" end,
+            actor(Driver, [{says, Word} | Said], Monitors);
+        {do, [register_other, Name, P]} ->
+            Word = try register(list_to_atom(Name), P) of true -> "registered" catch error:badarg -> "refused" end,
+            actor(Driver, [{says, Word} | Said], Monitors);
+        {do, [unregister, Name]} -> unregister(list_to_atom(Name)), actor(Driver, Said, Monitors);
+        {do, [unregister_or_say, Name]} ->
+            Word = try unregister(list_to_atom(Name)) of true -> "given back" catch error:badarg -> "refused" end,
+            actor(Driver, [{says, Word} | Said], Monitors);
         {do, [whereis, Name]} ->
             Word = case whereis(list_to_atom(Name)) of undefined -> "nobody"; _ -> "somebody" end,
             actor(Driver, [{says, Word} | Said], Monitors);
         {do, [spawn_link]} -> Driver ! {born, spawn_link(fun() -> actor(Driver) end)}, actor(Driver, Said, Monitors);
         {do, [_Spawn]} -> Driver ! {born, spawn(fun() -> actor(Driver) end)}, actor(Driver, Said, Monitors)
     end.
+
+%% Waits until a process has ended, by a monitor of its own.
+await_end(P) ->
+    Ref = erlang:monitor(process, P),
+    receive {'DOWN', Ref, process, P, _} -> ok end.
 
 liveness(P) -> case is_process_alive(P) of true -> "alive"; false -> "dead" end.
 

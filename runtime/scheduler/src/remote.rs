@@ -2,8 +2,8 @@
 //!
 //! Invariant: whoever adds something to `Shared` wakes a worker that may handle it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_deque::{Injector, Stealer};
 use crossbeam_queue::SegQueue;
@@ -13,6 +13,7 @@ use crate::host::{Host, Priority};
 use crate::inbox::Message;
 use crate::native::NativeToken;
 use crate::statistics::Statistics;
+use crate::timers::TimerKey;
 
 /// Queues of one worker, by priority.
 pub(crate) const PRIORITIES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
@@ -26,6 +27,8 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) stealers: Stealers<H>,
     /// Messages of the host to each worker.
     pub(crate) posts: Box<[SegQueue<H::Post>]>,
+    /// Timers that had not fired when their worker stopped, with its number.
+    pub(crate) left_timers: Mutex<Vec<(usize, TimerKey, H::Timer)>>,
 }
 
 impl<H: Host> Shared<H> {
@@ -85,6 +88,12 @@ impl<H: Host> Remote<H> {
     pub fn cancel_native(&self, token: NativeToken) {
         let (runner, native) = (token.runner, token.native);
         self.0.ground.inboxes[token.worker()].send(Message::CancelNative { runner, native });
+    }
+
+    /// After the shutdown: the timers that were neither fired nor cancelled. Gives each once.
+    pub fn take_left_timers(&self) -> Vec<H::Timer> {
+        let left = std::mem::take(&mut *self.0.left_timers.lock().unwrap_or_else(PoisonError::into_inner));
+        left.into_iter().map(|(_, _, timer)| timer).collect()
     }
 
     /// Keeps virtual time from moving while the result lives: for a thread that is about to push something.

@@ -3,10 +3,11 @@
 //! Invariant: when `shutdown` has returned, no thread of the scheduler runs any code of the host, except calls in a lane that
 //! the report counts.
 
+use std::collections::HashSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::core::Core;
 use crate::epoch::Epochs;
 use crate::ground::Ground;
 use crate::host::Host;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Message};
 use crate::lane::Lanes;
 use crate::os::fault::{self, AlternateStack};
 use crate::reactor::{Reactor, WAKER};
@@ -83,7 +84,8 @@ impl<H: Host> Scheduler<H> {
         let (own_queues, stealers) = queues::<H>(config.workers);
         let posts = (0..config.workers).map(|_| SegQueue::new()).collect();
         let injectors = Default::default();
-        let remote = Remote(Arc::new(Shared { ground, host, injectors, stealers, posts }));
+        let left_timers = Mutex::default();
+        let remote = Remote(Arc::new(Shared { ground, host, injectors, stealers, posts, left_timers }));
         let budget = Arc::new(StackBudget::new(config.stacks_max));
         let seed = if let Clock::Virtual { seed } = config.clock { seed } else { fastrand::u64(..) };
 
@@ -136,6 +138,7 @@ impl<H: Host> Scheduler<H> {
                 tracing::error!("a worker could not be set up or taken down");
             }
         }
+        self.forget_cancelled_timers();
         let abandoned_threads = ground.lanes.stop(LANES_PATIENCE);
         for injector in &shared.injectors {
             while !injector.is_empty() {
@@ -144,6 +147,21 @@ impl<H: Host> Scheduler<H> {
         }
         shared.posts.iter().for_each(|posts| while posts.pop().is_some() {});
         ShutdownReport { abandoned_threads }
+    }
+
+    /// Timers that another worker took back are not left over, even where their own worker had stopped before it read so.
+    fn forget_cancelled_timers(&self) {
+        let shared = &self.remote.0;
+        let mut cancelled = HashSet::new();
+        for (worker, inbox) in shared.ground.inboxes.iter().enumerate() {
+            while let Some(message) = inbox.take() {
+                if let Message::CancelTimer(key) = message {
+                    cancelled.insert((worker, key));
+                }
+            }
+        }
+        let mut left = shared.left_timers.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|(worker, key, _)| !cancelled.contains(&(*worker, *key)));
     }
 }
 

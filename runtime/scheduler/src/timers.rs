@@ -61,6 +61,14 @@ impl<T> Timers<T> {
         }
     }
 
+    /// Takes all of them out, in no order.
+    pub(crate) fn take_all(&mut self) -> Vec<(TimerKey, T)> {
+        match self {
+            Timers::Wheel(wheel) => wheel.take_all(),
+            Timers::Agenda(agenda) => agenda.take_all(),
+        }
+    }
+
     /// When to look again: not after the first deadline (a wheel may name an earlier moment, never a later one than the
     /// deadline rounded up to its tick).
     pub(crate) fn next_look(&self) -> Option<Instant> {
@@ -75,6 +83,27 @@ impl<T> Timers<T> {
         match self {
             Timers::Wheel(_) => None,
             Timers::Agenda(agenda) => agenda.first(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_what_was_neither_fired_nor_cancelled() {
+        let start = Instant::from_nanos(0);
+        for mut timers in [Timers::wheel(start), Timers::agenda()] {
+            let keys: Vec<TimerKey> = (0..4_u64)
+                .map(|number| timers.add(Instant::from_nanos(1_000_000 << (8 * number)), (0, number), number))
+                .collect();
+            assert_eq!(timers.cancel(keys[1]), Some(1));
+            assert_eq!(timers.pop_due(Instant::from_nanos(2_000_000)), Some(0));
+            let mut left = timers.take_all();
+            left.sort_by_key(|&(_, number)| number);
+            assert_eq!(left, [(keys[2], 2), (keys[3], 3)]);
+            assert!(timers.take_all().is_empty() && timers.cancel(keys[2]).is_none());
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Process {
     priority: AtomicU8,
     /// Whether a worker interprets it; its owner writes this, and others may see it late.
     interpreted: AtomicBool,
+    /// Whether it was given a name.
+    named: AtomicBool,
     machine: UnsafeCell<MaybeUninit<Machine>>,
     life: UnsafeCell<MaybeUninit<Life>>,
 }
@@ -89,6 +91,8 @@ pub(crate) struct Extension {
     pub(crate) timer: Option<(Instant, TimerHandle)>,
     /// The native that it waits in.
     pub(crate) native: Option<NativeToken>,
+    /// Until when that may last, where it is called in the process's last cleanups.
+    pub(crate) native_until: Option<Instant>,
     /// The `session` blocks that it is in, outermost first.
     pub(crate) sessions: Vec<Session>,
     /// Its supervised children.
@@ -193,6 +197,18 @@ impl Process {
         self.interpreted.store(interpreted, Ordering::Relaxed);
     }
 
+    /// It was given a name.
+    pub(crate) fn set_named(&self) {
+        // Whether its end sees this is looked after by whoever registers: see `Names`.
+        self.named.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was given a name.
+    #[inline]
+    pub(crate) fn is_named(&self) -> bool {
+        self.named.load(Ordering::Relaxed)
+    }
+
     /// Fills an empty slot. The process is then runnable and in the caller's hands, who pushes it.
     ///
     /// # Safety
@@ -223,6 +239,7 @@ impl Process {
         }
         self.set_priority(birth.priority);
         self.set_interpreted(false);
+        self.named.store(false, Ordering::Relaxed);
         self.state.born_runnable();
         // From here on others find the process by its id. Pairs with the Acquire in `is`.
         self.pid.store(pid.to_bits(), Ordering::Release);

@@ -37,6 +37,9 @@ impl Turn<'_> {
     pub(crate) fn end(&self, reason: ExitReason, end: End<'_>) -> isize {
         let pid = self.process.pid();
         self.process.state.begin_exit();
+        if self.process.is_named() {
+            self.world.names.forget(pid);
+        }
         self.disarm_timer();
         // The last mail: whoever linked or monitored until now is told the reason like the others.
         self.take_mail();

@@ -130,7 +130,7 @@ impl Resumable for Inquiry {
 }
 
 fn info_value(pid: Pid, status: &str, facts: Facts, turn: &Turn<'_>) -> Value {
-    let name = turn.world.name_of(pid).map_or(Value::NULL, Value::str);
+    let name = turn.world.names.of(pid).map_or(Value::NULL, Value::str);
     let priority = turn.world.table.slot_of(pid).map_or(Priority::Normal, |slot| slot.priority());
     let number = |number: u64| Value::int(i64::try_from(number).unwrap_or(i64::MAX));
     let fields = vec![

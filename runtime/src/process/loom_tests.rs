@@ -395,10 +395,9 @@ fn loom_the_model_catches_an_exit_of_a_link_that_is_gone() {
     });
 }
 
-/// Both link each other at the same time, and one ends: the other is told once, not once for each link.
-#[test]
-fn loom_two_links_of_one_pair_are_one() {
-    loom::model(|| {
+/// Both link each other at the same time, and one ends: the other is told once, not once for each link. `take` is the step under test.
+fn two_links_of_one_pair(take: fn(&mut Owner, Signal)) {
+    loom::model(move || {
         let linked = linked();
         let other = {
             let linked = Arc::clone(&linked);
@@ -409,11 +408,32 @@ fn loom_two_links_of_one_pair_are_one() {
             })
         };
         let mut owner = Owner::new(0);
+        let take_mail = |owner: &mut Owner| {
+            linked.mailboxes[0].drain_into(&mut owner.inbox);
+            while let Some(signal) = owner.inbox.pop(&linked.mailboxes[0]) {
+                take(owner, signal);
+            }
+        };
         owner.link(1, &linked);
-        owner.take_mail(&linked);
+        take_mail(&mut owner);
         other.join().expect("the other does not panic");
-        owner.take_mail(&linked);
+        take_mail(&mut owner);
         assert_eq!(owner.exits, 1);
+    });
+}
+
+#[test]
+fn loom_two_links_of_one_pair_are_one() {
+    two_links_of_one_pair(Owner::take);
+}
+
+#[test]
+fn loom_the_model_catches_a_link_that_is_told_twice() {
+    the_model_catches(|| {
+        two_links_of_one_pair(|owner, signal| match signal {
+            Signal::Exit(_) => owner.exits += 1,
+            other => owner.take(other),
+        });
     });
 }
 

@@ -1,10 +1,10 @@
 //! What programs call about processes: the natives of module `process`.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use vega_bytecode::kinds;
 
+use super::names::Refused;
 use super::turn::Target;
 use super::{ExitReason, Pid};
 use crate::error::Error;
@@ -120,13 +120,21 @@ fn register(context: &NativeContext<'_>, name: &Value, pid: Pid) -> NativeResult
     if !world.is_alive(pid) {
         return Err(noproc());
     }
-    let mut names = world.names.lock().unwrap_or_else(PoisonError::into_inner);
-    if names.get(name).is_some_and(|&other| other != pid && world.is_alive(other)) {
-        return Err(Error::new(kinds::INVALID_ARGUMENT, format!("the name `{name}` is taken")));
+    if let Err(refused) = world.names.register(name, pid, |other| world.is_alive(other)) {
+        let problem = match refused {
+            Refused::Taken => format!("the name `{name}` is taken"),
+            Refused::Named(present) => format!("the process has the name `{present}` already"),
+        };
+        return Err(Error::new(kinds::INVALID_ARGUMENT, problem));
     }
-    // Names of processes that have ended go when a new one comes, so the registry holds little more than the living.
-    names.retain(|_, other| world.is_alive(*other));
-    names.insert(name.to_string(), pid);
+    if let Some(process) = world.table.slot_of(pid) {
+        process.set_named();
+    }
+    if !world.is_alive(pid) {
+        // It ended meanwhile, and may not have seen that it has a name.
+        world.names.forget(pid);
+        return Err(noproc());
+    }
     nothing()
 }
 
@@ -139,15 +147,14 @@ fn register_other(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> N
 
 fn unregister(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     let name = text(&arguments[0])?;
-    context.turn().world.names.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    context.turn().world.names.unregister(name);
     nothing()
 }
 
 fn whereis(context: &mut NativeContext<'_>, arguments: &mut [Value]) -> NativeResult {
     let name = text(&arguments[0])?;
     let world = context.turn().world;
-    let found = world.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
-    Ok(Outcome::Value(found.filter(|&pid| world.is_alive(pid)).map_or(Value::NULL, process)))
+    Ok(Outcome::Value(world.names.find(name).filter(|&pid| world.is_alive(pid)).map_or(Value::NULL, process)))
 }
 
 pub(super) fn text(value: &Value) -> Result<&str, Error> {

@@ -20,6 +20,8 @@ pub(crate) enum Signal {
     Demonitor { monitor: u64 },
     /// `from` ended while linked, or says `exit(receiver, reason)`.
     Exit { from: Pid, reason: ExitReason, linked: bool },
+    /// The receiver is killed.
+    Kill,
     /// The child of that number, to whose slot the receiver is linked, stays down.
     ChildExit { child: u64, reason: ExitReason },
     /// What `from` sends next follows from the reply of a call: see [`super::block::Extension::in_hand`].
@@ -74,6 +76,10 @@ pub(crate) fn take_signal(kin: &mut Kin<'_>, signal: Signal, own: Pid) -> Option
             if reason != ExitReason::Normal || from == own {
                 extension.doom.get_or_insert(reason);
             }
+            None
+        }
+        Signal::Kill => {
+            extension.doom.get_or_insert(ExitReason::Killed);
             None
         }
         Signal::ChildExit { child, reason } => {

@@ -43,10 +43,21 @@ impl World {
             }
             // SAFETY: the process is this worker's while it runs, and `Turn` never touches the machine.
             let machine = unsafe { process.machine() };
+            if machine.is_cleaning() && turn.bounds_cleanups(machine, 0).is_none() {
+                continue;
+            }
+            let before = left;
             let outer = heap::enter(turn.life().account);
             let exit = machine.run(&self.program().loaded, &mut turn, &mut left);
             turn.life().account = heap::enter(outer);
             self.push_sent(worker);
+            let mut until = Instant::NEVER;
+            if machine.is_cleaning() && matches!(exit, Exit::Preempted | Exit::Waiting) {
+                match turn.bounds_cleanups(machine, before - left) {
+                    Some(moment) => until = moment,
+                    None => continue,
+                }
+            }
             match exit {
                 Exit::Preempted => {
                     turn.life().reductions += u64::from(full - left - charged);
@@ -68,7 +79,7 @@ impl World {
                     break;
                 }
                 Exit::Waiting => {
-                    turn.arm_timer();
+                    turn.arm_timer(until);
                     turn.let_go();
                     turn.life().reductions += u64::from(full - left - charged);
                     charged = full - left;
@@ -163,10 +174,7 @@ impl Turn<'_> {
     /// Handles what came. True where the process must end now.
     #[inline]
     pub(crate) fn take_events(&self, events: u32) -> bool {
-        if events & KILL != 0 {
-            self.life().doom_with(ExitReason::Killed);
-        }
-        if events & (MAIL | SIGNAL) != 0 {
+        if events & (MAIL | SIGNAL | KILL) != 0 {
             self.take_mail();
         }
         if events & TIMER != 0 {
@@ -224,10 +232,10 @@ impl Turn<'_> {
         }
     }
 
-    /// Sees to it that the process is woken at its deadline.
+    /// Sees to it that the process is woken at its deadline, and not after `until`.
     #[inline]
-    fn arm_timer(&self) {
-        let deadline = self.life().deadline;
+    fn arm_timer(&self, until: Instant) {
+        let deadline = self.life().deadline.min(until);
         let armed = self.life().extension().and_then(|extension| extension.timer);
         if armed.is_some_and(|(moment, _)| moment == deadline) {
             return;

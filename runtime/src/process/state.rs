@@ -422,9 +422,9 @@ mod loom_tests {
         a_second_message_is_found_behind_an_old_flag(send, |_| false);
     }
 
-    #[test]
-    fn loom_a_kill_while_a_native_begins_or_ends_is_told_or_seen() {
-        loom::model(|| {
+    /// Somebody kills a process that enters a native and leaves it. `enter` is the step under test.
+    fn a_kill_while_a_native_begins_or_ends(enter: fn(&StateWord, usize) -> bool) {
+        loom::model(move || {
             let state = Arc::new(StateWord::dead());
             state.born_runnable();
             state.begin();
@@ -432,13 +432,28 @@ mod loom_tests {
                 let state = Arc::clone(&state);
                 thread::spawn(move || state.notify(KILL))
             };
-            let entered = state.enter_native(3).is_ok();
+            let entered = enter(&state, 3);
             if entered {
                 state.leave_native();
             }
             let wake = killer.join().expect("the killer does not panic");
             assert!(entered || wake == Wake::Nothing);
             assert_eq!(state.take_events(), KILL, "whether told or not, the owner sees it when the native is over");
+        });
+    }
+
+    #[test]
+    fn loom_a_kill_while_a_native_begins_or_ends_is_told_or_seen() {
+        a_kill_while_a_native_begins_or_ends(|state, worker| state.enter_native(worker).is_ok());
+    }
+
+    /// The same with a native that is entered without regard to what came. The model must notice, or it models nothing.
+    #[test]
+    #[should_panic(expected = "the owner sees it")]
+    fn loom_the_model_catches_an_entry_that_overwrites_what_came() {
+        a_kill_while_a_native_begins_or_ends(|state, worker| {
+            state.0.swap(IN_NATIVE | (worker as u32) << WORKER_SHIFT, Ordering::AcqRel);
+            true
         });
     }
 

@@ -93,6 +93,21 @@ impl ProcessTable {
         if free.permits == 0 {
             free.permits = self.ask_for_permits()?;
         }
+        self.take_permitted(free, epochs)
+    }
+
+    /// The same for a process that the bound does not keep from beginning, though it counts: what the runtime itself needs to go on.
+    #[cold]
+    pub(crate) fn take_beyond(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
+        if free.permits == 0 {
+            self.permitted.fetch_add(1, Ordering::Relaxed);
+            free.permits = 1;
+        }
+        self.take_permitted(free, epochs)
+    }
+
+    #[inline]
+    fn take_permitted(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
         free.permits -= 1;
         loop {
             if free.ready.is_empty() {
@@ -282,6 +297,19 @@ mod tests {
         table.give_back(pids[0], &mut other, &Never);
         table.take(&mut one, &Never).expect("one has ended, on another worker");
         assert!(table.take(&mut one, &Never).is_err());
+    }
+
+    #[test]
+    fn what_the_runtime_needs_begins_beyond_the_limit_and_counts() {
+        let table = ProcessTable::new(2);
+        let mut free = FreeSlots::default();
+        let pids: Vec<Pid> = (0..2).map(|_| table.take(&mut free, &Never).expect("room").1).collect();
+        table.take_beyond(&mut free, &Never).expect("the limit is not asked");
+        assert!(table.take(&mut free, &Never).is_err());
+        table.give_back(pids[0], &mut free, &Never);
+        assert!(table.take(&mut free, &Never).is_err(), "two of two are alive");
+        table.give_back(pids[1], &mut free, &Never);
+        table.take(&mut free, &Never).expect("one of two is alive");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Runs something that may suspend the native it belongs to. Fails where the process is to die first.
-    pub(crate) fn while_blocking<T>(&self, work: impl FnOnce() -> T) -> Result<T, Dying> {
+    pub(crate) fn while_blocking<T>(&self, machine: &Machine, work: impl FnOnce() -> T) -> Result<T, Dying> {
         while self.process.state.enter_native(self.worker.index()).is_err() {
             let events = self.process.state.take_events();
             if self.take_events(events) {
@@ -64,8 +64,17 @@ impl<'a> Turn<'a> {
         }
         let guard = self.worker.enter_native();
         self.life().extend().native = Some(guard.token());
+        let until = if machine.is_cleaning() { self.cleanups_end(machine) } else { None };
+        let timer = until.map(|until| self.worker.add_timer(until, self.pid()));
+        if until.is_some() {
+            self.life().extend().native_until = until;
+        }
         let result = work();
-        self.life().extend().native = None;
+        let extension = self.life().extend();
+        (extension.native, extension.native_until) = (None, None);
+        if let Some(timer) = timer {
+            self.worker.cancel_timer(timer);
+        }
         drop(guard);
         self.process.state.leave_native();
         Ok(result)
@@ -331,7 +340,7 @@ impl Host for Turn<'_> {
         let entry = self.world.program().natives[native as usize];
         let mut context = NativeContext::new(*self, machine, Some(native));
         if entry.blocking {
-            return self.while_blocking(|| (entry.function)(&mut context, arguments))?;
+            return self.while_blocking(machine, || (entry.function)(&mut context, arguments))?;
         }
         (entry.function)(&mut context, arguments)
     }
@@ -339,7 +348,7 @@ impl Host for Turn<'_> {
     fn step(&mut self, machine: &Machine, resumable: &mut dyn Resumable, input: Input) -> Step {
         self.world.push_sent(self.worker);
         let mut context = NativeContext::new(*self, machine, None);
-        self.while_blocking(|| resumable.step(&mut context, input)).unwrap_or_else(|dying| Step::Fail(dying.into()))
+        self.while_blocking(machine, || resumable.step(&mut context, input)).unwrap_or_else(|dying| Step::Fail(dying.into()))
     }
 
     fn next_input(&mut self, port: PortId, deadline: Option<Instant>) -> Option<Input> {

@@ -34,8 +34,10 @@ pub struct Left {
     pub processes: u64,
     /// Stacks of natives that did not return.
     pub stacks: u64,
-    /// Bytes of values that ended processes took and never gave back.
+    /// Bytes of values on the heaps of processes that had ended.
     pub bytes: u64,
+    /// Timers of processes that had ended.
+    pub timers: u64,
     /// Calls to models that are not over.
     pub calls: u64,
     /// Pico-dollars that were reserved and neither settled nor released.

@@ -32,6 +32,7 @@ use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
 use crate::value::{Handle, HandleKind, HandleObject, Value};
 use crate::vm::Machine;
+use crate::world::World;
 
 /// Names a child slot. Cloning names the same slot.
 #[derive(Clone)]
@@ -237,7 +238,10 @@ impl Child {
             ..Extension::default()
         };
         let path = if incarnation == 1 { slot.path.clone() } else { slot.path.incarnation(incarnation) };
-        let process = turn.world.begin(
+        // Its first life counts like any process; those after it only take the place of the one before.
+        let begin = if incarnation == 1 { World::begin } else { World::begin_again };
+        let process = begin(
+            turn.world,
             Birth {
                 machine,
                 account,
@@ -343,6 +347,13 @@ impl Child {
         let signal = Signal::Exit { from: self.0.parent, reason: ExitReason::Shutdown, linked: false };
         turn.world.deliver(process, Mail::Signal(signal), SIGNAL, turn.worker);
         Some(process)
+    }
+
+    /// Ends the incarnation at once.
+    pub(super) fn kill(&self, turn: &Turn<'_>) {
+        if let Some(process) = self.incarnation() {
+            turn.world.kill(process, turn.worker);
+        }
     }
 
     /// Its process ended.

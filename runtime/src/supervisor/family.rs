@@ -20,7 +20,8 @@ use crate::native::{PortId, SupervisionValues};
 use crate::process::block::{Birth, Extension};
 use crate::process::few::Few;
 use crate::process::mail::Mail;
-use crate::process::state::MAIL;
+use crate::process::signal::Signal;
+use crate::process::state::{MAIL, SIGNAL};
 use crate::process::turn::Turn;
 use crate::process::{ExitReason, Pid, ProcessPath};
 use crate::value::heap::Account;
@@ -130,6 +131,9 @@ impl Family {
     pub(crate) fn remove(&self, child: &Child, turn: &Turn<'_>) {
         if !self.is_declared() {
             self.lock().children.remove(&child.number());
+        }
+        if self.supervisor().is_none() && self.is_over() {
+            self.ended(turn);
         }
         self.nudge(turn);
     }
@@ -294,15 +298,36 @@ impl Family {
                         ..Extension::default()
                     })),
                 };
-                match turn.world.begin(birth, turn.worker) {
+                match turn.world.begin_again(birth, turn.worker) {
                     Ok(supervisor) => *state.supervisor.insert(supervisor),
-                    // No process can be begun any more: the children that crashed stay down.
-                    Err(_) => return,
+                    Err(error) => {
+                        drop(state);
+                        return self.refuse(order, &error, turn);
+                    }
                 }
             }
         };
         drop(state);
         turn.world.deliver(supervisor, Mail::Port(PortId::ROOT, None, Box::new(order)), MAIL, turn.worker);
+    }
+
+    /// Not even the runtime can begin a process any more: children stay down, and whoever spawned one that crashed is told.
+    #[cold]
+    fn refuse(&self, order: Order, error: &Error, turn: &Turn<'_>) {
+        match order {
+            Order::Crashed(child, _) => child.give_up(ExitReason::Crash(error.message().as_str().into()), turn),
+            Order::KillAt(child, _) => child.kill(turn),
+            Order::Shutdown | Order::Restart(_) | Order::Escalate(_) => {
+                for child in self.children().iter().rev() {
+                    child.stop_with(turn);
+                    child.kill(turn);
+                }
+                if let (Order::Escalate(reason), FamilyKind::Spawned { owner, .. }) = (order, &self.kind) {
+                    let signal = Signal::Exit { from: *owner, reason, linked: false };
+                    turn.world.deliver(*owner, Mail::Signal(signal), SIGNAL, turn.worker);
+                }
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

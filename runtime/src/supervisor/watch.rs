@@ -230,6 +230,7 @@ impl Supervisor {
         while let Some(child) = self.restarts.pop_due(now) {
             match child.start(&turn) {
                 Ok(()) => record_restart(&child, context),
+                // Not even the runtime can begin a process any more.
                 Err(error) => child.give_up(ExitReason::Crash(error.message().as_str().into()), &turn),
             }
         }

@@ -61,9 +61,13 @@ pub fn room() -> usize {
     usize::try_from(LIMIT.get().saturating_sub(USED.get())).unwrap_or(0)
 }
 
-/// Whether `bytes` more would stay within the limit.
+/// What an object takes besides its content, at most; and what the next few small ones may take before a safe point.
+const BESIDES: isize = 256;
+
+/// Whether the content of an object, so many bytes, would stay within the limit with all that belongs to it: so that what is too large is
+/// refused where it is made, and does not end the process a moment later.
 pub fn has_room(bytes: usize) -> bool {
-    isize::try_from(bytes).is_ok_and(|bytes| USED.get().saturating_add(bytes) <= LIMIT.get())
+    isize::try_from(bytes).is_ok_and(|bytes| USED.get().saturating_add(bytes).saturating_add(BESIDES) <= LIMIT.get())
 }
 
 /// Counts `bytes` more.

@@ -673,7 +673,7 @@ impl Machine {
                     match thrown.as_error() {
                         Some(error) => raise!(error.clone()),
                         // What a cleanup catches of an exit is null; throwing it on goes on with the exit.
-                        None if thrown.is_null() && self.ending.is_some() => stop!(Stop::Flow(Flow::Leave)),
+                        None if thrown.is_null() && self.is_exiting() => stop!(Stop::Flow(Flow::Leave)),
                         None => raise!(operate::mismatch("an error", &thrown, program)),
                     }
                 }
@@ -756,7 +756,8 @@ impl Machine {
                     }
                 }
                 Opcode::Exit => {
-                    self.ending = Some(Box::new(read!(at.a()).clone()));
+                    let reason = read!(at.a()).clone();
+                    self.begin_exit(reason);
                     stop!(Stop::Flow(Flow::Leave));
                 }
                 Opcode::SelfProcess => assign!(at.a(), host.self_process()),

@@ -15,6 +15,7 @@ use std::ptr;
 use vega_bytecode::FunctionId;
 use vega_scheduler::Instant;
 
+use super::leaving::Leaving;
 use super::loaded::Loaded;
 use super::program::{LoadedFunction, LoadedProgram};
 use super::stack::Stack;
@@ -96,8 +97,8 @@ pub struct Machine {
     /// Reductions left in this turn.
     pub(crate) left: u32,
     pub(crate) natives: Vec<NativeFrame>,
-    /// The reason with which the process is ending itself.
-    pub(crate) ending: Option<Box<Value>>,
+    /// The cleanups that an exit or an error runs on its way out, while it does.
+    pub(crate) leaving: Option<Box<Leaving>>,
     pub(crate) at: At,
 }
 
@@ -136,7 +137,7 @@ impl Machine {
             depth_max: 0,
             left: 0,
             natives: Vec::new(),
-            ending: None,
+            leaving: None,
             at: At::Code,
         }
     }

@@ -85,7 +85,10 @@ impl Machine {
             }
             match self.leave_frame(program) {
                 Below::Vega => {}
-                Below::Native => return Flow::Step(Input::Returned(Err(error))),
+                Below::Native => {
+                    self.end_cleanup_in_native();
+                    return Flow::Step(Input::Returned(Err(error)));
+                }
                 Below::Nothing => {
                     self.at = At::Over;
                     return Flow::Stop(Exit::Failed(error));
@@ -119,7 +122,7 @@ impl Machine {
                 Some(native) if native.ip != BOTTOM => self.return_to(&native),
                 _ => {
                     self.at = At::Over;
-                    let reason = self.ending.take().map_or(Value::NULL, |reason| *reason);
+                    let reason = self.leaving.take().and_then(|leaving| leaving.reason).unwrap_or(Value::NULL);
                     return Flow::Stop(Exit::Ended(reason));
                 }
             }
@@ -137,6 +140,12 @@ impl Machine {
         };
         self.left = self.left.saturating_sub(handlers.len() as u32 / HANDLERS_PER_REDUCTION);
         let Some(handler) = handlers.iter().find(covers) else { return false };
+        if !cleanups_only {
+            match handler.cleanup {
+                true => self.begin_cleanup(pc),
+                false => self.end_cleanup(handlers, handler.target),
+            }
+        }
         self.release(self.base + u32::from(handler.keep), self.base + function.registers);
         // SAFETY: verify has checked that the register and the target lie in the function, whose frame is on the stack.
         unsafe {

@@ -217,6 +217,7 @@ fn loom_a_message_to_a_worker_that_parks_always_wakes_it() {
 #[test]
 fn loom_without_the_second_look_the_model_finds_the_lost_push() {
     the_model_catches(|| one_producer(park_without_a_second_look, notify));
+    the_model_catches(|| two_producers(park_without_a_second_look, notify));
     the_model_catches(|| one_message(park_without_a_second_look));
 }
 
@@ -231,9 +232,9 @@ fn loom_without_looking_again_the_model_finds_the_lost_push() {
     the_model_catches(|| a_sleeper_turns_over(notify_without_looking_again));
 }
 
-#[test]
-fn loom_of_two_sleepers_one_push_wakes_only_one() {
-    loom::model(|| {
+/// A producer that looks twice for somebody to wake, and two workers that park.
+fn two_sleepers(notify: Notify) {
+    loom::model(move || {
         let world = world(2);
         let producer = thread::spawn({
             let world = Arc::clone(&world);
@@ -248,6 +249,21 @@ fn loom_of_two_sleepers_one_push_wakes_only_one() {
             assert!(first.is_some() || second.is_some(), "both sleep beside work");
         }
         assert!(first.is_none() || second.is_none(), "the first one woken was still searching");
+    });
+}
+
+#[test]
+fn loom_of_two_sleepers_one_push_wakes_only_one() {
+    two_sleepers(notify);
+}
+
+#[test]
+fn loom_the_model_catches_a_push_that_wakes_beside_a_search() {
+    the_model_catches(|| {
+        two_sleepers(|world| {
+            fence(Ordering::SeqCst);
+            world.sleepers.claim_any()
+        });
     });
 }
 

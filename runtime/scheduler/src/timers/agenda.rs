@@ -51,6 +51,18 @@ impl<T> Agenda<T> {
         Some(payload)
     }
 
+    /// Takes all of them out.
+    pub(crate) fn take_all(&mut self) -> Vec<(TimerKey, T)> {
+        let ordered = std::mem::take(&mut self.ordered).into_iter();
+        ordered
+            .map(|((_, _, place), payload)| {
+                let generation = self.places[place as usize].generation;
+                self.free_place(place);
+                (TimerKey { place, generation }, payload)
+            })
+            .collect()
+    }
+
     pub(crate) fn first(&self) -> Option<(Instant, (u64, u64))> {
         self.ordered.first_key_value().map(|(&(deadline, order, _), _)| (deadline, order))
     }

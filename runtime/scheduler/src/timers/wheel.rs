@@ -91,6 +91,20 @@ impl<T> Wheel<T> {
         self.free_entry(place)
     }
 
+    /// Takes all of them out.
+    pub(crate) fn take_all(&mut self) -> Vec<(TimerKey, T)> {
+        let mut all = Vec::new();
+        for place in 0..self.entries.len() as u32 {
+            let entry = &self.entries[place as usize];
+            if entry.list != NONE {
+                let key = TimerKey { place, generation: entry.generation };
+                self.unlink(place);
+                all.extend(self.free_entry(place).map(|payload| (key, payload)));
+            }
+        }
+        all
+    }
+
     pub(crate) fn next_look(&self) -> Option<Instant> {
         if self.lists[DUE as usize].first != NONE {
             return Some(Instant::from_nanos(self.present << TICK_SHIFT));

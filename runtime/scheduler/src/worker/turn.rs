@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use corosensei::CoroutineResult;
@@ -329,6 +330,8 @@ impl<H: Host> Worker<H> {
             runner.coroutine.take();
         }
         self.drop_jobs();
+        let left = self.timers.borrow_mut().take_all().into_iter().map(|(key, timer)| (self.core.index, key, timer));
+        self.shared.left_timers.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
         self.publish();
     }
 

@@ -7,9 +7,9 @@ use super::*;
 
 const BOUNDS: Bounds = Bounds { messages: 2, bytes: 100 };
 
-#[test]
-fn loom_a_late_sender_meets_closed_and_no_message_is_lost() {
-    loom::model(|| {
+/// Two senders beside an owner that ends. `close` is the step under test.
+fn late_senders(close: fn(&Mailbox<i32>, &mut Inbox<i32>)) {
+    loom::model(move || {
         let mailbox = Arc::new(Mailbox::new());
         let senders: Vec<_> = (0..2)
             .map(|number| {
@@ -18,12 +18,27 @@ fn loom_a_late_sender_meets_closed_and_no_message_is_lost() {
             })
             .collect();
         let mut inbox = Inbox::new(BOUNDS);
-        mailbox.close(&mut inbox);
+        close(&mailbox, &mut inbox);
         let accepted = senders.into_iter().map(|sender| sender.join().expect("a sender does not panic"));
         let accepted = accepted.filter(|&accepted| accepted).count();
         let received = std::iter::from_fn(|| inbox.pop(&mailbox)).count();
         assert_eq!(accepted, received, "accepted by the mailbox, yet never seen by its owner");
         assert!(mailbox.push(9).is_err());
+    });
+}
+
+#[test]
+fn loom_a_late_sender_meets_closed_and_no_message_is_lost() {
+    late_senders(Mailbox::close);
+}
+
+/// The same with a mailbox that is emptied first and closed then. The model must notice, or it models nothing.
+#[test]
+#[should_panic(expected = "never seen by its owner")]
+fn loom_the_model_catches_what_comes_between_emptying_and_closing() {
+    late_senders(|mailbox, inbox| {
+        mailbox.drain_into(inbox);
+        mailbox.close(&mut Inbox::new(BOUNDS));
     });
 }
 
@@ -105,9 +120,9 @@ fn loom_the_model_catches_a_chain_that_is_linked_once() {
     });
 }
 
-#[test]
-fn loom_two_messages_of_one_sender_keep_their_order() {
-    loom::model(|| {
+/// One sender of two messages beside the owner. `drain` is the step under test.
+fn two_messages(drain: fn(&Mailbox<i32>, &mut Inbox<i32>)) {
+    loom::model(move || {
         let mailbox = Arc::new(Mailbox::new());
         let sender = {
             let mailbox = Arc::clone(&mailbox);
@@ -117,10 +132,30 @@ fn loom_two_messages_of_one_sender_keep_their_order() {
             })
         };
         let mut inbox = Inbox::new(BOUNDS);
-        mailbox.drain_into(&mut inbox);
+        drain(&mailbox, &mut inbox);
         sender.join().expect("a sender does not panic");
-        mailbox.drain_into(&mut inbox);
+        drain(&mailbox, &mut inbox);
         let received: Vec<i32> = std::iter::from_fn(|| inbox.pop(&mailbox)).collect();
-        assert_eq!(received, [1, 2]);
+        assert_eq!(received, [1, 2], "not in the order in which they were sent");
+    });
+}
+
+#[test]
+fn loom_two_messages_of_one_sender_keep_their_order() {
+    two_messages(Mailbox::drain_into);
+}
+
+/// The same with an owner that takes what arrived as it lies there, the newest first.
+#[test]
+#[should_panic(expected = "not in the order")]
+fn loom_the_model_catches_an_owner_that_takes_the_newest_first() {
+    two_messages(|mailbox, inbox| {
+        let mut rest = mailbox.head.swap(ptr::null_mut(), Ordering::AcqRel);
+        while !rest.is_null() {
+            let node = rest;
+            // SAFETY: the swap took the whole chain; each node is visited once.
+            rest = unsafe { std::mem::replace(&mut (*node).next, ptr::null_mut()) };
+            inbox.append(node, node);
+        }
     });
 }
