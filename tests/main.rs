@@ -20,6 +20,7 @@ mod terminal; // tools that wait for the approval of a person
 mod proxies; // proxies and authorities of certificates
 mod outages; // what servers and the way to them do wrong
 mod faults; // what a user sees when a call goes wrong
+mod spans; // what programs add to the trace
 mod web; // requests of programs to servers
 mod streams; // answers that arrive in pieces
 mod mutations; // damaged sources and bytecode

@@ -13,9 +13,6 @@ use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
 /// Blocks that need a part of the language which is absent. They are understood, and refused only by name.
 const REFUSED: &[&str] = &["parallel"];
 
-/// Modules of the list that may be absent.
-const MAY_LACK: &[&str] = &["trace"];
-
 fn folder() -> PathBuf {
     root().join("tests/language/seed")
 }
@@ -85,13 +82,10 @@ fn the_core_modules_have_the_signatures_of_the_list() {
     let mut compared = 0;
     for line in read("core_modules.txt").lines().filter(|line| line.contains("::")) {
         let (module, signature) = line.split_once("::").expect("filtered");
-        if vega_stdlib::module_source(module).is_none() && MAY_LACK.contains(&module) {
-            continue;
-        }
         assert!(declared(module, signature), "`{line}` is declared differently");
         compared += 1;
     }
-    assert!(compared >= 9, "only {compared} signatures were compared");
+    assert_eq!(compared, 14, "the list was understood");
 }
 
 #[test]

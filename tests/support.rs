@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folder of the project; commands run there.
 pub(crate) fn root() -> &'static Path {
@@ -58,9 +59,11 @@ impl vega_compiler::source::Loader for OneFile {
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// A new empty folder.
+    /// A new empty folder. Tests that run at the same time may use the same name.
     pub(crate) fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("vega-test-{name}-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vega-test-{name}-{}-{number}", std::process::id()));
         let _absent = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("the temporary folder can be written");
         Folder(path)

@@ -12,7 +12,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("runtime/net", &["vega-scheduler"]),
     ("runtime", &["vega-bytecode", "vega-scheduler", "vega-trace"]),
     ("runtime/agent", &["vega-runtime", "vega-scheduler", "vega-net", "vega-trace", "vega-bytecode"]),
-    ("stdlib", &["vega-runtime", "vega-agent", "vega-net", "vega-scheduler", "vega-bytecode"]),
+    ("stdlib", &["vega-runtime", "vega-agent", "vega-net", "vega-scheduler", "vega-trace", "vega-bytecode"]),
 ];
 
 fn root() -> &'static Path {

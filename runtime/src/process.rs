@@ -40,6 +40,8 @@ mod info; // how a process stands, as another one asks
 #[cfg(not(loom))]
 mod session; // the budget scopes that it is in
 #[cfg(not(loom))]
+mod span; // spans that it opened
+#[cfg(not(loom))]
 mod call; // a message that is answered
 #[cfg(not(loom))]
 mod natives; // what programs call about processes
@@ -51,5 +53,7 @@ pub use natives::natives;
 pub use pid::Pid;
 #[cfg(not(loom))]
 pub use reason::ExitReason;
+#[cfg(not(loom))]
+pub use span::SpanHandle;
 #[cfg(not(loom))]
 pub use trace::{SourcePosition, TraceLine};

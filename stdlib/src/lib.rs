@@ -15,6 +15,7 @@ mod json; // JSON text and values
 mod file; // files and paths
 mod exec; // commands
 mod http; // requests to servers
+mod trace; // spans and events of the program
 mod time; // clocks, moments, zones
 mod random; // chance
 mod world; // environment, standard input
@@ -46,6 +47,7 @@ pub fn natives() -> NativeTable {
     file::register(&mut table);
     exec::register(&mut table);
     http::register(&mut table);
+    trace::register(&mut table);
     list::register(&mut table);
     time::register(&mut table);
     random::register(&mut table);

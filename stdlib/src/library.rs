@@ -8,7 +8,7 @@ macro_rules! modules {
 
 modules! {
     "approval" "base64" "budget" "bytes" "config" "conversation" "duration" "env" "error" "exec" "file" "float" "hash" "http" "int" "io" "json" "list" "log" "map" "math" "money" "option" "path" "prelude"
-    "process" "random" "range" "regex" "result" "str" "time"
+    "process" "random" "range" "regex" "result" "str" "time" "trace"
 }
 
 /// The text of a module of the standard library.

@@ -14,6 +14,7 @@ use vega_runtime::native::{
 use vega_runtime::supervisor::{Child, ChildOwner, Factory, FutureHandle, Team};
 use vega_runtime::value::copy::Message;
 use vega_runtime::value::{Handle, HandleKind, Value, json};
+use vega_trace::{SpanId, TraceId};
 
 use crate::asking::Asking;
 use crate::builder::AgentsBuilder;
@@ -45,6 +46,16 @@ impl Agents {
     /// Begins with the defaults.
     pub fn builder() -> AgentsBuilder {
         AgentsBuilder::new()
+    }
+
+    /// The trace of the run.
+    pub fn trace_id(&self) -> TraceId {
+        self.service.trace
+    }
+
+    /// An id for a record of the trace. The same seed gives the same ids in the same order.
+    pub fn new_span_id(&self) -> SpanId {
+        self.service.new_span()
     }
 
     /// What was done and spent so far.

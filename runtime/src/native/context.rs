@@ -236,7 +236,7 @@ impl<'a> NativeContext<'a> {
 
     /// The trace that this process works for, and the span around what it does.
     pub fn span(&self) -> Option<(TraceId, SpanId)> {
-        self.turn.life().extension()?.span
+        self.turn.life().extension()?.span()
     }
 
     /// Sets the span around what this process does from now on; processes that it starts begin with it.

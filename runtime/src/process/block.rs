@@ -16,6 +16,7 @@ use super::few::Few;
 use super::mail::Mail;
 use super::mailbox::{Bounds, Inbox, Mailbox};
 use super::session::Session;
+use super::span::OpenSpan;
 use super::state::{Phase, StateWord};
 use super::{ExitReason, Pid, ProcessPath};
 use crate::capability::CapabilitySet;
@@ -101,8 +102,10 @@ pub(crate) struct Extension {
     pub(crate) ending: Option<Ending>,
     /// Whether it was born as a state machine: then it takes no messages of programs, and news are inputs.
     pub(crate) native_born: bool,
-    /// The trace that it works for, and the span around what it does.
+    /// The trace that it works for, and the span around it. Spans that it opened itself stand inside: `Extension::span` knows all.
     pub(crate) span: Option<(TraceId, SpanId)>,
+    /// The last span that it opened and that was not over when another was opened.
+    pub(crate) opened: Option<std::sync::Arc<OpenSpan>>,
     /// What it is called in reports, where it is no plain function.
     pub(crate) label: Option<String>,
     /// The call whose reply it works on. While it is held the call counts as under way, so that an interrupted run does not end

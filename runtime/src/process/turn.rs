@@ -178,7 +178,7 @@ impl<'a> Turn<'a> {
     #[inline]
     fn plain_birth(&self, machine: &Machine, function: FunctionId, arguments: &[Value]) -> Option<Birth> {
         let life = self.life();
-        let spanned = life.extension().is_some_and(|extension| extension.span.is_some());
+        let spanned = life.extension().is_some_and(|extension| extension.span().is_some());
         if spanned || life.capabilities.is_some() || life.scope.is_some() || !arguments.iter().all(Value::is_free) {
             return None;
         }

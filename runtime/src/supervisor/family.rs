@@ -87,7 +87,7 @@ impl Family {
         }
         let is_main = matches!(extension.ending, Some(Ending::Main));
         let kind = FamilyKind::Spawned { owner, is_main };
-        let family = Arc::new(Family { kind, path, span: extension.span, state: Mutex::default() });
+        let family = Arc::new(Family { kind, path, span: extension.span(), state: Mutex::default() });
         extension.family = Some(Arc::clone(&family));
         turn.world.families.lock().unwrap_or_else(PoisonError::into_inner).insert(owner.to_bits(), Arc::downgrade(&family));
         family
@@ -95,7 +95,7 @@ impl Family {
 
     /// The family of a declared supervisor that the running process spawns.
     pub(super) fn declared(name: String, supervision: SupervisionValues, turn: &Turn<'_>) -> Arc<Family> {
-        let (path, span) = (turn.life().path.clone(), turn.life().extension().and_then(|extension| extension.span));
+        let (path, span) = (turn.life().path.clone(), turn.life().extension().and_then(|extension| extension.span()));
         Arc::new(Family { kind: FamilyKind::Declared { name, supervision }, path, span, state: Mutex::default() })
     }
 

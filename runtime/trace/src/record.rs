@@ -30,6 +30,8 @@ pub enum Kind {
     CircuitBreaker,
     /// A span that the program opened itself.
     Span,
+    /// Something that the program noted.
+    Event,
 }
 
 /// How it ended.
@@ -103,6 +105,7 @@ impl Kind {
             Kind::Restart => "restart",
             Kind::CircuitBreaker => "circuit_breaker",
             Kind::Span => "span",
+            Kind::Event => "event",
         }
     }
 }

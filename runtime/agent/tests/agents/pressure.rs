@@ -386,8 +386,9 @@ impl Handler for Counting {
     fn handle(&self, request: Incoming, reply: &mut Reply<'_>) -> io::Result<()> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.connections.lock().unwrap().insert(request.connection);
-        reply.send(self.status, &[("content-type", "application/json")], b"{\"error\":{\"message\":\"down\"}}")?;
-        // So that each request needs a connection of its own.
+        // Said beforehand, so that each request needs a connection of its own.
+        let headers = [("content-type", "application/json"), ("connection", "close")];
+        reply.send(self.status, &headers, b"{\"error\":{\"message\":\"down\"}}")?;
         reply.close_after();
         Ok(())
     }
