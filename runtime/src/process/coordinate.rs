@@ -2,6 +2,9 @@
 //!
 //! A coordinate is the path of the process (at each step the coordinate of the spawn, and which incarnation) and within it the path
 //! of activations: function, effect site, iterations of the loops around it. It is built only where an effect or a spawn happens.
+//!
+//! Invariant: a path has at most [`STEPS_MAX`] steps, however many generations of processes there were. Of longer ones the oldest steps
+//! are folded into one that has their digest, at a depth that depends on the program alone.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -23,6 +26,9 @@ pub struct Activation {
 
 /// The function of activations that are steps of a state machine: their site is the step's number.
 const STATE_MACHINE: FunctionId = FunctionId(u32::MAX);
+
+/// The function of the activation that stands for spawns which were folded: the numbers of its loops are their digest.
+const FOLDED: FunctionId = FunctionId(u32::MAX - 1);
 
 impl Activation {
     /// A step of a state machine, which numbers its steps itself.
@@ -48,24 +54,127 @@ enum Last {
     Shared(Arc<Step>),
 }
 
+/// Steps of the longest path. At this length the oldest are folded, and [`STEPS_KEPT`] stay.
+const STEPS_MAX: u32 = 2_048;
+const STEPS_KEPT: usize = 1_024;
+
 /// One spawn.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 struct Step {
     /// The path of the spawner; none for the program's first process.
-    parent: Option<Arc<Step>>,
+    parent: Parent,
     spawn: Spawn,
     /// Which life of a supervised child, from 1.
     incarnation: u32,
+    /// Steps before this one.
+    depth: u32,
+}
+
+/// The step before. As many may follow each other as [`STEPS_MAX`], so they are dropped and compared one by one, without a native frame
+/// for each.
+#[derive(Clone, Default)]
+struct Parent(Option<Arc<Step>>);
+
+impl Drop for Parent {
+    #[inline]
+    fn drop(&mut self) {
+        let mut last = self.0.take();
+        while let Some(step) = last {
+            last = Arc::into_inner(step).and_then(|mut step| step.parent.0.take());
+        }
+    }
+}
+
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        let (mut one, mut two) = (self, other);
+        loop {
+            if std::ptr::eq(one, two) {
+                return true;
+            }
+            if (one.incarnation, one.depth) != (two.incarnation, two.depth) || one.spawn != two.spawn {
+                return false;
+            }
+            match (&one.parent.0, &two.parent.0) {
+                (Some(before_one), Some(before_two)) => (one, two) = (before_one, before_two),
+                (None, None) => return true,
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl Step {
+    /// This step and those before it, last first.
+    fn back(&self) -> impl Iterator<Item = &Step> {
+        std::iter::successors(Some(self), |step| step.parent.0.as_deref())
+    }
+
+    /// The same path with its oldest steps folded into one.
+    #[cold]
+    fn folded(&self) -> Arc<Step> {
+        let mut kept: Vec<&Step> = self.back().take(STEPS_KEPT).collect();
+        let older: Vec<&Step> = self.back().skip(STEPS_KEPT).collect();
+        let mut digest = Digest::default();
+        for step in older.into_iter().rev() {
+            digest.add(u64::from(step.incarnation));
+            for activation in step.spawn.activations() {
+                digest.add(u64::from(activation.function.0) << 32 | u64::from(activation.site));
+                digest.add(activation.loops.len() as u64);
+                activation.loops.iter().for_each(|iteration| digest.add(iteration.cast_unsigned()));
+            }
+        }
+        let oldest = Step { parent: Parent(None), spawn: Spawn::Folded(digest.halves()), incarnation: 1, depth: 0 };
+        kept.reverse();
+        kept.into_iter().fold(Arc::new(oldest), |parent, step| {
+            let depth = parent.depth + 1;
+            Arc::new(Step { parent: Parent(Some(parent)), spawn: step.spawn.clone(), incarnation: step.incarnation, depth })
+        })
+    }
+}
+
+/// FNV-1a of 128 bits (RFC 9923): the same on every machine and in every version.
+struct Digest(u128);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+}
+
+impl Digest {
+    fn add(&mut self, word: u64) {
+        for byte in word.to_le_bytes() {
+            self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+
+    fn halves(&self) -> [i64; 2] {
+        [(self.0 >> 64) as u64, self.0 as u64].map(u64::cast_signed)
+    }
 }
 
 /// Where a spawn happened. The usual ones, in the process's first function and at most two loops, take no storage of their own: there
 /// may be a million of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Spawn {
-    Straight { function: FunctionId, site: u32 },
-    InLoop { function: FunctionId, site: u32, iteration: i64 },
-    InTwoLoops { function: FunctionId, site: u32, iterations: [i64; 2] },
+    Straight {
+        function: FunctionId,
+        site: u32,
+    },
+    InLoop {
+        function: FunctionId,
+        site: u32,
+        iteration: i64,
+    },
+    InTwoLoops {
+        function: FunctionId,
+        site: u32,
+        iterations: [i64; 2],
+    },
     Deep(Box<[Activation]>),
+    /// All spawns before, by their digest.
+    Folded([i64; 2]),
 }
 
 impl Spawn {
@@ -101,6 +210,7 @@ impl Spawn {
                 vec![Activation { function: *function, site: *site, loops: iterations.to_vec() }]
             }
             Spawn::Deep(activations) => activations.to_vec(),
+            Spawn::Folded(digest) => vec![Activation { function: FOLDED, site: 0, loops: digest.to_vec() }],
         }
     }
 }
@@ -140,7 +250,15 @@ impl ProcessPath {
 
     #[inline]
     fn in_place(parent: Option<Arc<Step>>, spawn: Spawn) -> Self {
-        Self(Last::InPlace(Step { parent, spawn, incarnation: 1 }))
+        let depth = parent.as_ref().map_or(0, |parent| parent.depth + 1);
+        match parent {
+            Some(parent) if depth >= STEPS_MAX => {
+                let parent = parent.folded();
+                let depth = parent.depth + 1;
+                Self(Last::InPlace(Step { parent: Parent(Some(parent)), spawn, incarnation: 1, depth }))
+            }
+            parent => Self(Last::InPlace(Step { parent: Parent(parent), spawn, incarnation: 1, depth })),
+        }
     }
 
     /// The same child in another life.
@@ -193,7 +311,7 @@ impl ProcessPath {
     }
 
     fn steps(&self) -> Vec<&Step> {
-        let mut steps: Vec<&Step> = std::iter::successors(self.last(), |step| step.parent.as_deref()).collect();
+        let mut steps: Vec<&Step> = self.last().into_iter().flat_map(Step::back).collect();
         steps.reverse();
         steps
     }
@@ -209,7 +327,10 @@ impl Eq for ProcessPath {}
 
 impl Hash for ProcessPath {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.last().hash(state);
+        for step in self.last().into_iter().flat_map(Step::back) {
+            step.spawn.hash(state);
+            step.incarnation.hash(state);
+        }
     }
 }
 
@@ -253,6 +374,11 @@ fn push_activations(text: &mut String, activations: &[Activation], module: &Modu
         match module.functions.get(activation.function.0 as usize) {
             Some(function) => text.push_str(&function.name),
             None if activation.function == STATE_MACHINE => text.push_str("step"),
+            None if activation.function == FOLDED => {
+                let digest: String = activation.loops.iter().map(|half| format!("{half:016x}")).collect();
+                text.push_str(&format!("generations#{digest}"));
+                continue;
+            }
             None => text.push_str(&activation.function.0.to_string()),
         }
         text.push_str(&format!(":{}", activation.site));
@@ -304,6 +430,45 @@ mod tests {
             assert!(short.is_none_or(|short| short == shared && format!("{short:?}") == format!("{shared:?}")));
             assert_eq!(format!("{:?}", first.incarnation(2)), format!("{}!2/", format!("{first:?}").trim_end_matches('/')));
         }
+    }
+
+    /// The path of a process after so many generations that each spawn the next.
+    fn generation(number: i64) -> ProcessPath {
+        let mut path = ProcessPath::root();
+        for generation in 0..number {
+            path = ProcessPath::spawned_at(Coordinate { process: path, activations: vec![at(1, &[generation])] });
+        }
+        path
+    }
+
+    #[test]
+    fn a_path_stays_short_however_many_generations_there_were() {
+        let (one, two) = (generation(300_000), generation(300_000));
+        assert!(one == two && one.steps().len() <= STEPS_MAX as usize);
+        assert_ne!(generation(299_999), one);
+        let hashed = |path: &ProcessPath| {
+            let mut hasher = rustc_hash::FxHasher::default();
+            path.hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hashed(&one), hashed(&two));
+        let text = format!("{one:?}");
+        assert!(text.starts_with("generations#") && text.ends_with("/0:1[299998]/0:1[299999]/"), "{}", &text[..60]);
+        // The oldest step holds what differs between two histories.
+        let mut other = ProcessPath::spawned_at(Coordinate { process: ProcessPath::root(), activations: vec![at(2, &[0])] });
+        let mut same = ProcessPath::spawned_at(Coordinate { process: ProcessPath::root(), activations: vec![at(1, &[0])] });
+        for generation in 1..i64::from(STEPS_MAX) + 10 {
+            for path in [&mut other, &mut same] {
+                *path = ProcessPath::spawned_at(Coordinate { process: path.clone(), activations: vec![at(1, &[generation])] });
+            }
+        }
+        assert!(other != same && same == generation(i64::from(STEPS_MAX) + 10));
+    }
+
+    #[test]
+    fn the_longest_path_is_given_back_without_a_native_frame_for_each_step() {
+        let made = std::thread::Builder::new().stack_size(64 << 10).spawn(|| drop(generation(i64::from(STEPS_MAX) - 1)));
+        made.expect("a thread starts").join().expect("it ends");
     }
 
     #[test]
