@@ -266,3 +266,80 @@ fn an_import_does_not_leave_the_project() {
     assert_eq!(outside.status.code(), Some(2), "{}{}", stdout(&outside), stderr(&outside));
     assert!(stderr(&outside).contains("error[V02"), "{}", stderr(&outside));
 }
+
+#[test]
+fn the_table_of_rules_names_programs_that_exist_and_every_folder() {
+    let folder = root().join("tests/language");
+    let table = std::fs::read_to_string(folder.join("RULES.md")).expect("the table of rules exists");
+    let named: Vec<&str> =
+        table.split('`').skip(1).step_by(2).filter(|name| name.contains('/') && !name.starts_with('/')).collect();
+    for name in &named {
+        let file = if name.starts_with("tests/") { root().join(name) } else { folder.join(format!("{name}.vega")) };
+        assert!(file.is_file(), "`{name}` is named and does not exist");
+    }
+    for program in programs() {
+        let topic = program.strip_prefix(&folder).expect("a program of the folder").iter().next().expect("it has a name");
+        let is_named = named.iter().any(|name| Path::new(name).starts_with(topic));
+        assert!(is_named, "no rule names a program of `{}`", topic.display());
+    }
+}
+
+/// Programs that are long in one direction, and no deeper for it. None may end the compiler.
+fn long_rows(count: usize) -> Vec<(&'static str, String, &'static str)> {
+    let repeat = |part: &dyn Fn(usize) -> String| (1..count).map(part).collect::<String>();
+    vec![
+        (
+            "else if",
+            format!("let a = 1;\nif a == 0 {{ }}{} else {{ }}\n", repeat(&|number| format!(" else if a == {number} {{ }}"))),
+            "no mistakes",
+        ),
+        (
+            "constants, each of the one below it",
+            repeat(&|number| format!("const C{}: int = C{number} + 1;\n", number - 1))
+                + &format!("const C{}: int = 1;\n", count - 1),
+            "no mistakes",
+        ),
+        (
+            "a circle of constants",
+            format!(
+                "{}const C0: int = C{};\n",
+                repeat(&|number| format!("const C{number}: int = C{};\n", number - 1)),
+                count - 1
+            ),
+            "error[V0328]",
+        ),
+        (
+            "structs, each within the next",
+            format!("struct S0 {{ x: int }}\n{}", repeat(&|number| format!("struct S{number} {{ s: S{} }}\n", number - 1))),
+            "no mistakes",
+        ),
+        (
+            "a circle of structs",
+            format!(
+                "struct S0 {{ s: S{} }}\n{}",
+                count - 1,
+                repeat(&|number| format!("struct S{number} {{ s: S{} }}\n", number - 1))
+            ),
+            "error[V0321]",
+        ),
+        (
+            "arms",
+            format!(
+                "let a = (1, 2);\nmatch a {{ {} _ => print(0) }}\n",
+                repeat(&|number| format!("({number}, {number}) => print(1), "))
+            ),
+            "no mistakes",
+        ),
+    ]
+}
+
+#[test]
+fn what_is_long_is_not_deep() {
+    let folder = crate::support::Folder::new("long_rows");
+    for (name, text, expected) in long_rows(6_000) {
+        let program = folder.write("long.vega", text);
+        let checked = crate::support::output(vega().arg("check").arg(&program));
+        let said = stderr(&checked);
+        assert!(said.contains(expected), "{name}: {:?} {}", checked.status, said.lines().take(20).collect::<String>());
+    }
+}

@@ -10,7 +10,7 @@ use vega_bytecode::Opcode;
 
 use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
 
-/// Blocks that need a part of the language which is absent. They are understood, and refused only by name.
+/// Blocks that need a part of the language which cannot be run. They are checked in full, and refused by name before they run.
 const REFUSED: &[&str] = &["parallel"];
 
 fn folder() -> PathBuf {
@@ -37,9 +37,13 @@ fn every_block_runs_as_it_is_written() {
         let program = scratch.write(&format!("{name}.vega"), text);
         let replies = folder().join(format!("{name}.replies.toml"));
         let result =
-            output(vega().arg("run").arg(program).args(["--quiet", "--offline", "--virtual-time", "--replies"]).arg(replies));
+            output(vega().arg("run").arg(&program).args(["--quiet", "--offline", "--virtual-time", "--replies"]).arg(replies));
         let (out, err) = (stdout(&result), stderr(&result));
         if REFUSED.contains(&name) {
+            let checked = output(vega().arg("check").arg(&program));
+            let said = stderr(&checked);
+            assert_eq!(checked.status.code(), Some(0), "{name} does not check\n{said}");
+            assert!(said.contains("warning[V09"), "{name} is not said to be refused\n{said}");
             assert_eq!(result.status.code(), Some(2), "{name} is no longer refused\n{out}{err}");
             let refusals = err.matches("\nerror[").count() + usize::from(err.starts_with("error["));
             assert_eq!(err.matches("error[V09").count(), refusals, "{name} is refused for another reason\n{err}");

@@ -46,6 +46,7 @@ mod state; // what the tools of an agent share
 mod constant; // values known before the program runs
 mod effect; // what functions touch in the world
 mod join; // when the rounds of agent calls join their histories
+mod parallel; // `parallel`, checked and not run
 mod unsupported; // what this version refuses by name
 
 use std::collections::VecDeque;
@@ -61,6 +62,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::interner::{Interner, Symbol};
 use crate::ir;
 use crate::resolve::module::{Arena, Module, ModuleId};
+use crate::resolve::suggest::nearest;
 use crate::schedule::join::JoinPlan;
 use crate::source::{Loader, Sources, Span};
 use definition::{AgentInfo, AliasInfo, ConstInfo, EnumInfo, FunctionInfo, Generic, Head, KindInfo, StructInfo, SupervisorInfo};
@@ -111,6 +113,8 @@ pub(crate) struct Checker<'a> {
     enums: Vec<Rc<EnumInfo<'a>>>,
     aliases: Vec<AliasInfo<'a>>,
     consts: Vec<ConstInfo<'a>>,
+    /// Of the constants under evaluation, outermost first.
+    costs: Vec<constant::Cost>,
     agents: Vec<Rc<AgentInfo<'a>>>,
     supervisors: Vec<Rc<SupervisorInfo<'a>>>,
     kinds: Vec<KindDefinition>,
@@ -136,6 +140,9 @@ pub(crate) struct Checker<'a> {
     /// Tools that declare their capabilities, and where they stand.
     declared_tools: Vec<(FunctionId, Span)>,
 }
+
+/// Mistakes after which no similar name is looked for: each search goes through every name, and no more mistakes are shown.
+const SUGGESTIONS_MAX: usize = crate::parse::DIAGNOSTICS_MAX;
 
 /// A body that still has to be checked.
 enum Work<'a> {
@@ -172,6 +179,7 @@ impl<'a> Checker<'a> {
             enums: Vec::new(),
             aliases: Vec::new(),
             consts: Vec::new(),
+            costs: Vec::new(),
             agents: Vec::new(),
             supervisors: Vec::new(),
             kinds: Vec::new(),
@@ -275,6 +283,11 @@ impl<'a> Checker<'a> {
             mend_articles(text);
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// The known name that somebody may have meant. Behind more mistakes than anybody reads, nobody looks for it.
+    fn nearest<'n>(&self, name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+        if self.diagnostics.len() > SUGGESTIONS_MAX { None } else { nearest(name, candidates) }
     }
 
     /// Reports and gives what stands for a wrong expression.

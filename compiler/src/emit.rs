@@ -19,7 +19,7 @@ mod place; // variables and places inside of them
 mod position; // lines and columns of spans
 mod receive; // messages
 mod statement; // statements, blocks, `try`
-mod walk; // questions about the typed tree
+pub(crate) mod walk; // questions about the typed tree
 
 #[cfg(test)]
 mod tests;

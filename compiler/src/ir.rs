@@ -43,7 +43,7 @@ pub struct LocalId(pub u32);
 pub struct LoopId(pub u32);
 
 /// One function with its body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// Name for traces: `main`, `Coder.read_file`, `review::{closure}`.
     pub name: String,
@@ -77,7 +77,7 @@ pub struct Local {
 }
 
 /// Statements and an optional value. Variables declared in it end with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Block {
     /// In order.
     pub statements: Vec<Statement>,
@@ -90,7 +90,7 @@ pub struct Block {
 }
 
 /// One statement.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Statement {
     /// What it does.
     pub kind: StatementKind,
@@ -101,7 +101,7 @@ pub struct Statement {
 }
 
 /// What a statement does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StatementKind {
     /// Gives a variable its first value. `None` is a declared variable without one.
     Let(LocalId, Option<Expr>),
@@ -179,7 +179,7 @@ pub enum StatementKind {
 }
 
 /// One `catch` clause.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Catch {
     /// The kind that it catches, with everything below it; none catches all.
     pub kind: Option<KindId>,
@@ -192,7 +192,7 @@ pub struct Catch {
 }
 
 /// A variable or a place inside of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// The variable.
     pub local: LocalId,
@@ -205,7 +205,7 @@ pub struct Place {
 }
 
 /// One step into a place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum PlaceStep {
     /// Field number of a struct or tuple.
     Field(u16),
@@ -214,7 +214,7 @@ pub enum PlaceStep {
 }
 
 /// A typed expression.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Expr {
     /// What it computes.
     pub kind: ExprKind,
@@ -225,7 +225,7 @@ pub struct Expr {
 }
 
 /// What an expression computes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ExprKind {
     /// A literal.
     Constant(Constant),
@@ -296,8 +296,8 @@ pub enum ExprKind {
     Narrow(Box<Expr>),
     /// The same value under this expression's type: subtyping, proven narrowing. No code.
     Retype(Box<Expr>),
-    /// `if` as statement or value.
-    If(Box<Expr>, Block, Option<Block>),
+    /// `if` with its `else if`s as statement or value: conditions with their blocks, and the block of the last `else`.
+    If(Vec<(Expr, Block)>, Option<Block>),
     /// `match`; exhaustive.
     Match(Box<Expr>, Vec<Arm>),
     /// A block.
@@ -422,7 +422,7 @@ pub enum BinaryOp {
 }
 
 /// One arm of `match` or `receive`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Arm {
     /// What it fits.
     pub pattern: Pattern,
@@ -433,7 +433,7 @@ pub struct Arm {
 }
 
 /// What a value must look like.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pattern {
     /// The shape.
     pub kind: PatternKind,
@@ -444,7 +444,7 @@ pub struct Pattern {
 }
 
 /// Shapes of patterns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum PatternKind {
     /// `_`.
     Wildcard,
@@ -477,7 +477,7 @@ pub enum PatternKind {
 }
 
 /// A `spawn`, or an `async` expression.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Spawn {
     /// What starts.
     pub target: SpawnTarget,
@@ -505,7 +505,7 @@ pub enum SpawnTarget {
 }
 
 /// `supervised by { … }`. Absent parts take their defaults.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Supervision {
     /// What happens on a crash.
     pub strategy: Strategy,
@@ -518,7 +518,7 @@ pub struct Supervision {
 }
 
 /// A call of an agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ask {
     /// The handle.
     pub agent: Expr,
@@ -537,7 +537,7 @@ pub struct Ask {
 }
 
 /// A `receive`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Receive {
     /// Tried in order on each message; patterns test values of `any`.
     pub arms: Vec<Arm>,
@@ -548,7 +548,7 @@ pub struct Receive {
 }
 
 /// One agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Agent {
     /// Its name.
     pub name: String,
@@ -565,7 +565,7 @@ pub struct Agent {
 }
 
 /// One tool.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tool {
     /// Its name.
     pub name: String,

@@ -16,7 +16,7 @@ pub mod emit; // typed tree to bytecode
 
 use std::sync::Arc;
 
-use diagnostic::{Diagnostic, Severity};
+use diagnostic::{Diagnostic, Severity, codes};
 use interner::Interner;
 use source::{LoadError, Loader, Sources};
 use vega_bytecode::Module;
@@ -37,7 +37,12 @@ pub struct Compiled {
 /// # Errors
 /// When `loader` has no text for `entry` itself. Imports that are missing are diagnostics.
 pub fn compile(loader: &dyn Loader, entry: &str) -> Result<Compiled, LoadError> {
-    let (sources, program, mut diagnostics) = check_program(loader, entry)?;
+    let (sources, mut program, mut diagnostics) = check_program(loader, entry)?;
+    // What checks and cannot be run is only a warning to those who check.
+    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.code == codes::UNSUPPORTED) {
+        diagnostic.severity = Severity::Error;
+        program = None;
+    }
     // Notes are for those who ask for them, by checking.
     diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
     let module = program.and_then(|program| match emit::emit(&program, &sources) {

@@ -15,7 +15,6 @@ use crate::ast::{self, AgentClauseKind, Docs, ToolClauseKind};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::interner::words;
 use crate::ir::{self, Block, Expr, ExprKind, Tool};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 /// Words of `retry { on [ … ] }`.
@@ -290,7 +289,7 @@ impl<'a> Checker<'a> {
                 if !RETRY_CLASSES.contains(&text.as_str()) {
                     let mut diagnostic =
                         Diagnostic::error(codes::UNKNOWN_SETTING, class.span, format!("`retry` knows no class `{text}`"));
-                    diagnostic = match nearest(&text, RETRY_CLASSES.iter().copied()) {
+                    diagnostic = match self.nearest(&text, RETRY_CLASSES.iter().copied()) {
                         Some(near) => diagnostic.with_suggestion(format!("write `{near}`"), class.span, near),
                         None => diagnostic.with_note(format!("its classes are `{}`", RETRY_CLASSES.join("`, `"))),
                     };
@@ -524,7 +523,7 @@ impl<'a> Checker<'a> {
         if found.is_none() {
             let mut diagnostic =
                 Diagnostic::error(codes::UNKNOWN_CAPABILITY, path.span, format!("there is no capability `{text}`"));
-            diagnostic = match nearest(&text, CAPABILITY_WORDS.iter().map(|(word, _)| *word)) {
+            diagnostic = match self.nearest(&text, CAPABILITY_WORDS.iter().map(|(word, _)| *word)) {
                 Some(near) => diagnostic.with_suggestion(format!("write `{near}`"), path.span, near),
                 None => {
                     let known: Vec<&str> = CAPABILITY_WORDS.iter().map(|(word, _)| *word).collect();

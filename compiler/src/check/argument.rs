@@ -11,7 +11,6 @@ use super::types::ERROR;
 use crate::ast::{self, Argument, ArgumentKind, ExprKind as A};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{Expr, ExprKind, LocalId};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -177,7 +176,7 @@ impl<'a> Checker<'a> {
                             name.span,
                             format!("`{callee}` has no parameter `{text}`"),
                         );
-                        if let Some(near) = nearest(text, known) {
+                        if let Some(near) = self.nearest(text, known) {
                             diagnostic = diagnostic.with_suggestion(format!("write `{near}`"), name.span, near);
                         }
                         self.report(diagnostic);

@@ -45,87 +45,86 @@ impl<'a> Checker<'a> {
     /// `if a { … } else if b { … } else { … }`
     pub(super) fn if_value(&mut self, written: &'a ast::If, want: Want, span: Span) -> Expr {
         let mut ends = Ends::default();
-        let expr = self.if_from(written, 0, want, span, &mut ends);
-        ends.settle(self);
-        expr
-    }
-
-    fn if_from(&mut self, written: &'a ast::If, index: usize, want: Want, span: Span, ends: &mut Ends) -> Expr {
-        let branch = &written.branches[index];
-        let span = if index == 0 { span } else { Span { start: branch.condition.span.start, ..span } };
-        let condition = self.condition(&branch.condition);
-        let before = self.frame().narrowed.clone();
-        let was_reachable = self.frame().is_reachable;
-        let facts = self.facts(&condition, true);
-        self.frame().narrowed.learn(facts);
-        let (then, then_type) = self.block(&branch.body, want);
-        ends.add(self);
-        self.frame().narrowed = before;
-        self.frame().is_reachable = was_reachable;
-        let facts = self.facts(&condition, false);
-        self.frame().narrowed.learn(facts);
-        let otherwise = if index + 1 < written.branches.len() {
-            let rest = self.if_from(written, index + 1, want, span, ends);
-            let ty = rest.ty;
-            let rest_span = rest.span;
-            let block = if want == Want::Drop || ty == self.types.void {
-                let statement = crate::ir::Statement {
-                    kind: crate::ir::StatementKind::Expr(rest),
-                    span: rest_span,
-                    joins_before: Vec::new(),
-                };
-                Block { statements: vec![statement], value: None, span: rest_span, joins_at_end: Vec::new() }
-            } else {
-                Block { statements: Vec::new(), value: Some(Box::new(rest)), span: rest_span, joins_at_end: Vec::new() }
-            };
-            Some((block, ty))
-        } else if let Some(last) = &written.otherwise {
+        let mut branches = Vec::with_capacity(written.branches.len());
+        let mut types = Vec::with_capacity(written.branches.len() + 1);
+        for branch in &written.branches {
+            let condition = self.condition(&branch.condition);
+            let before = self.frame().narrowed.clone();
+            let was_reachable = self.frame().is_reachable;
+            let facts = self.facts(&condition, true);
+            self.frame().narrowed.learn(facts);
+            let (then, then_type) = self.block(&branch.body, want);
+            ends.add(self);
+            self.frame().narrowed = before;
+            self.frame().is_reachable = was_reachable;
+            let facts = self.facts(&condition, false);
+            self.frame().narrowed.learn(facts);
+            branches.push((condition, then));
+            types.push(then_type);
+        }
+        let otherwise = written.otherwise.as_ref().map(|last| {
             let (block, ty) = self.block(last, want);
-            ends.add(self);
-            Some((block, ty))
-        } else {
-            ends.add(self);
-            None
-        };
-        self.finish_if(condition, (then, then_type), otherwise, want, span)
+            types.push(ty);
+            block
+        });
+        // Without a last `else`, control goes on where every condition is false.
+        ends.add(self);
+        ends.settle(self);
+        match otherwise {
+            Some(otherwise) => self.finish_if(branches, otherwise, &types, want, span),
+            None => self.finish_without_else(branches, &types, want, span),
+        }
     }
 
     fn finish_if(
         &mut self,
-        condition: Expr,
-        then: (Block, TypeId),
-        otherwise: Option<(Block, TypeId)>,
+        mut branches: Vec<(Expr, Block)>,
+        mut otherwise: Block,
+        types: &[TypeId],
         want: Want,
         span: Span,
     ) -> Expr {
         let (void, never) = (self.types.void, self.types.never);
-        let (mut then, then_type) = then;
-        let condition = Box::new(condition);
-        let Some((mut otherwise, else_type)) = otherwise else {
-            if want != Want::Drop && then.value.is_some() && then_type != never {
-                let shown = self.show(then_type);
-                let end = then.value.as_ref().map_or(span, |value| value.span);
-                self.report(
-                    Diagnostic::error(codes::MISSING_ELSE, span, "this `if` has no value where the condition is false")
-                        .with_label(end, format!("a `{shown}` where it is true"))
-                        .with_help("write an `else`"),
-                );
-                return Expr::wrong(span);
-            }
-            // Where the condition is false, control goes on.
-            return Expr::new(ExprKind::If(condition, then, None), void, span);
-        };
         let ty = match want {
-            Want::Drop if then_type == never && else_type == never => never,
+            Want::Drop if types.iter().all(|ty| *ty == never) => never,
             Want::Drop => void,
             Want::Infer | Want::Hint(_) => {
-                let spans = [value_span(&then), value_span(&otherwise)];
-                self.branch_type(&[then_type, else_type], &spans, want, "`if` and `else`")
+                let blocks = branches.iter().map(|(_, then)| then).chain([&otherwise]);
+                let spans: Vec<Span> = blocks.map(value_span).collect();
+                self.branch_type(types, &spans, want, "`if` and `else`")
             }
         };
-        self.fit_block(&mut then, ty);
+        for (_, then) in &mut branches {
+            self.fit_block(then, ty);
+        }
         self.fit_block(&mut otherwise, ty);
-        Expr::new(ExprKind::If(condition, then, Some(otherwise)), ty, span)
+        Expr::new(ExprKind::If(branches, Some(otherwise)), ty, span)
+    }
+
+    fn finish_without_else(&mut self, mut branches: Vec<(Expr, Block)>, types: &[TypeId], want: Want, span: Span) -> Expr {
+        let (void, never) = (self.types.void, self.types.never);
+        if let (Some((condition, then)), Some(then_type)) = (branches.last(), types.last())
+            && want != Want::Drop
+            && let Some(value) = &then.value
+            && *then_type != never
+        {
+            let start = if branches.len() == 1 { span.start } else { condition.span.start };
+            let (shown, end) = (self.show(*then_type), value.span);
+            self.report(
+                Diagnostic::error(
+                    codes::MISSING_ELSE,
+                    Span { start, ..span },
+                    "this `if` has no value where the condition is false",
+                )
+                .with_label(end, format!("a `{shown}` where it is true"))
+                .with_help("write an `else`"),
+            );
+            return Expr::wrong(span);
+        }
+        for (_, then) in &mut branches {
+            self.fit_block(then, void);
+        }
+        Expr::new(ExprKind::If(branches, None), void, span)
     }
 
     /// The type of several branches together.

@@ -15,7 +15,6 @@ use crate::ast::{self, Argument, ExprKind as A, Ident};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{self, Expr, ExprKind};
 use crate::resolve::definition::{Found, TypeDefinition, ValueDefinition};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 /// What a method is called on.
@@ -120,7 +119,7 @@ impl<'a> Checker<'a> {
                 });
                 let locals = self.frames.iter().flat_map(|frame| frame.visible_names());
                 let known = scope.values.keys().copied().chain(open).chain(locals).map(|symbol| self.interner.text(symbol));
-                let near = nearest(text, known.chain(super::path::BUILT_IN_CALLS.iter().copied()));
+                let near = self.nearest(text, known.chain(super::path::BUILT_IN_CALLS.iter().copied()));
                 if let Some(help) = foreign_function(text) {
                     diagnostic = diagnostic.with_help(help);
                 } else if let Some(near) = near {

@@ -2,18 +2,37 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
 use vega_bytecode::TypeId;
+use vega_bytecode::module::Constant;
 
 use super::Checker;
 use super::fits::Why;
 use super::frame::{Frame, FrameKind, FrameResult};
 use super::statement::Want;
-use super::types::ERROR;
 use crate::ast::{self, ExprKind as A};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::ir::Expr;
+use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::resolve::definition::{Found, ValueDefinition};
 use crate::resolve::module::ModuleId;
+use crate::schedule::parts::{Part, each_part};
 use crate::source::Span;
+
+/// Most nodes of the constants that one constant is made of. A constant that is a long table by itself may have more.
+const SIZE_MAX: u32 = 1 << 16;
+/// How many constants, each inside the next, a value may be made of.
+const HEIGHT_MAX: u32 = 16;
+/// How many constants may be under evaluation at once before that shows a circle.
+const ROWS_MAX: usize = 8;
+
+/// What the constants used by a constant under evaluation come to.
+#[derive(Default, Debug)]
+pub(super) struct Cost {
+    size: u32,
+    height: u32,
+    /// Whether that was reported.
+    is_too_large: bool,
+}
 
 impl<'a> Checker<'a> {
     /// Checks a constant where it is declared.
@@ -23,42 +42,104 @@ impl<'a> Checker<'a> {
         if self.expect_constant(&declaration.value) {
             self.constant(index, span);
         } else {
-            self.consts[index as usize].ty = Some(ERROR);
+            self.consts[index as usize].value = Some(Expr::wrong(span));
         }
     }
 
     /// The value of a constant, for one use.
     pub(super) fn constant(&mut self, index: u32, span: Span) -> Expr {
-        let info = &mut self.consts[index as usize];
-        if info.ty == Some(ERROR) {
-            return Expr::wrong(span);
+        if self.costs.is_empty() {
+            self.prepare_constant(index);
         }
+        if self.consts[index as usize].value.is_none() {
+            self.evaluate_constant(index, span);
+        }
+        let info = &self.consts[index as usize];
+        let Some(value) = info.value.as_ref().filter(|value| !value.is_wrong()) else { return Expr::wrong(span) };
+        if let Some(cost) = self.costs.last_mut() {
+            cost.size = cost.size.saturating_add(info.size);
+            cost.height = cost.height.max(info.height);
+            if cost.size > SIZE_MAX || cost.height >= HEIGHT_MAX {
+                if std::mem::replace(&mut cost.is_too_large, true) {
+                    return Expr::wrong(span);
+                }
+                let diagnostic = Diagnostic::error(codes::CONST_TOO_LARGE, span, "this constant is too large")
+                    .with_note("a constant is written out wherever it is used, with all constants that it is made of")
+                    .with_help("make a function of it");
+                return self.wrong(diagnostic);
+            }
+        }
+        Expr { span, ..value.clone() }
+    }
+
+    /// Evaluates the constants that a constant is made of, innermost first, so that a long row of them needs no deep recursion.
+    fn prepare_constant(&mut self, index: u32) {
+        let mut entered = FxHashSet::default();
+        let mut open = vec![(index, false)];
+        while let Some((at, is_ready)) = open.pop() {
+            let info = &self.consts[at as usize];
+            let (module, declaration) = (info.module, info.declaration);
+            if info.value.is_some() || info.is_busy {
+                continue;
+            }
+            if is_ready {
+                self.evaluate_constant(at, declaration.binding.name.span);
+            } else if entered.insert(at) {
+                open.push((at, true));
+                self.in_module(module, |checker| checker.constants_in(&declaration.value, &mut open));
+            }
+        }
+    }
+
+    /// The constants that an expression names, as far as they are declared at top level.
+    fn constants_in(&self, written: &ast::Expr, found: &mut Vec<(u32, bool)>) {
+        if let A::Name(name) = &written.kind
+            && let Found::One(ValueDefinition::Const(index)) = self.find_value(name.symbol)
+        {
+            found.push((index, false));
+        }
+        each_part(written, &mut |part| {
+            if let Part::Expr(part) = part {
+                self.constants_in(part, found);
+            }
+        });
+    }
+
+    fn evaluate_constant(&mut self, index: u32, span: Span) {
+        let info = &mut self.consts[index as usize];
         let (module, declaration) = (info.module, info.declaration);
-        if info.is_busy {
-            info.ty = Some(ERROR);
+        // What a constant is made of was evaluated before it, so whatever is still open further in leads back to it.
+        if info.is_busy || self.costs.len() > ROWS_MAX {
             let text = self.text(declaration.binding.name.symbol).to_string();
             let diagnostic = Diagnostic::error(codes::CONST_CYCLE, span, format!("the value of `{text}` depends on itself"));
-            return self.wrong(diagnostic);
+            let wrong = self.wrong(diagnostic);
+            self.consts[index as usize].value = Some(wrong);
+            return;
         }
         info.is_busy = true;
-        let is_first = info.ty.is_none();
-        let before = self.diagnostics.len();
-        let mut value = self.in_module(module, |checker| match &declaration.ty {
+        self.costs.push(Cost::default());
+        let value = self.in_module(module, |checker| match &declaration.ty {
             Some(written) => {
                 let ty = checker.resolve_value_type(written);
                 checker.without_variables(|checker| checker.expr_as(&declaration.value, ty, Why::Annotation(written.span)))
             }
             None => checker.without_variables(|checker| checker.value(&declaration.value, Want::Infer)),
         });
-        if !is_first {
-            // What is wrong with it was said the first time.
-            self.diagnostics.truncate(before);
-        }
+        let cost = self.costs.pop().expect("pushed above");
+        let value = if cost.is_too_large { Expr::wrong(value.span) } else { folded(value) };
         let info = &mut self.consts[index as usize];
         info.is_busy = false;
-        info.ty = Some(value.ty);
-        value.span = span;
-        value
+        if matches!(value.kind, ExprKind::Constant(_)) {
+            (info.size, info.height) = (1, 0);
+        } else {
+            // No tree has more nodes than its text has bytes.
+            let written = declaration.value.span;
+            info.size = cost.size.saturating_add(written.end - written.start);
+            info.height = cost.height + 1;
+        }
+        if !matches!(&info.value, Some(value) if value.is_wrong()) {
+            info.value = Some(value);
+        }
     }
 
     /// A constant expression of another place, such as a default value.
@@ -141,5 +222,52 @@ impl<'a> Checker<'a> {
         };
         let text = self.text(name.symbol);
         text.starts_with(char::is_uppercase) || text == "include"
+    }
+}
+
+/// Arithmetic on known values, done. What would fail is left to raise its error where it is used.
+fn folded(expr: Expr) -> Expr {
+    let Expr { kind, ty, span } = expr;
+    let constant = |value: Constant| Expr { kind: ExprKind::Constant(value), ty, span };
+    match kind {
+        ExprKind::Retype(inner) => {
+            let inner = folded(*inner);
+            Expr { kind: ExprKind::Retype(Box::new(inner)), ty, span }
+        }
+        ExprKind::Unary(op, inner) => {
+            let inner = folded(*inner);
+            let value = match (op, &inner.kind) {
+                (UnaryOp::NegInt, ExprKind::Constant(Constant::Int(value))) => value.checked_neg().map(Constant::Int),
+                (UnaryOp::NegFloat, ExprKind::Constant(Constant::Float(value))) => Some(Constant::Float(-value)),
+                (UnaryOp::Not, ExprKind::Constant(Constant::Bool(value))) => Some(Constant::Bool(!value)),
+                _ => None,
+            };
+            value.map_or_else(|| Expr { kind: ExprKind::Unary(op, Box::new(inner)), ty, span }, constant)
+        }
+        ExprKind::Binary(op, left, right) => {
+            let (left, right) = (folded(*left), folded(*right));
+            let value = match (&left.kind, &right.kind) {
+                (ExprKind::Constant(left), ExprKind::Constant(right)) => fold(op, left, right),
+                _ => None,
+            };
+            value.map_or_else(|| Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right)), ty, span }, constant)
+        }
+        kind => Expr { kind, ty, span },
+    }
+}
+
+fn fold(op: BinaryOp, left: &Constant, right: &Constant) -> Option<Constant> {
+    match (op, left, right) {
+        (BinaryOp::AddInt, Constant::Int(a), Constant::Int(b)) => a.checked_add(*b).map(Constant::Int),
+        (BinaryOp::SubInt, Constant::Int(a), Constant::Int(b)) => a.checked_sub(*b).map(Constant::Int),
+        (BinaryOp::MulInt, Constant::Int(a), Constant::Int(b)) => a.checked_mul(*b).map(Constant::Int),
+        (BinaryOp::DivInt, Constant::Int(a), Constant::Int(b)) => a.checked_div(*b).map(Constant::Int),
+        (BinaryOp::RemInt, Constant::Int(a), Constant::Int(b)) => a.checked_rem(*b).map(Constant::Int),
+        (BinaryOp::AddFloat, Constant::Float(a), Constant::Float(b)) => Some(Constant::Float(a + b)),
+        (BinaryOp::SubFloat, Constant::Float(a), Constant::Float(b)) => Some(Constant::Float(a - b)),
+        (BinaryOp::MulFloat, Constant::Float(a), Constant::Float(b)) => Some(Constant::Float(a * b)),
+        (BinaryOp::DivFloat, Constant::Float(a), Constant::Float(b)) => Some(Constant::Float(a / b)),
+        (BinaryOp::Concat, Constant::Str(a), Constant::Str(b)) if a.len() + b.len() < 4_096 => Some(Constant::Str(a.clone() + b)),
+        _ => None,
     }
 }

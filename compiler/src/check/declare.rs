@@ -118,7 +118,7 @@ impl<'a> Checker<'a> {
             }
             ItemKind::Const(declaration) => {
                 let index = self.consts.len() as u32;
-                self.consts.push(ConstInfo { module, declaration, is_public, is_busy: false, ty: None });
+                self.consts.push(ConstInfo { module, declaration, is_public, is_busy: false, value: None, size: 0, height: 0 });
                 self.queue.push_back(Work::Const(index));
                 self.declare_value(module, declaration.binding.name, ValueDefinition::Const(index));
             }

@@ -10,6 +10,7 @@ use vega_bytecode::{FunctionId, Type, TypeId};
 
 use crate::ast;
 use crate::interner::{Interner, Symbol};
+use crate::ir::Expr;
 use crate::resolve::module::ModuleId;
 use crate::source::Span;
 
@@ -212,8 +213,12 @@ pub(crate) struct ConstInfo<'a> {
     pub(crate) is_public: bool,
     /// Whether its value is being checked: meeting it again is a cycle.
     pub(crate) is_busy: bool,
-    /// Its type, once somebody asked.
-    pub(crate) ty: Option<TypeId>,
+    /// Its value, once somebody asked.
+    pub(crate) value: Option<Expr>,
+    /// Nodes of its value.
+    pub(crate) size: u32,
+    /// How many constants, each holding the next, its value is made of.
+    pub(crate) height: u32,
 }
 
 /// An agent.

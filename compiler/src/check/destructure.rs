@@ -11,7 +11,6 @@ use crate::ast::{self, Literal, PatternKind as A};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{Pattern, PatternKind};
 use crate::resolve::definition::{Found, TypeDefinition};
-use crate::resolve::suggest::nearest;
 
 impl<'a> Checker<'a> {
     pub(super) fn struct_pattern(
@@ -97,7 +96,7 @@ impl<'a> Checker<'a> {
                 let known: Vec<&str> = types.iter().map(|(name, _)| self.interner.text(*name)).collect();
                 let mut diagnostic =
                     Diagnostic::error(codes::UNKNOWN_FIELD, field.name.span, format!("`{owner}` has no field `{text}`"));
-                if let Some(near) = nearest(text, known.iter().copied()) {
+                if let Some(near) = self.nearest(text, known.iter().copied()) {
                     diagnostic = diagnostic.with_suggestion("a similar field exists", field.name.span, near);
                 }
                 self.report(diagnostic);

@@ -3,6 +3,10 @@
 //! Works on a matrix of patterns: a row is useful if some value fits it and no row above. A column is split by what its
 //! patterns distinguish: variants, truth values, literals, lengths of arrays.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 use vega_bytecode::module::Constant;
 use vega_bytecode::{Type, TypeId};
 
@@ -12,7 +16,9 @@ use crate::ir::{Arm, Pattern, PatternKind};
 use crate::source::Span;
 
 /// Steps after which the search gives up and believes the program: only absurd patterns need so many.
-const STEPS_MAX: u32 = 200_000;
+const STEPS_MAX: u32 = 500_000;
+/// Rows that are looked through in one step.
+const ROWS_PER_STEP: usize = 16;
 
 /// How an array pattern of two ends is laid out for a length.
 type Row<'p> = Vec<Shape<'p>>;
@@ -53,19 +59,44 @@ enum Constructor {
 impl Checker<'_> {
     /// Reports arms that are never reached, and values that no arm fits.
     pub(super) fn check_exhaustive(&mut self, arms: &[Arm], subject: TypeId, span: Span, subject_span: Span) {
+        let is_int = *self.types.of(subject) == Type::Int;
         let mut search = Search { checker: self, steps: 0 };
-        let mut rows: Vec<Row<'_>> = Vec::with_capacity(arms.len());
+        let mut above = Above::default();
+        let mut covered = Covered::default();
         let mut unreachable = Vec::new();
         for arm in arms {
-            let row = vec![Shape::Written(&arm.pattern)];
-            if search.witness(&rows, &row, &[subject]).is_none() {
+            let mut patterns = Vec::new();
+            alternatives(&arm.pattern, &mut patterns);
+            let mut is_reached = false;
+            for pattern in &patterns {
+                is_reached |= match int_bounds(simplify(Shape::Written(pattern))).filter(|_| is_int) {
+                    Some(bounds) => !covered.holds(bounds),
+                    None => {
+                        let rows = above.those_beside(pattern);
+                        search.witness(&rows, &[Shape::Written(pattern)], &[subject]).is_some()
+                    }
+                };
+                if is_reached {
+                    break;
+                }
+            }
+            if !is_reached {
                 unreachable.push(arm.pattern.span);
             }
             if arm.guard.is_none() {
-                rows.push(row);
+                for pattern in patterns {
+                    match int_bounds(simplify(Shape::Written(pattern))).filter(|_| is_int) {
+                        Some(bounds) => covered.add(bounds),
+                        None => above.add(pattern),
+                    }
+                }
             }
         }
-        let missing = search.witness(&rows, &[Shape::Any], &[subject]);
+        let missing = if is_int {
+            covered.first_gap().map(|(from, to)| vec![search.show(subject, &Constructor::Between(from, to), &[])])
+        } else {
+            search.witness(&above.rows, &[Shape::Any], &[subject])
+        };
         let gave_up = search.steps >= STEPS_MAX;
         if gave_up {
             return;
@@ -101,7 +132,7 @@ struct Search<'c, 'a> {
 impl Search<'_, '_> {
     /// A value that fits `row` and none of `rows`, written as patterns; `None` where there is none.
     fn witness(&mut self, rows: &[Row<'_>], row: &[Shape<'_>], types: &[TypeId]) -> Option<Vec<String>> {
-        self.steps += 1;
+        self.steps += 1 + (rows.len() / ROWS_PER_STEP) as u32;
         if self.steps > STEPS_MAX {
             return Some(vec!["_".to_string(); types.len()]);
         }
@@ -143,9 +174,11 @@ impl Search<'_, '_> {
             let longest = longest_array(&rows).max(least);
             constructors = (least..=longest).map(Constructor::Length).chain([Constructor::Longer(longest + 1)]).collect();
         }
-        for constructor in constructors {
+        let groups = Groups::new(&constructors, &rows);
+        for (index, constructor) in constructors.into_iter().enumerate() {
             let parts = self.part_types(ty, &constructor);
-            let specialised: Vec<Row<'_>> = rows.iter().filter_map(|row| specialise(row, &constructor, parts.len())).collect();
+            let specialised: Vec<Row<'_>> =
+                groups.of(index).filter_map(|row| specialise(&rows[row], &constructor, parts.len())).collect();
             let own: Vec<Shape<'_>> = std::iter::once(first).chain(rest.iter().copied()).collect();
             let Some(own) = specialise(&own, &constructor, parts.len()) else { continue };
             let mut all_types = parts.clone();
@@ -229,6 +262,152 @@ impl Search<'_, '_> {
             | Constructor::Opaque(_)
             | Constructor::Rest => "_".to_string(),
         }
+    }
+}
+
+/// The single patterns of which an arm is made.
+fn alternatives<'p>(pattern: &'p Pattern, found: &mut Vec<&'p Pattern>) {
+    match &pattern.kind {
+        PatternKind::Or(patterns) => patterns.iter().for_each(|pattern| alternatives(pattern, found)),
+        PatternKind::BindTo(_, inner) => alternatives(inner, found),
+        _ => found.push(pattern),
+    }
+}
+
+/// What a pattern asks for first, where that is one value: two patterns with different heads never fit the same value.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Head {
+    Variant(u32),
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+fn head_of(pattern: &Pattern) -> Option<Head> {
+    match &pattern.kind {
+        PatternKind::BindTo(_, inner) | PatternKind::Some(inner) => head_of(inner),
+        PatternKind::Tuple(parts) => head_of(parts.first()?),
+        PatternKind::Variant(variant, _) => Some(Head::Variant(*variant)),
+        PatternKind::Literal(Constant::Null) => Some(Head::Null),
+        PatternKind::Literal(Constant::Int(value)) => Some(Head::Int(*value)),
+        PatternKind::Literal(Constant::Str(text)) => Some(Head::Text(text.clone())),
+        _ => None,
+    }
+}
+
+/// The arms above, by their heads: a match of thousands of arms compares each with few others.
+#[derive(Default)]
+struct Above<'p> {
+    rows: Vec<Row<'p>>,
+    by_head: FxHashMap<Head, Vec<usize>>,
+    without_head: Vec<usize>,
+}
+
+impl<'p> Above<'p> {
+    fn add(&mut self, pattern: &'p Pattern) {
+        let row = self.rows.len();
+        self.rows.push(vec![Shape::Written(pattern)]);
+        match head_of(pattern) {
+            Some(head) => self.by_head.entry(head).or_default().push(row),
+            None => self.without_head.push(row),
+        }
+    }
+
+    /// The rows that may fit a value that the pattern fits.
+    fn those_beside(&self, pattern: &Pattern) -> Cow<'_, [Row<'p>]> {
+        let Some(head) = head_of(pattern) else { return Cow::Borrowed(&self.rows) };
+        let same = self.by_head.get(&head).map_or(&[][..], Vec::as_slice);
+        Cow::Owned(same.iter().chain(&self.without_head).map(|row| self.rows[*row].clone()).collect())
+    }
+}
+
+/// Ints that some arm fits, as stretches from a first to a last that neither overlap nor touch.
+#[derive(Default)]
+struct Covered {
+    stretches: BTreeMap<i64, i64>,
+}
+
+impl Covered {
+    fn holds(&self, (from, to): (i64, i64)) -> bool {
+        from > to || self.stretches.range(..=from).next_back().is_some_and(|(_, last)| *last >= to)
+    }
+
+    fn add(&mut self, (mut from, mut to): (i64, i64)) {
+        if from > to {
+            return;
+        }
+        if let Some((first, last)) = self.stretches.range(..=from).next_back()
+            && last.saturating_add(1) >= from
+        {
+            (from, to) = (*first, to.max(*last));
+        }
+        while let Some((first, last)) = self.stretches.range(from..=to.saturating_add(1)).next() {
+            let (first, last) = (*first, *last);
+            to = to.max(last);
+            self.stretches.remove(&first);
+        }
+        self.stretches.insert(from, to);
+    }
+
+    fn first_gap(&self) -> Option<(i64, i64)> {
+        let mut from = i64::MIN;
+        for (first, last) in &self.stretches {
+            if *first > from {
+                return Some((from, first - 1));
+            }
+            from = last.checked_add(1)?;
+        }
+        Some((from, i64::MAX))
+    }
+}
+
+/// Which rows may fit values of which constructor of a column.
+struct Groups {
+    by_constructor: Vec<Vec<usize>>,
+    everywhere: Vec<usize>,
+}
+
+impl Groups {
+    fn new(constructors: &[Constructor], rows: &[Row<'_>]) -> Groups {
+        let mut groups = Groups { by_constructor: vec![Vec::new(); constructors.len()], everywhere: Vec::new() };
+        let is_between = matches!(constructors.first(), Some(Constructor::Between(..)));
+        let variants: FxHashMap<u32, usize> = constructors
+            .iter()
+            .enumerate()
+            .filter_map(|(index, constructor)| match constructor {
+                Constructor::Variant(variant) => Some((*variant, index)),
+                _ => None,
+            })
+            .collect();
+        for (row, cells) in rows.iter().enumerate() {
+            let Some(Shape::Written(pattern)) = cells.first().map(|cell| simplify(*cell)) else {
+                groups.everywhere.push(row);
+                continue;
+            };
+            match (&pattern.kind, int_bounds(Shape::Written(pattern))) {
+                (PatternKind::Variant(variant, _), _) if !variants.is_empty() => {
+                    if let Some(index) = variants.get(variant) {
+                        groups.by_constructor[*index].push(row);
+                    }
+                }
+                (_, Some((first, last))) if is_between => {
+                    let begin = |constructor: &Constructor| matches!(constructor, Constructor::Between(from, _) if *from < first);
+                    let start = constructors.partition_point(begin);
+                    for (index, constructor) in constructors.iter().enumerate().skip(start) {
+                        if !matches!(constructor, Constructor::Between(_, to) if *to <= last) {
+                            break;
+                        }
+                        groups.by_constructor[index].push(row);
+                    }
+                }
+                _ => groups.everywhere.push(row),
+            }
+        }
+        groups
+    }
+
+    fn of(&self, constructor: usize) -> impl Iterator<Item = usize> {
+        self.by_constructor[constructor].iter().chain(&self.everywhere).copied()
     }
 }
 

@@ -11,7 +11,6 @@ use super::types::ERROR;
 use crate::ast::{self, ExprKind as A};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{BinaryOp, Expr, ExprKind, Statement, StatementKind};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -84,7 +83,7 @@ impl<'a> Checker<'a> {
                 let kind = self.continue_statement(*label, span);
                 self.diverging(kind, span)
             }
-            A::Parallel(parallel) => self.refused_parallel(parallel, span),
+            A::Parallel(parallel) => self.parallel(parallel, want, span),
             A::Error => Expr::wrong(span),
         }
     }
@@ -220,7 +219,7 @@ impl<'a> Checker<'a> {
             Type::Struct(id, _) => {
                 let info = &self.structs[id.0 as usize];
                 let known: Vec<&str> = info.fields.iter().map(|field| self.interner.text(field.name)).collect();
-                if let Some(near) = nearest(text, known.iter().copied()) {
+                if let Some(near) = self.nearest(text, known.iter().copied()) {
                     diagnostic = diagnostic.with_suggestion("a similar field exists", name.span, near);
                 } else if self.has_method(receiver.ty, name.symbol) {
                     diagnostic = diagnostic.with_help(format!("to call the method, write `.{text}()`"));

@@ -9,7 +9,6 @@ use crate::interner::Symbol;
 use crate::parse;
 use crate::resolve::definition::Found;
 use crate::resolve::module::{Module, ModuleId, Scope, find, module_word, relative_path};
-use crate::resolve::suggest::nearest;
 use crate::schedule::join::{self, JoinPlan};
 use crate::source::{FileId, LoadError, Span};
 
@@ -129,7 +128,7 @@ impl<'a> Checker<'a> {
                 scope.types.keys().chain(scope.values.keys()).chain(scope.kinds.keys()).map(|symbol| self.interner.text(*symbol));
             let mut diagnostic =
                 Diagnostic::error(codes::UNKNOWN_NAME, name.name.span, format!("`{path}` declares nothing called `{text}`"));
-            if let Some(near) = nearest(text, known) {
+            if let Some(near) = self.nearest(text, known) {
                 diagnostic = diagnostic.with_suggestion("a similar name is declared there", name.name.span, near);
             }
             self.report(diagnostic);
@@ -181,7 +180,7 @@ impl<'a> Checker<'a> {
                 import.path_span,
                 format!("there is no module `{}` in the standard library", import.path),
             );
-            self.report(match nearest(&import.path, NATIVE_MODULES.iter().copied()) {
+            self.report(match self.nearest(&import.path, NATIVE_MODULES.iter().copied()) {
                 Some(near) => diagnostic.with_suggestion("a similar module exists", import.path_span, format!("\"{near}\"")),
                 None => diagnostic.with_help(format!("to import a file beside this one, write `import \"./{}\";`", import.path)),
             });

@@ -12,7 +12,6 @@ use crate::ast::{self, ExprKind as A, Ident, PatternKind};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::interner::{Symbol, words};
 use crate::ir::{self, Block, Expr, ExprKind, LocalId, LoopId, Statement, StatementKind};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 /// What a loop may change of a variable.
@@ -262,7 +261,7 @@ impl<'a> Checker<'a> {
             let known = loops.iter().filter_map(|frame| frame.label).map(|label| self.interner.text(label));
             let mut diagnostic =
                 Diagnostic::error(codes::UNKNOWN_LABEL, label.span, format!("no loop around is called `{text}`"));
-            if let Some(near) = nearest(text, known) {
+            if let Some(near) = self.nearest(text, known) {
                 diagnostic = diagnostic.with_suggestion(format!("write `{near}`"), label.span, near);
             }
             self.report(diagnostic);

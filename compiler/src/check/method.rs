@@ -12,7 +12,6 @@ use crate::ast::{self, Argument};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::interner::Symbol;
 use crate::ir::{Expr, ExprKind};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -205,7 +204,7 @@ impl<'a> Checker<'a> {
                 }
                 _ => diagnostic.with_help(format!("`{text}` is a field; write it without `( )`")),
             };
-        } else if let Some(near) = foreign.or_else(|| nearest(&text, known.iter().copied())) {
+        } else if let Some(near) = foreign.or_else(|| self.nearest(&text, known.iter().copied())) {
             diagnostic = diagnostic.with_suggestion("a similar method exists", name.span, near);
         } else if text == "to_string" || text == "toString" {
             diagnostic = diagnostic.with_help("text of any value: `str(x)`");

@@ -314,7 +314,7 @@ impl<'a> Checker<'a> {
             Expr::new(ExprKind::Binary(of_floats, Box::new(read(first, float)), Box::new(read(second, float))), float, span)
         };
         let is_int = Expr::new(ExprKind::IsType(Box::new(read(second, ty)), int), bool, span);
-        let kind = ExprKind::If(Box::new(is_int), block(on_ints.retyped(ty)), Some(block(on_floats.retyped(ty))));
+        let kind = ExprKind::If(vec![(is_int, block(on_ints.retyped(ty)))], Some(block(on_floats.retyped(ty))));
         let value = Expr::new(kind, ty, span);
         let variables = if is_negation { vec![(second, right)] } else { vec![(first, left), (second, right)] };
         self.block_value(variables, value)

@@ -12,7 +12,6 @@ use crate::interner::{Symbol, words};
 use crate::ir::{Expr, ExprKind};
 use crate::resolve::definition::{Found, TypeDefinition, ValueDefinition};
 use crate::resolve::module::{ModuleId, find};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 /// Functions that are part of the language and no values.
@@ -214,7 +213,7 @@ impl<'a> Checker<'a> {
         let owner = self.text(info.name);
         let known: Vec<&str> = info.variants.iter().map(|variant| self.interner.text(variant.name)).collect();
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_VARIANT, name.span, format!("`{owner}` has no variant `{text}`"));
-        if let Some(near) = nearest(text, known.iter().copied()) {
+        if let Some(near) = self.nearest(text, known.iter().copied()) {
             diagnostic = diagnostic.with_suggestion("a similar variant exists", name.span, near);
         } else {
             diagnostic = diagnostic.with_note(format!("its variants are `{}`", known.join("`, `")));
@@ -314,7 +313,7 @@ impl<'a> Checker<'a> {
                 .map(|(name, _)| *name)
         });
         let known = locals.chain(values).chain(open).map(|symbol| self.interner.text(symbol));
-        let near_name = nearest(text, known.chain(BUILT_IN_CALLS.iter().copied()));
+        let near_name = self.nearest(text, known.chain(BUILT_IN_CALLS.iter().copied()));
         let kinds = self.kinds.iter().map(|kind| kind.name.as_str()).filter(|_| text.starts_with(char::is_uppercase));
         if let Some((agent, span)) = self.state_meant(name.symbol) {
             diagnostic = diagnostic.with_label(span, format!("a variable of the state of `{agent}`")).with_help(
@@ -326,7 +325,7 @@ impl<'a> Checker<'a> {
             diagnostic = diagnostic.with_suggestion("the value of a method is `self`", name.span, "self");
         } else if text == "console" {
             diagnostic = diagnostic.with_help("write `print(…)`");
-        } else if let Some(near) = nearest(text, kinds) {
+        } else if let Some(near) = self.nearest(text, kinds) {
             diagnostic = diagnostic.with_suggestion("a similar kind of error is known", name.span, near);
         } else if let Some(near) = near_name {
             diagnostic = diagnostic.with_suggestion("a similar name is known", name.span, near);
@@ -369,7 +368,7 @@ impl<'a> Checker<'a> {
             .filter(|(_, value)| self.is_value_public(**value))
             .map(|(name, _)| self.interner.text(*name));
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, name.span, format!("`{owner}` has nothing called `{text}`"));
-        if let Some(near) = nearest(text, known) {
+        if let Some(near) = self.nearest(text, known) {
             diagnostic = diagnostic.with_suggestion("a similar name is declared there", name.span, near);
         } else if info.is_standard {
             diagnostic = diagnostic.with_note("what is not declared in the standard library is not supported by this version");

@@ -14,7 +14,6 @@ use crate::ast::{self, Literal, Path, PatternKind as A};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::{LocalId, Pattern, PatternKind};
 use crate::resolve::definition::{Found, TypeDefinition};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 impl Pattern {
@@ -473,7 +472,7 @@ impl<'a> Checker<'a> {
         let known = scope.kinds.keys().chain(self.built_in_kinds.keys()).map(|symbol| self.interner.text(*symbol));
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_KIND, name.span, format!("there is no error kind called `{text}`"))
             .with_remark("not found");
-        if let Some(near) = nearest(text, known) {
+        if let Some(near) = self.nearest(text, known) {
             diagnostic = diagnostic.with_suggestion("a similar kind exists", name.span, near);
         } else {
             diagnostic = diagnostic.with_help(format!(

@@ -91,7 +91,7 @@ impl<'a> Checker<'a> {
                 let text = self.text(name.symbol).to_string();
                 let is_local = self.find_local(name.symbol).is_some();
                 let agents = self.names.agents.iter().map(String::as_str);
-                let near = crate::resolve::suggest::nearest(&text, agents).map(str::to_string);
+                let near = self.nearest(&text, agents).map(str::to_string);
                 let mut diagnostic = Diagnostic::error(codes::NOT_SPAWNABLE, target.span, format!("`{text}` cannot be spawned"))
                     .with_remark(if is_local { "a variable" } else { "no agent or function of this name" });
                 diagnostic = match near {

@@ -1,7 +1,9 @@
 //! What declarations hold and carry: fields, variants, payloads, parameters, once every name is known.
 
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use vega_bytecode::module::FieldDefinition;
 use vega_bytecode::{KindId, Type, TypeId, kinds};
 
@@ -88,11 +90,12 @@ impl<'a> Checker<'a> {
 
     pub(super) fn fields(&mut self, written: &[ast::FieldDecl]) -> Vec<FieldInfo> {
         let mut fields: Vec<FieldInfo> = Vec::with_capacity(written.len());
+        let mut seen = FxHashMap::default();
         for field in written {
             let ty = self.resolve_value_type(&field.ty);
-            if let Some(before) = fields.iter().find(|before| before.name == field.name.symbol) {
-                let before = before.span;
-                self.report_duplicate("field", field.name, before);
+            match seen.entry(field.name.symbol) {
+                Entry::Occupied(before) => self.report_duplicate("field", field.name, Some(*before.get())),
+                Entry::Vacant(free) => _ = free.insert(field.name.span),
             }
             fields.push(FieldInfo { name: field.name.symbol, ty, span: Some(field.name.span) });
         }
@@ -101,8 +104,9 @@ impl<'a> Checker<'a> {
 
     pub(super) fn variants(&mut self, written: &[ast::VariantDecl]) -> Vec<VariantInfo> {
         let mut variants: Vec<VariantInfo> = Vec::with_capacity(written.len());
+        let mut seen = FxHashSet::default();
         for variant in written {
-            if variants.iter().any(|before| before.name == variant.name.symbol) {
+            if !seen.insert(variant.name.symbol) {
                 self.report_duplicate("variant", variant.name, None);
             }
             let (payload, has_names) = match &variant.payload {
@@ -204,14 +208,15 @@ impl<'a> Checker<'a> {
 
     pub(super) fn parameters(&mut self, written: &'a [ast::Parameter]) -> Vec<ParameterInfo<'a>> {
         let mut parameters: Vec<ParameterInfo<'a>> = Vec::with_capacity(written.len());
+        let mut seen = FxHashMap::default();
         for parameter in written {
             let ty = self.resolve_value_type(&parameter.ty);
             let name = parameter.binding.name;
-            if let Some(before) =
-                parameters.iter().find(|before| before.name.symbol == name.symbol && name.symbol != words::UNDERSCORE)
-            {
-                let before = before.name.span;
-                self.report_duplicate("parameter", name, Some(before));
+            match seen.entry(name.symbol) {
+                Entry::Occupied(before) if name.symbol != words::UNDERSCORE => {
+                    self.report_duplicate("parameter", name, Some(*before.get()));
+                }
+                entry => _ = entry.or_insert(name.span),
             }
             if parameter.default.is_none() && parameters.last().is_some_and(|before| before.default.is_some()) {
                 self.error(codes::DEFAULT_ORDER, parameter.span, "a parameter without default cannot follow one with a default");
@@ -223,27 +228,95 @@ impl<'a> Checker<'a> {
 
     /// A struct that holds itself without `?`, array or map could never be made.
     pub(super) fn check_struct_cycles(&mut self, module: ModuleId) {
+        let circles = self.struct_circles();
         for index in 0..self.structs.len() {
             let info = self.structs[index].clone();
+            let Some(circle) = circles[index] else { continue };
             if info.module != module || info.declaration.is_none() {
                 continue;
             }
-            for field in &info.fields {
-                let mut visited = Vec::new();
-                if self.holds_struct(field.ty, index as u32, &mut visited) {
-                    let name = self.text(info.name).to_string();
-                    let span = field.span.expect("declared fields have a place");
-                    self.report(
-                        Diagnostic::error(
-                            codes::STRUCT_CYCLE,
-                            span,
-                            format!("a `{name}` would have to hold another `{name}` without end"),
-                        )
-                        .with_help("make the field optional with `?`, or an array"),
-                    );
-                    break;
+            let is_in_circle = |field: &&FieldInfo| {
+                let mut held = Vec::new();
+                self.held_structs(field.ty, &mut held);
+                held.iter().any(|held| circles[*held as usize] == Some(circle))
+            };
+            let Some(span) = info.fields.iter().find(is_in_circle).and_then(|field| field.span) else { continue };
+            let name = self.text(info.name).to_string();
+            self.report(
+                Diagnostic::error(
+                    codes::STRUCT_CYCLE,
+                    span,
+                    format!("a `{name}` would have to hold another `{name}` without end"),
+                )
+                .with_help("make the field optional with `?`, or an array"),
+            );
+        }
+    }
+
+    /// For each struct the number of the circle of structs that it is part of: the strongly connected components of what
+    /// holds what, by Tarjan's algorithm without recursion.
+    fn struct_circles(&self) -> Vec<Option<u32>> {
+        const UNSEEN: u32 = u32::MAX;
+        let holds: Vec<Vec<u32>> = self
+            .structs
+            .iter()
+            .map(|info| {
+                let mut held = Vec::new();
+                info.fields.iter().for_each(|field| self.held_structs(field.ty, &mut held));
+                held
+            })
+            .collect();
+        let count = holds.len();
+        let (mut order, mut low) = (vec![UNSEEN; count], vec![UNSEEN; count]);
+        let mut is_open = vec![false; count];
+        let mut circles = vec![None; count];
+        let (mut open, mut next) = (Vec::new(), 0_u32);
+        for start in 0..count {
+            if order[start] != UNSEEN {
+                continue;
+            }
+            // Structs on the way from the start, each with how many of its edges were followed.
+            let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+            while let Some(&mut (at, ref mut edge)) = path.last_mut() {
+                if *edge == 0 {
+                    (order[at], low[at]) = (next, next);
+                    next += 1;
+                    open.push(at);
+                    is_open[at] = true;
+                }
+                if let Some(&to) = holds[at].get(*edge) {
+                    let to = to as usize;
+                    *edge += 1;
+                    if order[to] == UNSEEN {
+                        path.push((to, 0));
+                    } else if is_open[to] {
+                        low[at] = low[at].min(order[to]);
+                    }
+                    continue;
+                }
+                path.pop();
+                if let Some(&(above, _)) = path.last() {
+                    low[above] = low[above].min(low[at]);
+                }
+                if low[at] == order[at] {
+                    let first = open.iter().rposition(|member| *member == at).expect("it was opened above");
+                    let is_circle = open.len() - first > 1 || holds[at].contains(&(at as u32));
+                    for member in open.drain(first..) {
+                        is_open[member] = false;
+                        circles[member] = is_circle.then_some(at as u32);
+                    }
                 }
             }
+        }
+        circles
+    }
+
+    /// The structs that a value of the type holds directly, also in tuples.
+    fn held_structs(&self, ty: TypeId, held: &mut Vec<u32>) {
+        match self.types.of(ty) {
+            Type::Struct(id, _) => held.push(id.0),
+            Type::Tuple(parts) => parts.iter().for_each(|part| self.held_structs(*part, held)),
+            _ => {}
         }
     }
 

@@ -208,7 +208,9 @@ impl<'a> Checker<'a> {
             declaration,
             is_public: false,
             is_busy: false,
-            ty: None,
+            value: None,
+            size: 0,
+            height: 0,
         });
         self.check_const(index);
         self.frame().bind(declaration.binding.name.symbol, Binding::Const(index));

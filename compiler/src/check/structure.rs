@@ -1,5 +1,6 @@
 //! Structs and variants made field by field, and values of generic types.
 
+use rustc_hash::FxHashMap;
 use vega_bytecode::types::{EnumId, StructId};
 use vega_bytecode::{Type, TypeId};
 
@@ -9,9 +10,9 @@ use super::fits::Why;
 use super::statement::Want;
 use crate::ast::{self};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::interner::Symbol;
 use crate::ir::{Expr, ExprKind};
 use crate::resolve::definition::{Found, TypeDefinition};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 impl<'a> Checker<'a> {
@@ -52,7 +53,7 @@ impl<'a> Checker<'a> {
         let known = self.modules[self.module.0 as usize].scope.types.keys().map(|symbol| self.interner.text(*symbol));
         let mut diagnostic =
             Diagnostic::error(codes::UNKNOWN_TYPE, literal.path.span, format!("there is no struct called `{text}`"));
-        if let Some(near) = nearest(text, known) {
+        if let Some(near) = self.nearest(text, known) {
             diagnostic = diagnostic.with_suggestion(format!("write `{near}`"), name.span, near);
         }
         for field in &literal.fields {
@@ -121,13 +122,15 @@ impl<'a> Checker<'a> {
         owner: &str,
     ) -> Vec<(u16, Expr)> {
         let mut given: Vec<(u16, Expr)> = Vec::with_capacity(written.len());
+        let mut is_given = vec![false; fields.len()];
+        let numbers: FxHashMap<Symbol, usize> = fields.iter().enumerate().map(|(index, field)| (field.name, index)).collect();
         for value in written {
-            let Some(index) = fields.iter().position(|field| field.name == value.name.symbol) else {
+            let Some(&index) = numbers.get(&value.name.symbol) else {
                 let text = self.text(value.name.symbol);
                 let known: Vec<&str> = fields.iter().map(|field| self.interner.text(field.name)).collect();
                 let mut diagnostic =
                     Diagnostic::error(codes::UNKNOWN_FIELD, value.name.span, format!("`{owner}` has no field `{text}`"));
-                if let Some(near) = nearest(text, known.iter().copied()) {
+                if let Some(near) = self.nearest(text, known.iter().copied()) {
                     diagnostic = diagnostic.with_suggestion("a similar field exists", value.name.span, near);
                 } else {
                     diagnostic = diagnostic.with_note(format!("its fields are `{}`", known.join("`, `")));
@@ -137,7 +140,7 @@ impl<'a> Checker<'a> {
                 continue;
             };
             let field = fields[index];
-            if given.iter().any(|(before, _)| *before == index as u16) {
+            if std::mem::replace(&mut is_given[index], true) {
                 let text = self.text(field.name).to_string();
                 self.error(codes::DUPLICATE_NAME, value.name.span, format!("the field `{text}` is given twice"));
             }
@@ -192,10 +195,10 @@ impl<'a> Checker<'a> {
         literal: &ast::StructLiteral,
         owner: &str,
     ) -> Option<(Vec<(crate::ir::LocalId, Expr)>, Vec<Expr>)> {
-        let missing: Vec<String> = (0..fields.len())
-            .filter(|index| !given.iter().any(|(number, _)| *number as usize == *index))
-            .map(|index| self.text(fields[index].name).to_string())
-            .collect();
+        let mut is_given = vec![false; fields.len()];
+        given.iter().for_each(|(number, _)| is_given[*number as usize] = true);
+        let missing: Vec<String> =
+            (0..fields.len()).filter(|index| !is_given[*index]).map(|index| self.text(fields[index].name).to_string()).collect();
         if !missing.is_empty() {
             if literal.fields.iter().all(|field| fields.iter().any(|known| known.name == field.name.symbol)) {
                 let list = missing.join("`, `");

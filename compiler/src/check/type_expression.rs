@@ -11,7 +11,6 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::interner::Symbol;
 use crate::resolve::definition::{Found, TypeDefinition};
 use crate::resolve::module::{ModuleId, find};
-use crate::resolve::suggest::nearest;
 use crate::source::Span;
 
 /// Types that every program can name, with the number of their type arguments.
@@ -328,7 +327,7 @@ impl<'a> Checker<'a> {
             "Tuple" | "tuple" => Some("a tuple is written `(int, str)`"),
             _ => None,
         };
-        let near = foreign.or_else(|| nearest(text, built_in.chain(own).chain(generics))).filter(|_| form.is_none());
+        let near = foreign.or_else(|| self.nearest(text, built_in.chain(own).chain(generics))).filter(|_| form.is_none());
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, title).with_remark("not found");
         if let Some(near) = near {
             diagnostic = diagnostic.with_suggestion(format!("write `{near}`"), name.span, near);
@@ -347,7 +346,7 @@ impl<'a> Checker<'a> {
             return;
         }
         let known = self.modules[self.module.0 as usize].scope.modules.keys().map(|symbol| self.interner.text(*symbol));
-        let near = nearest(text, known.chain(["str", "math", "json", "file", "process"]));
+        let near = self.nearest(text, known.chain(["str", "math", "json", "file", "process"]));
         let mut diagnostic =
             Diagnostic::error(codes::UNKNOWN_MODULE, name.span, format!("there is no module or type called `{text}`"))
                 .with_remark("not found");

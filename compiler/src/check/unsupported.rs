@@ -1,9 +1,6 @@
 //! What this version understands but does not run. Each is refused by its name, wherever it is met, and never passed over.
 
 use super::Checker;
-use super::statement::Want;
-use super::types::ERROR;
-use crate::ast::{self, ParallelMode};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ir;
 use crate::source::Span;
@@ -20,19 +17,12 @@ impl<'a> Checker<'a> {
         ir::Expr::wrong(span)
     }
 
-    /// Refuses `parallel`. The names of its arms are known behind it.
-    pub(super) fn refused_parallel(&mut self, parallel: &'a ast::Parallel, span: Span) -> ir::Expr {
-        self.refuse("`parallel`", head_of(span, "parallel"));
-        let first = self.frame().locals.len();
-        self.statements(&parallel.body.statements, &mut Vec::new());
-        if let Some(last) = &parallel.body.value {
-            self.expr(last, Want::Infer);
-        }
-        if parallel.mode != ParallelMode::All {
-            // Their names would stand for results.
-            self.frame().locals[first..].iter_mut().for_each(|local| local.ty = ERROR);
-        }
-        ir::Expr::wrong(span)
+    /// Says that a part checks but cannot run. Whoever only checks is warned; whoever compiles is refused.
+    pub(super) fn warn_unrun(&mut self, what: &str, span: Span) {
+        self.report(
+            Diagnostic::warning(codes::UNSUPPORTED, span, format!("{what} cannot be run by this version yet"))
+                .with_note("`vega check` knows it and checks it; `vega run` and `vega build` refuse it"),
+        );
     }
 
     /// Refuses a clause of an agent or tool, which without effect would mislead.

@@ -269,6 +269,8 @@ codes! {
         "Catching a kind catches the kinds below it and takes their values apart by position. So a kind carries what its parent carries first, then its own.";
     COPY_CHANGED "V0340" "a change of a copy that nobody reads"
         "The variable of a loop is a copy of the element. To change the element itself, name it through the array: `xs[i]`.";
+    CONST_TOO_LARGE "V0341" "a constant made of too many others"
+        "A constant is written out wherever it is used, with every constant that it is made of. One that doubles another, again and again, grows without bound.";
 
     // V04
     NOT_AN_AGENT "V0401" "a question to something that is no agent"
@@ -299,6 +301,8 @@ codes! {
         "The model refuses the setting, so it is left out of what is sent to it. The agent works as if it were not written.";
     DROPPED_STREAM "V0415" "a stream that nobody reads"
         "A stream that nothing refers to any more ends its call, so asking for one and dropping it does nothing.";
+    PARALLEL_ARMS "V0416" "arms of `parallel` that need each other"
+        "The arms of `parallel` run at once. So no arm uses a name that another declares, or changes a variable that another uses.";
 
     // V06
     FORMAT_LIMIT "V0601" "the program is larger than bytecode can be"

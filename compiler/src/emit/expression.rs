@@ -90,7 +90,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
     /// Expressions whose value is that of some other expression in them. Gives back whether it is one.
     fn control(&mut self, expr: &'p Expr, into: Into) -> bool {
         match &expr.kind {
-            ExprKind::If(condition, then, otherwise) => self.if_expr(condition, then, otherwise.as_ref(), into),
+            ExprKind::If(branches, otherwise) => self.if_expr(branches, otherwise.as_ref(), into),
             ExprKind::Match(subject, arms) => self.match_expr(subject, arms, into),
             ExprKind::Block(block) => self.block(block, into),
             ExprKind::Loop(id, local, body) => self.loop_expr(*id, *local, body, into),
@@ -178,7 +178,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
                 self.effect(expr);
                 self.asm.abc(Opcode::LoadNull, to, 0, 0);
             }
-            ExprKind::If(_, _, _)
+            ExprKind::If(..)
             | ExprKind::Match(_, _)
             | ExprKind::Block(_)
             | ExprKind::Loop(_, _, _)
@@ -400,22 +400,21 @@ impl<'p> FunctionEmitter<'_, 'p> {
 
     // Choosing.
 
-    fn if_expr(&mut self, condition: &'p Expr, then: &'p Block, otherwise: Option<&'p Block>, into: Into) {
-        let no = self.label();
-        self.branch(condition, no, false);
-        self.block(then, into);
-        match otherwise {
-            Some(otherwise) => {
-                let end = self.label();
+    fn if_expr(&mut self, branches: &'p [(Expr, Block)], otherwise: Option<&'p Block>, into: Into) {
+        let end = self.label();
+        for (index, (condition, then)) in branches.iter().enumerate() {
+            let no = self.label();
+            self.branch(condition, no, false);
+            self.block(then, into);
+            if index + 1 < branches.len() || otherwise.is_some() {
                 self.asm.jump(end);
-                self.asm.bind(no);
-                self.block(otherwise, into);
-                self.asm.bind(end);
             }
-            None => {
-                self.asm.bind(no);
-            }
+            self.asm.bind(no);
         }
+        if let Some(otherwise) = otherwise {
+            self.block(otherwise, into);
+        }
+        self.asm.bind(end);
     }
 
     /// A condition as a value.

@@ -345,7 +345,7 @@ impl<'p> FunctionEmitter<'_, 'p> {
     }
 
     fn branch_on_value(&mut self, condition: &'p Expr, target: Label, when: bool) {
-        if let ExprKind::If(_, _, _) | ExprKind::Block(_) | ExprKind::Match(_, _) = condition.kind
+        if let ExprKind::If(..) | ExprKind::Block(_) | ExprKind::Match(_, _) = condition.kind
             && self.is_empty_type(condition.ty)
         {
             self.evaluate_into(condition, super::function::Into::Nowhere);

@@ -6,7 +6,7 @@ use crate::ir::{Block, Expr, ExprKind, LocalId, Place, PlaceStep, Statement, Sta
 
 /// One node that [`any_in_expr`] and its siblings show to their test.
 #[derive(Clone, Copy)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     /// An expression, before its parts.
     Expr(&'a Expr),
     /// A statement, before its parts.
@@ -82,9 +82,8 @@ pub(super) fn any_in_expr<'a>(expr: &'a Expr, test: &mut dyn FnMut(Node<'a>) -> 
         }
         ExprKind::CallValue(callee, arguments) => any_in_expr(callee, test) || any_in_list(arguments, test),
         ExprKind::Push(place, value) => any_in_place(place, test) || any_in_expr(value, test),
-        ExprKind::If(condition, then, otherwise) => {
-            any_in_expr(condition, test)
-                || any_in_block(then, test)
+        ExprKind::If(branches, otherwise) => {
+            branches.iter().any(|(condition, then)| any_in_expr(condition, test) || any_in_block(then, test))
                 || otherwise.as_ref().is_some_and(|otherwise| any_in_block(otherwise, test))
         }
         ExprKind::Match(subject, arms) => any_in_expr(subject, test) || any_in_arms(arms, test),
@@ -129,7 +128,7 @@ pub(super) fn any_in_block<'a>(block: &'a Block, test: &mut dyn FnMut(Node<'a>) 
 }
 
 /// Whether the test holds for the statement or some node in it.
-pub(super) fn any_in_statement<'a>(statement: &'a Statement, test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
+pub(crate) fn any_in_statement<'a>(statement: &'a Statement, test: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
     if test(Node::Statement(statement)) {
         return true;
     }

@@ -22,6 +22,10 @@ pub(crate) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, where they are at most `limit`.
 fn distance_within(a: &str, b: &str, limit: usize) -> Option<usize> {
+    // No character has more than four bytes, and most have one.
+    if a.is_ascii() && b.is_ascii() && a.len().abs_diff(b.len()) > limit {
+        return None;
+    }
     let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
     if a.len().abs_diff(b.len()) > limit {

@@ -7,7 +7,7 @@ use crate::interner::Symbol;
 
 /// A direct part of an expression.
 #[derive(Clone, Copy)]
-pub(super) enum Part<'a> {
+pub(crate) enum Part<'a> {
     /// An expression.
     Expr(&'a Expr),
     /// A block with statements of its own.
@@ -19,7 +19,7 @@ pub(super) enum Part<'a> {
 }
 
 /// Shows all direct parts of an expression. The body of a loop, a branch, an arm written as a block are `Block`s.
-pub(super) fn each_part<'a>(expr: &'a Expr, see: &mut dyn FnMut(Part<'a>)) {
+pub(crate) fn each_part<'a>(expr: &'a Expr, see: &mut dyn FnMut(Part<'a>)) {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Name(_) | ExprKind::Path(_) | ExprKind::Continue(_) | ExprKind::Error => {}
         ExprKind::Interpolated(parts) => {

@@ -93,10 +93,13 @@ impl Dump<'_> {
             S::Assign(place, value) => format!("{} = {}", self.place(place), self.expr(value)),
             S::AssignOp(place, op, value) => format!("{} {op:?}= {}", self.place(place), self.expr(value)),
             S::Expr(expr) => match &expr.kind {
-                E::If(condition, then, otherwise) => {
-                    let line = format!("if {}", self.expr(condition));
-                    self.line(&line);
-                    self.block(then);
+                E::If(branches, otherwise) => {
+                    for (index, (condition, then)) in branches.iter().enumerate() {
+                        let word = if index == 0 { "if" } else { "else if" };
+                        let line = format!("{word} {}", self.expr(condition));
+                        self.line(&line);
+                        self.block(then);
+                    }
                     if let Some(otherwise) = otherwise {
                         self.line("else");
                         self.block(otherwise);
@@ -215,7 +218,7 @@ impl Dump<'_> {
                     arms.iter().map(|arm| format!("{} => {}", self.pattern(&arm.pattern), self.expr(&arm.body))).collect();
                 format!("match {} {{ {} }}", self.expr(subject), arms.join(", "))
             }
-            E::If(condition, ..) => format!("if {} …", self.expr(condition)),
+            E::If(branches, _) => format!("if {} …", self.expr(&branches[0].0)),
             _ => "…".to_string(),
         }
     }

@@ -15,7 +15,7 @@ fn fib_computes_arguments_in_their_windows() {
     let test = f.binary(BinaryOp::LtInt, f.local(0, int), two, bool);
     let then = f.block(vec![f.statement(StatementKind::Return(Some(f.local(0, int))))]);
     let void = f.ty(Type::Void);
-    let guard = f.statement(StatementKind::Expr(f.expr(ExprKind::If(Box::new(test), then, None), void)));
+    let guard = f.statement(StatementKind::Expr(f.expr(ExprKind::If(vec![(test, then)], None), void)));
     let mut call = |by: i64| {
         let by = f.number(by);
         let argument = f.binary(BinaryOp::SubInt, f.local(0, int), by, int);

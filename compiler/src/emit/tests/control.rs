@@ -70,7 +70,7 @@ fn a_defer_runs_on_every_way_out_of_its_block() {
     let five = f.number(5);
     let less = f.binary(BinaryOp::LtInt, f.local(0, int), five, bool);
     let then = f.block(vec![f.statement(StatementKind::Return(Some(f.local(0, int))))]);
-    let guard = f.statement(StatementKind::Expr(f.expr(ExprKind::If(Box::new(less), then, None), void)));
+    let guard = f.statement(StatementKind::Expr(f.expr(ExprKind::If(vec![(less, then)], None), void)));
     let body = f.block_with(vec![f.statement(StatementKind::Defer(deferred)), guard], f.local(0, int));
     f.function("f", 1, &[("n", int)], int, body);
     insta::assert_snapshot!(listing(&f, 0));
