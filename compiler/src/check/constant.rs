@@ -30,8 +30,8 @@ const ROWS_MAX: usize = 8;
 pub(super) struct Cost {
     size: u32,
     height: u32,
-    /// Whether that was reported.
-    is_too_large: bool,
+    /// Whether something in it was reported.
+    is_wrong: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -55,12 +55,17 @@ impl<'a> Checker<'a> {
             self.evaluate_constant(index, span);
         }
         let info = &self.consts[index as usize];
-        let Some(value) = info.value.as_ref().filter(|value| !value.is_wrong()) else { return Expr::wrong(span) };
+        let Some(value) = info.value.as_ref().filter(|value| !value.is_wrong()) else {
+            if let Some(cost) = self.costs.last_mut() {
+                cost.is_wrong = true;
+            }
+            return Expr::wrong(span);
+        };
         if let Some(cost) = self.costs.last_mut() {
             cost.size = cost.size.saturating_add(info.size);
             cost.height = cost.height.max(info.height);
             if cost.size > SIZE_MAX || cost.height >= HEIGHT_MAX {
-                if std::mem::replace(&mut cost.is_too_large, true) {
+                if std::mem::replace(&mut cost.is_wrong, true) {
                     return Expr::wrong(span);
                 }
                 let diagnostic = Diagnostic::error(codes::CONST_TOO_LARGE, span, "this constant is too large")
@@ -126,7 +131,7 @@ impl<'a> Checker<'a> {
             None => checker.without_variables(|checker| checker.value(&declaration.value, Want::Infer)),
         });
         let cost = self.costs.pop().expect("pushed above");
-        let value = if cost.is_too_large { Expr::wrong(value.span) } else { folded(value) };
+        let value = if cost.is_wrong { Expr::wrong(value.span) } else { folded(value) };
         let info = &mut self.consts[index as usize];
         info.is_busy = false;
         if matches!(value.kind, ExprKind::Constant(_)) {
