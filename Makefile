@@ -53,6 +53,7 @@ bench-processes: ## What processes cost
 	target/release/vega bench spawn
 	target/release/vega bench idle --count 1000000 --rounds 1
 	target/release/vega bench ping-pong
+	$(CARGO) bench --bench resolver
 
 bench-peers: ## What processes cost beside Erlang, Go and tokio, as far as they are installed
 	$(CARGO) build --release
