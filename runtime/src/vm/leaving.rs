@@ -32,7 +32,9 @@ pub(crate) struct Rest {
 }
 
 impl Machine {
-    /// The process ends itself.
+    /// The process ends itself. Not part of the interpreter's loop, whose other instructions want the processor's registers.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn begin_exit(&mut self, reason: Value) {
         // Whoever ends itself again in a cleanup has no more time for it.
         let rest = self.leaving.as_ref().and_then(|leaving| leaving.rest);
@@ -45,7 +47,9 @@ impl Machine {
         self.leaving.is_some()
     }
 
-    /// Whether the process ends itself.
+    /// Whether the process ends itself. Apart for the same reason.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn is_exiting(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| leaving.reason.is_some())
     }
