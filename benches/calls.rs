@@ -9,6 +9,10 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[allow(dead_code, reason = "it is there for the tests, and this takes a part of it")]
+#[path = "../tests/support.rs"]
+mod support;
+
 const VEGA: &str = env!("CARGO_BIN_EXE_vega");
 /// Runs of each row of `overhead`, of which the median counts.
 const ROUNDS: usize = 5;
@@ -153,14 +157,7 @@ fn seconds_until_left(listener: &TcpListener) -> f64 {
     let mut socket = listener.accept().expect("a client comes").0;
     socket.set_nodelay(true).expect("it can be");
     let mut reader = BufReader::new(socket.try_clone().expect("it can be shared"));
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).expect("it is text") > 2 {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a number");
-        }
-        line.clear();
-    }
-    reader.read_exact(&mut vec![0; length]).expect("the body comes");
+    support::read_request(&mut reader).expect("all of it comes");
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let begin = r#"{"type":"message_start","message":{"id":"m","model":"m","usage":{"input_tokens":10,"output_tokens":1}}}"#;
     let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;

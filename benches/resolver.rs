@@ -2,16 +2,19 @@
 //! spawning processes. `cargo bench --bench resolver` prints the time by the clock and the CPU time of each, without and with such
 //! a resolver, in turns; medians of [`ROUNDS`].
 
-use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use vega_agent::Agents;
-use vega_net::client::Lookup;
 use vega_runtime::Runtime;
 use vega_runtime::capability::Grants;
 use vega_runtime::output::Output;
+
+#[allow(dead_code, reason = "it is there for the tests, and this takes a part of it")]
+#[path = "../tests/support.rs"]
+mod support;
+
+use support::{SilentLookup, agents_behind, compiled};
 
 const ROUNDS: usize = 7;
 /// Calls that wait for the resolver.
@@ -41,23 +44,6 @@ fn main(args: str[]) {
     receive { "never" => print(sum) }
 }
 "#;
-
-/// A resolver that answers nothing until it is told to give up.
-#[derive(Default)]
-struct Silent {
-    released: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Lookup for Silent {
-    fn lookup(&self, _: &str, _: u16) -> std::io::Result<Vec<SocketAddr>> {
-        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*released {
-            released = self.changed.wait(released).unwrap_or_else(PoisonError::into_inner);
-        }
-        Err(std::io::Error::other("nobody knows"))
-    }
-}
 
 /// Hands on what the program prints, with the moment.
 struct Lines(Mutex<Sender<(String, Moment)>>);
@@ -94,18 +80,6 @@ impl Moment {
     }
 }
 
-struct OneFile;
-
-impl vega_compiler::source::Loader for OneFile {
-    fn load(&self, path: &str) -> Result<Arc<str>, vega_compiler::source::LoadError> {
-        if path == "main.vega" { Ok(PROGRAM.into()) } else { Err(vega_compiler::source::LoadError::NotFound) }
-    }
-
-    fn standard(&self, module: &str) -> Option<Arc<str>> {
-        vega_stdlib::module_source(module).map(Arc::from)
-    }
-}
-
 fn reach(lines: &Receiver<(String, Moment)>, wanted: &str) -> Moment {
     loop {
         let (said, moment) = lines.recv().expect("the program says something");
@@ -117,14 +91,9 @@ fn reach(lines: &Receiver<(String, Moment)>, wanted: &str) -> Moment {
 
 /// What one read and one spawn cost while so many calls wait.
 fn measure(calls: u64) -> [[f64; 2]; 2] {
-    let resolver = Arc::new(Silent::default());
+    let resolver = Arc::new(SilentLookup::default());
     let (sender, lines) = channel();
-    let environment = |name: &str| match name {
-        "ANTHROPIC_API_KEY" => Some("test-key".to_owned()),
-        "ANTHROPIC_BASE_URL" => Some("http://models.example".to_owned()),
-        _ => None,
-    };
-    let agents = Agents::builder().environment(environment).lookup(resolver.clone()).build().expect("agents");
+    let agents = agents_behind(resolver.clone());
     let grants = Grants::standard(env!("CARGO_MANIFEST_DIR")).build().expect("the grants are good");
     let runtime = Runtime::builder()
         .workers(2)
@@ -135,9 +104,7 @@ fn measure(calls: u64) -> [[f64; 2]; 2] {
         .stdout(Arc::new(Lines(Mutex::new(sender))))
         .build()
         .expect("a runtime");
-    let compiled = vega_compiler::compile(&OneFile, "main.vega").expect("the text can be loaded");
-    let module = vega_bytecode::verify::verify(compiled.module.expect("it compiles")).expect("it verifies");
-    runtime.load(module).expect("the program is loaded");
+    runtime.load(compiled(PROGRAM)).expect("the program is loaded");
     let costs = std::thread::scope(|scope| {
         scope.spawn(|| runtime.run());
         let begin = reach(&lines, "begin");
@@ -145,8 +112,7 @@ fn measure(calls: u64) -> [[f64; 2]; 2] {
         let read = reach(&lines, "read");
         let spawned = reach(&lines, "spawned");
         assert_eq!(agents.in_flight(), calls, "they wait still");
-        *resolver.released.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        resolver.changed.notify_all();
+        resolver.release();
         runtime.handle().interrupt();
         runtime.handle().interrupt();
         [read.each_since(begin, READS), spawned.each_since(read, SPAWNS)]

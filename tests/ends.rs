@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, output, stderr, stdout, vega};
+use crate::support::{Folder, output, read_request, stderr, stdout, vega};
 
 /// Children that say when they stop, in a declared supervisor and beside it.
 const CHILDREN: &str = r#"
@@ -98,15 +98,7 @@ impl Model {
     fn next_call(&self) -> Call {
         let (stream, _) = self.0.accept().expect("the program connects");
         let mut request = BufReader::new(&stream);
-        let (mut line, mut body_bytes) = (String::new(), 0);
-        while line != "\r\n" {
-            line.clear();
-            assert!(request.read_line(&mut line).expect("the head is text") > 0, "the request ends in its head");
-            if let Some(length) = line.to_lowercase().strip_prefix("content-length:") {
-                body_bytes = length.trim().parse().expect("it is a number");
-            }
-        }
-        request.read_exact(&mut vec![0; body_bytes]).expect("the body arrives");
+        read_request(&mut request).expect("all of it arrives");
         Call(stream)
     }
 }

@@ -1,15 +1,14 @@
 //! Work that blocks has threads of its own for each kind: a resolver that never answers holds up neither files nor processes.
 
-use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use vega_agent::Agents;
-use vega_net::client::Lookup;
 use vega_runtime::Runtime;
 use vega_runtime::capability::Grants;
 use vega_runtime::output::Output;
 use vega_scheduler::Lane;
+
+use crate::support::{SilentLookup, agents_behind};
 
 /// How many calls wait for the resolver.
 const CALLS: u64 = 1_000;
@@ -35,23 +34,6 @@ fn main() {
 }
 "#;
 
-/// A resolver that answers nothing until it is told to give up.
-#[derive(Default)]
-struct Silent {
-    released: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Lookup for Silent {
-    fn lookup(&self, _: &str, _: u16) -> std::io::Result<Vec<SocketAddr>> {
-        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*released {
-            released = self.changed.wait(released).unwrap_or_else(PoisonError::into_inner);
-        }
-        Err(std::io::Error::other("nobody knows"))
-    }
-}
-
 /// Hands on what the program prints.
 struct Lines(Mutex<Sender<String>>);
 
@@ -68,14 +50,9 @@ fn next(lines: &Receiver<String>) -> String {
 
 #[test]
 fn a_resolver_that_never_answers_holds_up_neither_files_nor_processes() {
-    let resolver = Arc::new(Silent::default());
+    let resolver = Arc::new(SilentLookup::default());
     let (sender, lines) = channel();
-    let environment = |name: &str| match name {
-        "ANTHROPIC_API_KEY" => Some("test-key".to_owned()),
-        "ANTHROPIC_BASE_URL" => Some("http://models.example".to_owned()),
-        _ => None,
-    };
-    let agents = Agents::builder().environment(environment).lookup(resolver.clone()).build().expect("agents");
+    let agents = agents_behind(resolver.clone());
     let mut grants = Grants::standard(crate::support::root());
     let grants = grants.allow(vega_bytecode::module::Capability::Agent).build().expect("the grants are good");
     let runtime = Runtime::builder()
@@ -96,8 +73,7 @@ fn a_resolver_that_never_answers_holds_up_neither_files_nor_processes() {
         }
         let facts = (said, runtime.statistics().scheduler, agents.in_flight());
         // Before anything is judged, so that the run ends whatever that comes to.
-        *resolver.released.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        resolver.changed.notify_all();
+        resolver.release();
         runtime.handle().interrupt();
         runtime.handle().interrupt();
         facts

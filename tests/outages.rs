@@ -13,7 +13,7 @@ use vega_net::authority;
 use vega_net::server::{Server, ServerSettings};
 
 use crate::statistics::{nothing_is_left, statistics};
-use crate::support::{Folder, output, stderr, stdout, vega};
+use crate::support::{Folder, output, read_request, stderr, stdout, vega};
 
 /// An answer of Anthropic's.
 const ANSWER: &str = r#"{"id":"m","type":"message","role":"assistant","model":"claude-haiku-5-5","content":[{"type":"text","text":"fine"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":1}}"#;
@@ -59,24 +59,7 @@ fn run(program: &std::path::Path, url: &str) -> Command {
 
 /// Reads a request and gives the first part of its path; none where the client is gone.
 fn request(reader: &mut BufReader<TcpStream>) -> Option<String> {
-    let (mut line, mut length, mut path) = (String::new(), 0, None);
-    loop {
-        line.clear();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line == "\r\n" {
-            break;
-        }
-        if path.is_none() {
-            path = line.split('/').nth(1).map(str::to_owned);
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    path
+    read_request(reader)?.head.first()?.split('/').nth(1).map(str::to_owned)
 }
 
 fn whole(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
@@ -252,11 +235,12 @@ fn a_server_that_takes_its_time_is_left_in_time() {
 
 /// Sends the pieces at a slow pace until the client is gone.
 fn dribble<'a>(socket: &mut TcpStream, pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+    socket.set_read_timeout(Some(Duration::from_millis(5))).expect("it is a duration");
     for piece in pieces {
-        if socket.write_all(piece).is_err() {
+        // The client says nothing more: what comes within the time is its end.
+        if socket.write_all(piece).is_err() || matches!(socket.read(&mut [0]), Ok(0)) {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
     false
 }

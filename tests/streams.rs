@@ -1,7 +1,7 @@
 //! Streamed answers over real connections: what a reader sees, and what the server sees of a reader that leaves.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ use vega_runtime::output::Output;
 use vega_runtime::process::Coordinate;
 use vega_runtime::{Outcome, Runtime};
 
-use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
+use crate::support::{Folder, MockServer, output, read_request, root, stderr, stdout, vega};
 
 /// A server that streams when the test says so.
 struct Provider(TcpListener);
@@ -38,14 +38,7 @@ impl Provider {
     fn accept(&self) -> TcpStream {
         let mut socket = self.0.accept().expect("a client comes").0;
         let mut reader = BufReader::new(socket.try_clone().expect("it can be shared"));
-        let (mut line, mut length) = (String::new(), 0);
-        while reader.read_line(&mut line).expect("it is text") > 2 {
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a number");
-            }
-            line.clear();
-        }
-        reader.read_exact(&mut vec![0; length]).expect("the body comes");
+        read_request(&mut reader).expect("all of it comes");
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         socket.write_all(head.as_bytes()).expect("the client reads");
         say(

@@ -1,9 +1,11 @@
 //! What the tests of the whole product share: running the `vega` command and its mock server as a user would.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// The folder of the project; commands run there.
 pub(crate) fn root() -> &'static Path {
@@ -53,6 +55,70 @@ impl vega_compiler::source::Loader for OneFile {
     fn standard(&self, module: &str) -> Option<std::sync::Arc<str>> {
         vega_stdlib::module_source(module).map(std::sync::Arc::from)
     }
+}
+
+/// A request as a server gets it.
+pub(crate) struct HttpRequest {
+    /// Its lines, without their ends, the first with method and path.
+    pub(crate) head: Vec<String>,
+    pub(crate) body: String,
+}
+
+/// Reads one request with its body; none where the client is gone.
+pub(crate) fn read_request(from: &mut impl BufRead) -> Option<HttpRequest> {
+    let (mut head, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        head.push(line.to_owned());
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).ok()?;
+    Some(HttpRequest { head, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// A resolver that answers nothing until it is told to give up.
+#[derive(Default)]
+pub(crate) struct SilentLookup {
+    released: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl SilentLookup {
+    /// Lets it give up.
+    pub(crate) fn release(&self) {
+        *self.released.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+}
+
+impl vega_net::client::Lookup for SilentLookup {
+    fn lookup(&self, _: &str, _: u16) -> std::io::Result<Vec<SocketAddr>> {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*released {
+            released = self.changed.wait(released).unwrap_or_else(PoisonError::into_inner);
+        }
+        Err(std::io::Error::other("nobody knows"))
+    }
+}
+
+/// Agents whose models stand behind a name that a resolver has to find.
+pub(crate) fn agents_behind(lookup: Arc<SilentLookup>) -> Arc<vega_agent::Agents> {
+    let environment = |name: &str| match name {
+        "ANTHROPIC_API_KEY" => Some("test-key".to_owned()),
+        "ANTHROPIC_BASE_URL" => Some("http://models.example".to_owned()),
+        _ => None,
+    };
+    vega_agent::Agents::builder().environment(environment).lookup(lookup).build().expect("agents")
 }
 
 /// A folder of a test's own, removed at its end.

@@ -1,15 +1,15 @@
 //! `http::…` against a real server: what is sent, what is followed, and what is refused.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use crate::support::{Folder, output, stderr, stdout, vega};
+use crate::support::{Folder, HttpRequest, output, read_request, stderr, stdout, vega};
 
 /// A server that answers one request on each connection; ends after the last answer, with what it was sent.
 struct Server {
     url: String,
-    requests: JoinHandle<Vec<String>>,
+    requests: JoinHandle<Vec<HttpRequest>>,
 }
 
 /// Answers with a status line's end, further headers, and a body.
@@ -27,7 +27,7 @@ impl Server {
                 .into_iter()
                 .map(|answer| {
                     let (mut stream, _) = listener.accept().expect("somebody connects");
-                    let request = read_request(&mut stream);
+                    let request = read_request(&mut BufReader::new(&stream)).expect("all of it is sent");
                     stream.write_all(answer.as_bytes()).expect("it is read");
                     request
                 })
@@ -36,29 +36,8 @@ impl Server {
         Server { url, requests }
     }
 
-    fn requests(self) -> Vec<String> {
+    fn requests(self) -> Vec<HttpRequest> {
         self.requests.join().expect("it ran")
-    }
-}
-
-fn read_request(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 1024];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "))
-                .map_or(0, |length| length.parse().expect("a number"));
-            if body.len() >= length {
-                return text;
-            }
-        }
-        match stream.read(&mut chunk).expect("it is sent") {
-            0 => return text,
-            amount => bytes.extend_from_slice(&chunk[..amount]),
-        }
     }
 }
 
@@ -94,18 +73,15 @@ fn requests_carry_their_method_headers_and_body() {
     let (out, err) = run(program, &server.url, GRANTED);
     assert_eq!(out, "200 hello 1, 2\n7\n418 false\n418 short and stout\n", "{err}");
     let requests = server.requests();
-    assert!(requests[0].starts_with("GET /a?b=c HTTP/1.1\r\n"), "{}", requests[0]);
-    assert!(requests[1].starts_with("POST /things HTTP/1.1\r\n"), "{}", requests[1]);
+    let has = |request: &HttpRequest, line: &str| request.head.iter().any(|other| other == line);
+    assert_eq!(requests[0].head[0], "GET /a?b=c HTTP/1.1");
+    assert_eq!((requests[1].head[0].as_str(), requests[1].body.as_str()), ("POST /things HTTP/1.1", "{\"n\": 1}"));
+    assert!(has(&requests[1], "content-type: application/json"), "{:?}", requests[1].head);
+    assert_eq!((requests[2].head[0].as_str(), requests[2].body.as_str()), ("PUT / HTTP/1.1", "plain"));
     assert!(
-        requests[1].contains("content-type: application/json\r\n") && requests[1].ends_with("\r\n\r\n{\"n\": 1}"),
-        "{}",
-        requests[1]
-    );
-    assert!(requests[2].starts_with("PUT / HTTP/1.1\r\n") && requests[2].contains("x-key: k\r\n"), "{}", requests[2]);
-    assert!(
-        requests[2].contains("content-type: text/plain; charset=utf-8\r\n") && requests[2].ends_with("plain"),
-        "{}",
-        requests[2]
+        has(&requests[2], "x-key: k") && has(&requests[2], "content-type: text/plain; charset=utf-8"),
+        "{:?}",
+        requests[2].head
     );
 }
 
@@ -127,7 +103,7 @@ fn redirects_are_followed_through_the_gate() {
     "#;
     let (out, err) = run(program, &server.url, GRANTED);
     assert_eq!(out, "moved\ntrue\n", "{err}");
-    assert!(server.requests()[1].starts_with("GET /b HTTP/1.1\r\n"));
+    assert_eq!(server.requests()[1].head[0], "GET /b HTTP/1.1");
 }
 
 #[test]

@@ -1,6 +1,33 @@
-//! Addresses as messages may show them: without the name and password that may stand before the host.
+//! Addresses: read in one place, so that whoever decides about a host decides about the one that is connected to; and shown without the
+//! name and password that may stand before the host.
 
 use std::borrow::Cow;
+
+pub use ureq::http::Uri;
+pub use ureq::http::uri::Authority;
+
+use crate::failure::{Failure, FailureKind};
+
+/// Reads an address that a request can be sent to: of http or https, with a host.
+pub fn parse(address: &str) -> Result<Uri, Failure> {
+    let failure = |why: &str| Failure {
+        kind: FailureKind::BadAddress,
+        message: format!("{:?} is not an address: {why}", without_credentials(address)),
+        sent: false,
+    };
+    if let Some(bad) = address.chars().find(|character| !character.is_ascii_graphic()) {
+        return Err(failure(&format!("{bad:?} has to be written with % and its number")));
+    }
+    match address.parse::<Uri>() {
+        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && !bare_host(&uri).is_empty() => Ok(uri),
+        _ => Err(failure("it has to begin with http:// or https:// and name a host")),
+    }
+}
+
+/// A host without the brackets that addresses of IPv6 have in a URL.
+pub fn bare_host(uri: &Uri) -> &str {
+    uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+}
 
 /// The address without its credentials, whether it is well formed or not.
 pub fn without_credentials(address: &str) -> Cow<'_, str> {

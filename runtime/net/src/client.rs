@@ -14,7 +14,7 @@ use ureq::http;
 use ureq::unversioned::transport::Connector;
 use ureq::{Agent, Body, BodyReader, SendBody};
 
-use crate::address::without_credentials;
+use crate::address::{self, Authority, without_credentials};
 use crate::connector::{TcpConnector, TlsConnector};
 use crate::failure::{self, Failure, FailureKind};
 use crate::proxy::Proxy;
@@ -133,23 +133,9 @@ impl Client {
     /// The request as the library wants it. Apart from sending, so that nothing of this is on the stack while the answer is awaited.
     #[inline(never)]
     fn prepare(&self, request: Request) -> Result<Prepared, Failure> {
-        let uri: http::Uri = request.url.parse().map_err(|error| Failure {
-            kind: FailureKind::BadAddress,
-            message: format!("{:?} is not an address: {error}", without_credentials(&request.url)),
-            sent: false,
-        })?;
-        let place = match (uri.scheme_str(), uri.authority()) {
-            (Some(scheme @ ("http" | "https")), Some(authority)) => {
-                format!("{scheme}://{}", without_credentials(authority.as_str()))
-            }
-            _ => {
-                let message = format!(
-                    "{:?} is not an address: it has to begin with http:// or https:// and name a host",
-                    without_credentials(&request.url)
-                );
-                return Err(Failure { kind: FailureKind::BadAddress, message, sent: false });
-            }
-        };
+        let uri = address::parse(&request.url)?;
+        let authority = uri.authority().map_or("", Authority::as_str);
+        let place = format!("{}://{}", uri.scheme_str().unwrap_or_default(), without_credentials(authority));
         let mut builder = http::Request::builder().method(request.method).uri(uri);
         for (name, value) in &request.headers {
             let value = http::HeaderValue::from_str(value).map_err(|_| Failure {

@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either
 use vega_scheduler::Instant;
 use vega_scheduler::io::TcpStream;
 
-use crate::address::without_credentials;
+use crate::address::{bare_host, without_credentials};
 use crate::buffers::WaitingBuffers;
 use crate::failure::{BeforeSending, FailureKind};
 use crate::proxy::Proxy;
@@ -116,7 +116,7 @@ impl TlsConnector {
     #[inline(never)]
     fn wrap(&self, details: &ConnectionDetails, tcp: TcpTransport) -> Result<TlsTransport, Error> {
         let place = place_of(details);
-        let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = bare_host(details.uri).to_owned();
         let name = ServerName::try_from(host).map_err(|_| {
             BeforeSending::error(FailureKind::BadAddress, format!("{place} has a name that no certificate can carry"))
         })?;

@@ -15,6 +15,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 use vega_scheduler::{Completer, Instant, Lane};
 
+use crate::address::bare_host;
 use crate::failure::{BeforeSending, FailureKind};
 use crate::proxy::Proxy;
 use crate::public::is_public;
@@ -136,11 +137,6 @@ impl LaneResolver {
     }
 }
 
-/// A host without the brackets that addresses of IPv6 have in a URL.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
 impl Resolver for LaneResolver {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let target = uri;
@@ -150,16 +146,11 @@ impl Resolver for LaneResolver {
         let host = uri.host().ok_or_else(|| BeforeSending::error(FailureKind::BadAddress, format!("{uri} names no host")))?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let mut result = self.empty();
-        if proxy.is_some()
-            && let Some(host) = target.host()
-            && let Ok(address) = bare(host).parse::<IpAddr>()
-        {
-            self.check(bare(host), address)?;
+        // Also where a proxy connects, which can decide about names only.
+        if let Ok(address) = bare_host(target).parse() {
+            self.check(bare_host(target), address)?;
         }
-        if let Ok(address) = bare(host).parse::<IpAddr>() {
-            if proxy.is_none() {
-                self.check(bare(host), address)?;
-            }
+        if let Ok(address) = bare_host(uri).parse() {
             result.push(SocketAddr::new(address, port));
             return Ok(result);
         }
