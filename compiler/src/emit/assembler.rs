@@ -248,12 +248,9 @@ impl Assembler {
 /// Numbers the sites as their expressions stand in the text. Copies of one expression (the code of a `finally` is written once for
 /// each way out) share a number.
 fn number_sites(marks: &[SiteMark]) -> Vec<vega_bytecode::module::Site> {
-    let mut order: Vec<(u32, usize)> = Vec::new();
-    for mark in marks {
-        if !order.iter().any(|&(_, expression)| expression == mark.expression) {
-            order.push((mark.span.start, mark.expression));
-        }
-    }
+    let mut seen = rustc_hash::FxHashSet::default();
+    let first = marks.iter().filter(|mark| seen.insert(mark.expression));
+    let mut order: Vec<(u32, usize)> = first.map(|mark| (mark.span.start, mark.expression)).collect();
     order.sort_by_key(|&(start, _)| start);
     let numbers: rustc_hash::FxHashMap<usize, u32> =
         order.iter().enumerate().map(|(number, &(_, expression))| (expression, number as u32)).collect();

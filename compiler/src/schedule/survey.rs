@@ -272,6 +272,7 @@ impl<'a> Survey<'a> {
         let is_parallel = matches!(expr.kind, ExprKind::Parallel(_));
         let mut parts = Vec::new();
         each_part(expr, &mut |part| parts.push(part));
+        let arm_bodies = arm_bodies(expr);
         let point = self.point;
         for part in parts {
             match part {
@@ -288,7 +289,7 @@ impl<'a> Survey<'a> {
                         self.blocks[inner].head = std::mem::take(&mut between);
                     }
                 }
-                Part::Expr(inner) if is_arm_body(expr, inner) => self.arm_body(inner),
+                Part::Expr(inner) if arm_bodies.contains(&inner.id) => self.arm_body(inner),
                 Part::Expr(inner) => {
                     self.mention(part);
                     between.push(part);
@@ -448,17 +449,12 @@ fn is_compound(expr: &Expr) -> bool {
     )
 }
 
-/// Whether a part of a `match` or `receive` is what an arm runs.
-fn is_arm_body(expr: &Expr, part: &Expr) -> bool {
-    let arms = match &expr.kind {
-        ExprKind::Match(matching) => &matching.arms,
-        ExprKind::Receive(receive) => {
-            if receive.after.as_ref().is_some_and(|after| after.body.id == part.id) {
-                return true;
-            }
-            &receive.arms
-        }
-        _ => return false,
+/// What the arms of a `match` or `receive` run.
+fn arm_bodies(expr: &Expr) -> FxHashSet<ExprId> {
+    let (arms, after) = match &expr.kind {
+        ExprKind::Match(matching) => (&matching.arms, None),
+        ExprKind::Receive(receive) => (&receive.arms, receive.after.as_ref()),
+        _ => return FxHashSet::default(),
     };
-    arms.iter().any(|arm| arm.body.id == part.id)
+    arms.iter().map(|arm| arm.body.id).chain(after.map(|after| after.body.id)).collect()
 }
