@@ -1,10 +1,12 @@
 //! Providers as `vega.toml` names them, over HTTP: where requests go, what they carry, and that no key leaves its header. And the list
 //! of what clients of model servers commonly get wrong, with the tests that keep this one from it.
 
+use std::io::{BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::{Folder, MockServer, output, root, stderr, stdout, vega};
+use crate::support::{Folder, MockServer, output, read_request, root, stderr, stdout, vega};
 
 /// A key that appears nowhere else.
 const KEY: &str = "sk-very-secret-4711";
@@ -314,4 +316,43 @@ fn each_common_mistake_has_a_test() {
         let text = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(text.contains(&format!("fn {test}(")), "{mistake}: {file} has no test `{test}`");
     }
+}
+
+#[test]
+fn the_comment_of_a_tool_is_what_the_model_reads() {
+    let folder = Folder::new("tool-comment");
+    let program = folder.write(
+        "main.vega",
+        r#"
+        agent Reader {
+            model "claude-haiku-5-5"
+            /// Reads a file.
+            /// Text files only.
+            ///
+            /// path: the file to read
+            tool read(path: str, lines: int) -> str { return path; }
+        }
+        fn main() { print((spawn Reader) <- "Read."); }
+        "#,
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the program asks");
+        let request = read_request(&mut BufReader::new(&stream)).expect("all of it comes");
+        let body = r#"{"type":"message","role":"assistant","model":"claude-haiku-5-5","content":[{"type":"text","text":"read"}],"stop_reason":"end_turn","usage":{"input_tokens":5,"output_tokens":1}}"#;
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .expect("the program reads");
+        request.body
+    });
+    let result =
+        output(vega().args(["run", "--quiet"]).arg(program).env("ANTHROPIC_API_KEY", KEY).env("ANTHROPIC_BASE_URL", url));
+    assert_eq!(stdout(&result), "read\n", "{}", stderr(&result));
+    let body: serde_json::Value = serde_json::from_str(&asked.join().expect("it was asked")).expect("the body is JSON");
+    let tool = &body["tools"][0];
+    assert_eq!((tool["name"].as_str(), tool["description"].as_str()), (Some("read"), Some("Reads a file.\nText files only.")));
+    let parameters = &tool["input_schema"]["properties"];
+    assert_eq!(parameters["path"]["description"], "the file to read");
+    assert_eq!(parameters["lines"]["type"], "integer");
+    assert!(parameters["lines"]["description"].is_null(), "{parameters}");
 }
