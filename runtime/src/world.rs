@@ -282,8 +282,8 @@ impl World {
     }
 
     /// What a worker begins with.
-    fn new_local(&self) -> Local {
-        let local = Local::default();
+    fn new_local(&self, worker: usize) -> Local {
+        let local = Local { free: FreeSlots::of_worker(worker).into(), ..Local::default() };
         self.started.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&local.started));
         local
     }
@@ -363,19 +363,17 @@ impl World {
     #[inline]
     pub(crate) fn push_sent(&self, worker: &Worker<World>) {
         if worker.local().outbox.ends() {
-            self.push_chain(worker);
+            self.push_parcel(worker);
         }
     }
 
+    /// Pushes the parcel of the slice under way. True where the mailbox that it went to is crowded.
     #[cold]
-    pub(crate) fn push_chain(&self, worker: &Worker<World>) {
-        if let Some((slot, chain)) = worker.local().outbox.take() {
-            // SAFETY: slots live as long as the table; and the chain began in this slice, so whoever it is for has no successor yet.
-            let process = unsafe { slot.as_ref() };
-            if process.mailbox.push_chain(chain) {
-                self.wake(process, MAIL, worker);
-            }
-        }
+    pub(crate) fn push_parcel(&self, worker: &Worker<World>) -> bool {
+        let Some((slot, crowded)) = worker.local().outbox.push() else { return false };
+        // SAFETY: slots live as long as the table.
+        self.wake(unsafe { slot.as_ref() }, MAIL, worker);
+        crowded
     }
 
     /// Delivers what meets no bound. False where the process has ended.

@@ -53,7 +53,7 @@ impl Turn<'_> {
                     take_signal(&mut kin, signal, pid);
                 }
                 Mail::Opened(value) => opened += heap::detached(|| drop(value)).1,
-                Mail::User(_) | Mail::Notice(_) | Mail::Port(..) => {}
+                Mail::User(_) | Mail::Several(_) | Mail::Notice(_) | Mail::Port(..) => {}
             }
         }
         let mut extension = kin.extension.take();

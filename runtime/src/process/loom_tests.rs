@@ -11,7 +11,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
-use super::mailbox::{Bounds, Inbox, Mailbox};
+use super::mailbox::{Bounds, Inbox, Mailbox, Parcel};
 use super::state::{KILL, Listen, SIGNAL, StateWord, TIMER, Wake};
 
 fn the_model_catches(check: impl FnOnce()) {
@@ -236,6 +236,8 @@ enum Signal {
     Unlink(usize),
     Exit(usize),
 }
+
+impl Parcel for Signal {}
 
 /// Processes that link each other.
 struct Linked {

@@ -3,7 +3,7 @@
 //! Invariants: what one thread pushes is taken in the order in which it was pushed. After `close` nothing is accepted any more, and
 //! everything accepted before has been handed to whoever closed: a message is delivered or given back, never lost. What is counted as
 //! taken never exceeds what was counted as sent, and lags behind what the owner took by less than its inbox's slack. What is counted as
-//! sent is ahead of what was pushed by no more than one chain for each thread that pushes.
+//! sent is ahead of what was pushed by no more than one reservation for each thread that pushes.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -41,8 +41,10 @@ pub(crate) struct Mailbox<M> {
 
 struct Node<M> {
     next: *mut Node<M>,
-    /// Bytes that this message is counted with; none for a signal, which never waits and never counts.
-    counted: Option<u32>,
+    /// Messages that it is counted with; none for a signal, which never waits and never counts.
+    counted: u32,
+    /// Bytes that each of them is counted with.
+    bytes: u32,
     message: M,
 }
 
@@ -59,42 +61,29 @@ impl<M> Node<M> {
     }
 }
 
-/// Messages on their way to one mailbox, which are pushed together: room for all of them was taken beforehand.
-pub(crate) struct Chain<M> {
-    /// The message put in last, whose `next` is the one before; null where there is none.
-    newest: *mut Node<M>,
-    oldest: *mut Node<M>,
-    /// Messages that may still be put in.
-    left: u32,
-    /// What each counts with.
+/// What travels as one: a message, or several of one sender.
+pub(crate) trait Parcel: Sized {
+    /// Drops the first of several messages.
+    fn drop_first(&mut self) {
+        unreachable!("one message is taken as a whole");
+    }
+
+    /// Takes the first of several messages out.
+    fn split_first(&mut self) -> Self {
+        unreachable!("one message is taken as a whole");
+    }
+}
+
+/// Room in a mailbox for messages to come.
+#[must_use = "what is not given back stays taken"]
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// For so many messages.
+    messages: u32,
+    /// With so many bytes each.
     bytes: u32,
-}
-
-impl<M> Chain<M> {
-    /// Puts a message of as many bytes as were reserved at the end. False where that was the last one there is room for.
-    #[inline]
-    pub(crate) fn put(&mut self, message: M) -> bool {
-        debug_assert!(self.left > 0, "a chain that is full is pushed");
-        let node = Box::into_raw(Box::new(Node { next: self.newest, counted: Some(self.bytes), message }));
-        if self.newest.is_null() {
-            self.oldest = node;
-        }
-        self.newest = node;
-        self.left -= 1;
-        self.left > 0
-    }
-}
-
-impl<M> Drop for Chain<M> {
-    fn drop(&mut self) {
-        let mut node = self.newest;
-        while !node.is_null() {
-            // SAFETY: the chain owns its nodes alone until it is pushed, which leaves it empty; each is freed once. The oldest may have
-            // been linked to a head that the mailbox had, so the way ends there.
-            let freed = unsafe { Box::from_raw(node) };
-            node = if node == self.oldest { ptr::null_mut() } else { freed.next };
-        }
-    }
+    /// Whether the mailbox was crowded when it was taken.
+    pub(crate) crowded: bool,
 }
 
 /// What a mailbox may hold.
@@ -109,12 +98,34 @@ pub(crate) struct Bounds {
 const CROWDED_MESSAGES: u64 = 4_096;
 
 impl Bounds {
-    /// Whether a mailbox of that load is more than half full, or crowded: its senders give way to others.
+    /// Whether a mailbox of that load is more than half full.
     #[inline]
     fn are_close(self, load: u64) -> bool {
         let (messages, held) = parts(load);
-        messages > CROWDED_MESSAGES || messages * 2 > u64::from(self.messages) || held * 2 > self.bytes
+        messages * 2 > u64::from(self.messages) || held * 2 > self.bytes
     }
+
+    /// Whether that load is more than what may be held.
+    #[inline]
+    fn are_passed(self, load: u64) -> bool {
+        let (messages, held) = parts(load);
+        messages > u64::from(self.messages) || held > self.bytes
+    }
+}
+
+/// How much of a mailbox may be taken for messages that travel as one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Most {
+    /// Half of it: the sender fails where there is no room, so the owner is to have its turn long before.
+    Half,
+    /// All of it: the sender waits where there is no room.
+    All,
+}
+
+/// Whether a mailbox of that load is crowded.
+#[inline]
+fn is_crowded(load: u64) -> bool {
+    parts(load).0 > CROWDED_MESSAGES
 }
 
 /// Why a message was not accepted; the message comes back.
@@ -131,7 +142,7 @@ fn closed<M>() -> *mut Node<M> {
     ptr::without_provenance_mut(1)
 }
 
-impl<M> Mailbox<M> {
+impl<M: Parcel> Mailbox<M> {
     #[cfg(any(test, loom))]
     pub(crate) fn new() -> Self {
         Self { head: AtomicPtr::new(ptr::null_mut()), sent: AtomicU64::new(0), taken: AtomicU64::new(0) }
@@ -149,8 +160,8 @@ impl<M> Mailbox<M> {
             self.sent.fetch_sub(weight(bytes), Ordering::Relaxed);
             return Err(Refused::Full(message));
         }
-        match self.push_node(message, Some(bytes)) {
-            Ok(()) => Ok(bounds.are_close(before)),
+        match self.push_node(message, 1, bytes) {
+            Ok(()) => Ok(is_crowded(before) || bounds.are_close(before)),
             Err(message) => {
                 self.sent.fetch_sub(weight(bytes), Ordering::Relaxed);
                 Err(Refused::Closed(message))
@@ -169,33 +180,23 @@ impl<M> Mailbox<M> {
 
     /// Pushes a message that never counts and never meets a bound: a signal, a reply, a timer.
     pub(crate) fn push(&self, message: M) -> Result<(), M> {
-        self.push_node(message, None)
+        self.push_node(message, 0, 0)
     }
 
     #[inline]
-    fn push_node(&self, message: M, counted: Option<u32>) -> Result<(), M> {
-        let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), counted, message }));
-        if self.push_nodes(node, node) {
-            return Ok(());
-        }
-        // SAFETY: the node was made above and never became reachable from the mailbox.
-        Err(unsafe { Box::from_raw(node) }.message)
-    }
-
-    /// Pushes a chain of nodes that belongs to the caller, the newest first. False where the mailbox is closed: it is still the
-    /// caller's then.
-    #[inline]
-    fn push_nodes(&self, newest: *mut Node<M>, oldest: *mut Node<M>) -> bool {
+    fn push_node(&self, message: M, counted: u32, bytes: u32) -> Result<(), M> {
+        let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), counted, bytes, message }));
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if head == closed() {
-                return false;
+                // SAFETY: the node was made above and never became reachable from the mailbox.
+                return Err(unsafe { Box::from_raw(node) }.message);
             }
-            // SAFETY: the chain is the caller's: nobody else sees its nodes before the exchange succeeds.
-            unsafe { (*oldest).next = head };
-            // Release publishes what is in the nodes. Pairs with the Acquire swap in `take_chain`. The total order of such steps is for
+            // SAFETY: nobody else sees the node before the exchange succeeds.
+            unsafe { (*node).next = head };
+            // Release publishes what is in the node. Pairs with the Acquire swap in `take_chain`. The total order of such steps is for
             // whoever tells the state word next: see `StateWord::notify`.
-            match self.head.compare_exchange_weak(head, newest, Ordering::SeqCst, Ordering::Relaxed) {
+            match self.head.compare_exchange_weak(head, node, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => head = now,
             }
@@ -203,39 +204,40 @@ impl<M> Mailbox<M> {
         // The model checker knows of a total order of fences alone.
         #[cfg(loom)]
         loom::sync::atomic::fence(Ordering::SeqCst);
-        true
+        Ok(())
     }
 
-    /// Takes room for a chain of `count` messages of `bytes` each. None where the mailbox would be crowded or more than half full with them,
-    /// or its bound is so small that they would be a good part of it.
-    pub(crate) fn reserve(&self, count: u32, bytes: u32, bounds: Bounds) -> Option<Chain<M>> {
-        let room = weight(bytes) * u64::from(count);
+    /// Takes room for so many messages of `bytes` each, which are to travel as one. None where the mailbox would be fuller than `most` with
+    /// them, or its bound is so small that they would be a good part of it.
+    pub(crate) fn reserve(&self, messages: u32, bytes: u32, bounds: Bounds, most: Most) -> Option<Room> {
+        let room = weight(bytes) * u64::from(messages);
         // As in `take_room`.
         let taken = self.taken.load(Ordering::Acquire);
-        let with = |sent: u64| sent.wrapping_add(room).wrapping_sub(taken);
-        // A look first, so that a crowded mailbox costs its senders nothing more.
-        if bounds.messages / SLACK_SHARE < count || bounds.are_close(with(self.sent.load(Ordering::Relaxed))) {
+        let load = |sent: u64| sent.wrapping_add(room).wrapping_sub(taken);
+        let is_too_much = |load: u64| match most {
+            Most::Half => bounds.are_close(load),
+            Most::All => bounds.are_passed(load),
+        };
+        // A look first, so that a mailbox without room to spare costs its senders nothing more.
+        if bounds.messages / SLACK_SHARE < messages || is_too_much(load(self.sent.load(Ordering::Relaxed))) {
             return None;
         }
-        if bounds.are_close(with(self.sent.fetch_add(room, Ordering::Relaxed))) {
+        let load = load(self.sent.fetch_add(room, Ordering::Relaxed));
+        if is_too_much(load) {
             self.sent.fetch_sub(room, Ordering::Relaxed);
             return None;
         }
-        Some(Chain { newest: ptr::null_mut(), oldest: ptr::null_mut(), left: count, bytes })
+        Some(Room { messages, bytes, crowded: is_crowded(load) || bounds.are_close(load) })
     }
 
-    /// Pushes what a chain holds, in the order in which it was put in, and gives back the room that it did not need. What is in a chain
-    /// that meets a closed mailbox is dropped, like any message to who has ended. True where the owner is to be told.
-    pub(crate) fn push_chain(&self, mut chain: Chain<M>) -> bool {
-        if chain.left > 0 {
-            self.sent.fetch_sub(weight(chain.bytes) * u64::from(chain.left), Ordering::Relaxed);
+    /// Pushes a parcel of so many messages into reserved room, and gives back the room that it does not need. A parcel that meets a closed
+    /// mailbox is dropped, like any message to who has ended. True where the owner is to be told.
+    pub(crate) fn push_reserved(&self, room: Room, parcel: M, messages: u32) -> bool {
+        debug_assert!(messages <= room.messages);
+        if messages < room.messages {
+            self.sent.fetch_sub(weight(room.bytes) * u64::from(room.messages - messages), Ordering::Relaxed);
         }
-        if chain.newest.is_null() || !self.push_nodes(chain.newest, chain.oldest) {
-            return false;
-        }
-        // It is the mailbox's now.
-        chain.newest = ptr::null_mut();
-        true
+        self.push_node(parcel, messages, room.bytes).is_ok()
     }
 
     /// Messages that count and were not taken yet. Only the owner asks.
@@ -278,10 +280,11 @@ impl<M> Mailbox<M> {
             }
             // SAFETY: as above; nobody else will free it.
             let node = unsafe { Box::from_raw(node) };
-            inbox.count_taken(node.counted, self);
+            inbox.count_taken(node.counted, node.bytes, self);
             let (place, message) = node.take_out();
             if let Some(kept) = handle(message) {
-                let node = Box::into_raw(Box::write(place, Node { next: ptr::null_mut(), counted: None, message: kept }));
+                let node = Node { next: ptr::null_mut(), counted: 0, bytes: 0, message: kept };
+                let node = Box::into_raw(Box::write(place, node));
                 inbox.append(node, node);
             }
         }
@@ -337,8 +340,22 @@ fn last_of<M>(first: *mut Node<M>) -> *mut Node<M> {
 
 impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        let mut inbox = Inbox::new(Bounds { messages: 0, bytes: 0 });
-        self.close(&mut inbox);
+        let newest = self.head.swap(closed(), Ordering::AcqRel);
+        if newest != closed() {
+            // SAFETY: the swap took the whole chain.
+            unsafe { drop_nodes(newest) };
+        }
+    }
+}
+
+/// Frees a chain.
+///
+/// # Safety
+/// It belongs to the caller, who does not use it any more.
+unsafe fn drop_nodes<M>(mut node: *mut Node<M>) {
+    while !node.is_null() {
+        // SAFETY: by the caller's promise; each node is freed once on the way.
+        node = unsafe { Box::from_raw(node) }.next;
     }
 }
 
@@ -353,9 +370,9 @@ pub(crate) struct Inbox<M> {
     /// Load of all counted messages that were ever taken out.
     taken: u64,
     /// Messages taken out since senders were last told.
-    untold: u16,
-    /// With so many, senders are told at once.
-    slack: u16,
+    untold: u32,
+    /// With more, senders are told at once.
+    slack: u32,
 }
 
 /// The most messages that a mailbox counts as held after they were taken out, while its owner is at work on a batch.
@@ -368,10 +385,10 @@ const SLACK_BYTES_MAX: u32 = 4096;
 // SAFETY: an inbox owns its nodes alone, like a list of boxes.
 unsafe impl<M: Send> Send for Inbox<M> {}
 
-impl<M> Inbox<M> {
+impl<M: Parcel> Inbox<M> {
     /// The inbox of a mailbox with those bounds.
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let slack = (bounds.messages / SLACK_SHARE).min(SLACK_MAX) as u16;
+        let slack = (bounds.messages / SLACK_SHARE).min(SLACK_MAX);
         Self { first: ptr::null_mut(), last: ptr::null_mut(), refused: ptr::null_mut(), taken: 0, untold: 0, slack }
     }
 
@@ -381,12 +398,14 @@ impl<M> Inbox<M> {
         self.at_cursor().is_null()
     }
 
-    /// Counts a message as taken out.
+    /// Counts messages as taken out.
     #[inline]
-    fn count_taken(&mut self, counted: Option<u32>, mailbox: &Mailbox<M>) {
-        let Some(bytes) = counted else { return };
-        self.taken = self.taken.wrapping_add(weight(bytes));
-        self.untold += 1;
+    fn count_taken(&mut self, messages: u32, bytes: u32, mailbox: &Mailbox<M>) {
+        if messages == 0 {
+            return;
+        }
+        self.taken = self.taken.wrapping_add(weight(bytes) * u64::from(messages));
+        self.untold += messages;
         if self.untold > self.slack || bytes > SLACK_BYTES_MAX {
             self.publish(mailbox);
         }
@@ -414,9 +433,39 @@ impl<M> Inbox<M> {
     #[inline]
     pub(crate) fn skip(&mut self) {
         let node = self.at_cursor();
-        if !node.is_null() {
-            self.refused = node;
+        if node.is_null() {
+            return;
         }
+        // SAFETY: the node belongs to the chain.
+        if unsafe { (*node).counted } > 1 {
+            return self.skip_first();
+        }
+        self.refused = node;
+    }
+
+    /// The same for what is at the cursor as a whole, which is not nothing.
+    #[inline]
+    pub(crate) fn pass(&mut self) {
+        self.refused = self.at_cursor();
+    }
+
+    /// Splits the first message off the parcel at the cursor and moves the cursor behind it.
+    #[inline(never)]
+    fn skip_first(&mut self) {
+        let rest = self.at_cursor();
+        // SAFETY: the node belongs to the chain, and the inbox is borrowed mutably.
+        let (bytes, message) = unsafe {
+            (*rest).counted -= 1;
+            ((*rest).bytes, (*rest).message.split_first())
+        };
+        let node = Box::into_raw(Box::new(Node { next: rest, counted: 1, bytes, message }));
+        if self.refused.is_null() {
+            self.first = node;
+        } else {
+            // SAFETY: `refused` is a node of the chain.
+            unsafe { (*self.refused).next = node };
+        }
+        self.refused = node;
     }
 
     /// Looks at the oldest message again.
@@ -428,11 +477,29 @@ impl<M> Inbox<M> {
     /// Takes out the message at the cursor and looks at the oldest again.
     #[inline]
     pub(crate) fn accept(&mut self, mailbox: &Mailbox<M>) {
-        drop(self.remove_at_cursor(mailbox));
+        let node = self.at_cursor();
+        // SAFETY: a non-null cursor is a node of the chain.
+        if !node.is_null() && unsafe { (*node).counted } > 1 {
+            self.accept_first(node, mailbox);
+        } else {
+            drop(self.remove_at_cursor(mailbox));
+        }
         self.rewind();
     }
 
-    /// Takes out the first message from the cursor on that `wanted` says yes to; the cursor stays.
+    /// Drops the first message of the parcel in a node of the chain.
+    #[inline(never)]
+    fn accept_first(&mut self, node: *mut Node<M>, mailbox: &Mailbox<M>) {
+        // SAFETY: the node belongs to the chain, and the inbox is borrowed mutably.
+        let bytes = unsafe {
+            (*node).counted -= 1;
+            (*node).message.drop_first();
+            (*node).bytes
+        };
+        self.count_taken(1, bytes, mailbox);
+    }
+
+    /// Takes out the first parcel that `wanted` says yes to, as a whole; the cursor stays.
     pub(crate) fn take_first(&mut self, mailbox: &Mailbox<M>, mut wanted: impl FnMut(&M) -> bool) -> Option<M> {
         let start = self.refused;
         self.refused = ptr::null_mut();
@@ -446,13 +513,13 @@ impl<M> Inbox<M> {
                 self.refused = if start == going { before } else { start };
                 return taken;
             }
-            self.skip();
+            self.pass();
         }
         self.refused = start;
         taken
     }
 
-    /// Takes the oldest message, whatever it is.
+    /// Takes the oldest parcel, whatever it is.
     pub(crate) fn pop(&mut self, mailbox: &Mailbox<M>) -> Option<M> {
         self.rewind();
         self.remove_at_cursor(mailbox).map(|node| node.message)
@@ -461,7 +528,7 @@ impl<M> Inbox<M> {
     /// Puts a message that does not count at the end: something that the owner has for itself.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn push(&mut self, message: M) {
-        let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), counted: None, message }));
+        let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), counted: 0, bytes: 0, message }));
         self.append(node, node);
     }
 
@@ -500,7 +567,7 @@ impl<M> Inbox<M> {
         if node.next.is_null() {
             self.last = self.refused;
         }
-        self.count_taken(node.counted, mailbox);
+        self.count_taken(node.counted, node.bytes, mailbox);
         Some(node)
     }
 
@@ -518,11 +585,8 @@ impl<M> Inbox<M> {
 
 impl<M> Drop for Inbox<M> {
     fn drop(&mut self) {
-        let mut node = self.first;
-        while !node.is_null() {
-            // SAFETY: the inbox owns its nodes, and each is freed once on the way.
-            node = unsafe { Box::from_raw(node) }.next;
-        }
+        // SAFETY: the inbox owns its nodes, and goes away.
+        unsafe { drop_nodes(self.first) };
     }
 }
 

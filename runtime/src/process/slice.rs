@@ -201,7 +201,7 @@ impl Turn<'_> {
         let apart = |mail: &Mail| match mail {
             Mail::Signal(_) => true,
             // A state machine reads no messages of programs, and keeps none.
-            Mail::User(_) => native_born,
+            Mail::User(_) | Mail::Several(_) => native_born,
             Mail::Port(_, alive, _) => alive.as_ref().is_some_and(|alive| alive.strong_count() == 0),
             Mail::Opened(_) | Mail::Notice(_) => false,
         };
@@ -212,7 +212,7 @@ impl Turn<'_> {
                 None
             }
             Mail::Signal(signal) => take_signal(&mut kin, signal, pid),
-            Mail::User(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
+            Mail::User(_) | Mail::Several(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
         if !curious.is_empty() {
             // Who is to end does not count as living, even before the next safe point.

@@ -10,6 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crossbeam_utils::CachePadded;
+
 use super::block::Process;
 use super::pid::{GENERATIONS_MAX, Pid, SLOTS_MAX};
 use super::state::Phase;
@@ -20,6 +22,10 @@ const FIRST_CHUNK_SLOTS: u32 = 256;
 
 /// Chunks that hold all slots there can be.
 const CHUNKS: usize = (SLOTS_MAX / FIRST_CHUNK_SLOTS).ilog2() as usize + 1;
+
+/// Places for slots that workers had too many of. A worker goes to its own first, since a slot that another core has written last costs
+/// more to fill; workers whose numbers are so far apart share one.
+const STASHES: usize = 16;
 
 /// Slots that a worker takes or gives back at once.
 const BATCH_SLOTS: usize = 64;
@@ -36,16 +42,45 @@ pub(crate) struct ProcessTable {
     chunks: [AtomicPtr<Process>; CHUNKS],
     /// The first slot that was never given out.
     fresh: AtomicU32,
-    /// Slots that workers had too many of.
-    surplus: Mutex<Vec<u32>>,
+    /// Slots that workers had too many of, by worker.
+    stashes: [CachePadded<Stash>; STASHES],
     /// Processes that live or may be started without asking again, for the limit.
     permitted: AtomicU32,
     alive_max: u32,
 }
 
+/// Slots that a worker had too many of.
+#[derive(Default)]
+struct Stash {
+    slots: Mutex<Vec<u32>>,
+    /// How many there are, for whoever would rather not take the lock.
+    count: AtomicU32,
+}
+
+impl Stash {
+    fn put(&self, slots: impl Iterator<Item = u32>) {
+        let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(slots);
+        self.count.store(all.len() as u32, Ordering::Relaxed);
+    }
+
+    /// Moves the batch that came last.
+    fn take(&self, to: &mut Vec<u32>) {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = all.len().saturating_sub(BATCH_SLOTS);
+        to.extend(all.drain(from..));
+        self.count.store(all.len() as u32, Ordering::Relaxed);
+    }
+}
+
 /// One worker's free slots.
 #[derive(Default)]
 pub(crate) struct FreeSlots {
+    /// The number of its stash.
+    home: usize,
     /// Processes that this worker may start without asking.
     permits: u32,
     ready: Vec<u32>,
@@ -70,7 +105,7 @@ impl ProcessTable {
         Self {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             fresh: AtomicU32::new(0),
-            surplus: Mutex::default(),
+            stashes: Default::default(),
             permitted: AtomicU32::new(0),
             alive_max: alive_max.min(SLOTS_MAX),
         }
@@ -145,7 +180,7 @@ impl ProcessTable {
             free.collect(epochs);
             if free.ready.len() > 8 * BATCH_SLOTS {
                 let keep = free.ready.len() / 2;
-                self.surplus.lock().unwrap_or_else(PoisonError::into_inner).extend(free.ready.drain(keep..));
+                self.stashes[free.home].put(free.ready.drain(keep..));
             }
         }
     }
@@ -187,13 +222,11 @@ impl ProcessTable {
     }
 
     fn refill(&self, free: &mut FreeSlots) -> Result<(), TooMany> {
-        {
-            let mut surplus = self.surplus.lock().unwrap_or_else(PoisonError::into_inner);
-            let from = surplus.len().saturating_sub(BATCH_SLOTS);
-            free.ready.extend(surplus.drain(from..));
-        }
-        if !free.ready.is_empty() {
-            return Ok(());
+        for place in 0..STASHES {
+            self.stashes[(free.home + place) % STASHES].take(&mut free.ready);
+            if !free.ready.is_empty() {
+                return Ok(());
+            }
         }
         let first = self.fresh.fetch_add(BATCH_SLOTS as u32, Ordering::AcqRel);
         if first >= SLOTS_MAX {
@@ -247,6 +280,11 @@ impl Drop for ProcessTable {
 }
 
 impl FreeSlots {
+    /// Of the worker with that number.
+    pub(crate) fn of_worker(index: usize) -> Self {
+        Self { home: index % STASHES, ..Self::default() }
+    }
+
     /// Makes ready what no sender can be looking at any more.
     fn collect(&mut self, epochs: &impl Epochs) {
         while let Some((epoch, _)) = self.waiting.front()

@@ -12,6 +12,7 @@ use super::Pid;
 use super::block::{Birth, Life, Monitoring, Process, Watched};
 use super::few::Few;
 use super::mail::Mail;
+use super::mailbox::Most;
 use super::session;
 use super::signal::Signal;
 use super::state::KILL;
@@ -138,9 +139,11 @@ impl<'a> Turn<'a> {
         let is_news = |mail: &Mail| match mail {
             Mail::Notice(Notice::Down { monitor: number, .. }) => *number == monitor,
             Mail::Opened(value) => down_monitor(value) == Some(monitor),
-            Mail::Notice(Notice::Exit { .. } | Notice::ChildDown { .. }) | Mail::User(_) | Mail::Port(..) | Mail::Signal(_) => {
-                false
-            }
+            Mail::Notice(Notice::Exit { .. } | Notice::ChildDown { .. })
+            | Mail::User(_)
+            | Mail::Several(_)
+            | Mail::Port(..)
+            | Mail::Signal(_) => false,
         };
         let (inbox, _) = self.life().inbox_and_extension();
         while inbox.take_first(&self.process.mailbox, is_news).is_some() {}
@@ -207,18 +210,14 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends a further message to the process that the slice sent its last one to, with nothing in between that others see. It may travel
-    /// together with those that follow. False where it is to be sent like any other.
+    /// together with those that follow. None where it is to be sent like any other.
     #[inline(never)]
-    fn send_along(&self, to: Pid, message: &Value) -> bool {
+    fn send_along(&self, to: Pid, message: &Value, most: Most) -> Option<Sent> {
         let outbox = &self.worker.local().outbox;
-        if !message.is_free() || !outbox.has_chain() && !self.begin_chain(to) {
-            return false;
+        if !message.is_free() || !outbox.has_parcel() && !self.begin_parcel(to, most) {
+            return None;
         }
-        let Ok(message) = Message::copy_of(message) else { return false };
-        if !outbox.put(message) {
-            self.world.push_chain(self.worker);
-        }
-        true
+        Some(if outbox.put(message) || !self.world.push_parcel(self.worker) { Sent::Done } else { Sent::Crowded })
     }
 
     /// Sends to whoever lives in a slot.
@@ -235,11 +234,11 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn begin_chain(&self, to: Pid) -> bool {
+    fn begin_parcel(&self, to: Pid, most: Most) -> bool {
         // Who sends to itself may look for the message at once, and a call in hand goes before each message.
         let waits = to == self.pid() || self.life().extension().is_some_and(|extension| extension.in_hand.is_some());
         let receiver = self.world.table.slot_of(to).filter(|_| !waits);
-        receiver.is_some_and(|process| self.worker.local().outbox.begin(process, self.world.bounds()))
+        receiver.is_some_and(|process| self.worker.local().outbox.begin(process, self.world.bounds(), most))
     }
 
     /// While a run ends, whoever is sent something that follows from a reply has the call in hand too, until it waits.
@@ -261,8 +260,8 @@ impl<'a> Turn<'a> {
         loop {
             match inbox.peek() {
                 None => return false,
-                Some(Mail::User(_) | Mail::Opened(_) | Mail::Notice(_)) => return true,
-                Some(Mail::Port(..) | Mail::Signal(_)) => inbox.skip(),
+                Some(Mail::User(_) | Mail::Several(_) | Mail::Opened(_) | Mail::Notice(_)) => return true,
+                Some(Mail::Port(..) | Mail::Signal(_)) => inbox.pass(),
             }
         }
     }
@@ -358,7 +357,7 @@ impl Host for Turn<'_> {
             let wanted = |mail: &Mail| match mail {
                 Mail::Port(to, ..) => *to == port,
                 Mail::Notice(_) => port == PortId::ROOT,
-                Mail::User(_) | Mail::Opened(_) | Mail::Signal(_) => false,
+                Mail::User(_) | Mail::Several(_) | Mail::Opened(_) | Mail::Signal(_) => false,
             };
             let (inbox, _) = self.life().inbox_and_extension();
             match inbox.take_first(&self.process.mailbox, wanted) {
@@ -370,7 +369,7 @@ impl Host for Turn<'_> {
                     self.end_wait();
                     return Some(Input::Notice(notice));
                 }
-                Some(Mail::User(_) | Mail::Opened(_) | Mail::Signal(_)) => unreachable!("not wanted"),
+                Some(Mail::User(_) | Mail::Several(_) | Mail::Opened(_) | Mail::Signal(_)) => unreachable!("not wanted"),
                 None => {}
             }
         }
@@ -454,11 +453,11 @@ impl Host for Turn<'_> {
         let receiver = Pid::from_bits(word);
         let outbox = &self.worker.local().outbox;
         let again = outbox.is_last(word);
-        if again && self.send_along(receiver, message) {
-            return Ok(Sent::Done);
+        if again && let Some(sent) = self.send_along(receiver, message, if wait.is_some() { Most::All } else { Most::Half }) {
+            return Ok(sent);
         }
-        if outbox.has_chain() {
-            self.world.push_chain(self.worker);
+        if outbox.has_parcel() {
+            self.world.push_parcel(self.worker);
         }
         outbox.sent(word);
         let message = pack(message)?;
@@ -508,6 +507,7 @@ impl Host for Turn<'_> {
         loop {
             let mail = inbox.peek_mut()?;
             match mail {
+                Mail::Several(several) => return Some(several.first().clone()),
                 Mail::Opened(value) => return Some(value.clone()),
                 // What owns nothing may be looked at where it lies.
                 Mail::User(message) if !message.value().is_heap() => return Some(message.value().clone()),
@@ -516,11 +516,11 @@ impl Host for Turn<'_> {
                     let value = match std::mem::replace(mail, Mail::Opened(Value::NULL)) {
                         Mail::User(message) => message.adopt(),
                         Mail::Notice(notice) => notice_value(notice, &self.world.program().loaded),
-                        Mail::Opened(_) | Mail::Port(..) | Mail::Signal(_) => unreachable!("matched above"),
+                        Mail::Several(_) | Mail::Opened(_) | Mail::Port(..) | Mail::Signal(_) => unreachable!("matched above"),
                     };
                     *mail = Mail::Opened(value);
                 }
-                Mail::Port(..) | Mail::Signal(_) => inbox.skip(),
+                Mail::Port(..) | Mail::Signal(_) => inbox.pass(),
             }
         }
     }

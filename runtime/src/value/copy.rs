@@ -54,6 +54,13 @@ impl Message {
         copied.map(|value| Message { value, bytes: usize::try_from(bytes).unwrap_or(0) })
     }
 
+    /// A message of a value that owns nothing.
+    #[inline]
+    pub(crate) fn of_free(value: Value) -> Message {
+        debug_assert!(value.is_free());
+        Message { value, bytes: 0 }
+    }
+
     /// A message of a value that is made for it. What cannot travel becomes null as a whole.
     pub fn build(build: impl FnOnce() -> Value) -> Message {
         // The copy guarantees that the message shares nothing with what `build` refers to.

@@ -12,8 +12,8 @@ impl vega_scheduler::Host for World {
     type Post = Post;
     type Local = Local;
 
-    fn local(&self, _: usize) -> Local {
-        self.new_local()
+    fn local(&self, worker: usize) -> Local {
+        self.new_local(worker)
     }
 
     fn token(&self, job: &Job) -> u64 {

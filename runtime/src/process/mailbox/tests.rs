@@ -4,6 +4,20 @@ use super::*;
 
 const BOUNDS: Bounds = Bounds { messages: 4, bytes: 100 };
 
+impl Parcel for i32 {}
+impl Parcel for std::rc::Rc<()> {}
+
+/// Several messages as one parcel.
+impl Parcel for Vec<i32> {
+    fn drop_first(&mut self) {
+        self.split_first();
+    }
+
+    fn split_first(&mut self) -> Self {
+        vec![self.remove(0)]
+    }
+}
+
 fn filled(messages: &[i32]) -> (Mailbox<i32>, Inbox<i32>) {
     let mailbox = Mailbox::new();
     let mut inbox = Inbox::new(BOUNDS);
@@ -102,47 +116,90 @@ fn a_large_mailbox_learns_of_receives_in_batches_and_before_its_owner_looks_for_
     assert_eq!(rest(&mailbox, &mut inbox), (6..70).collect::<Vec<_>>());
 }
 
-#[test]
-fn a_chain_takes_room_beforehand_arrives_in_order_and_gives_back_what_is_left() {
-    let bounds = Bounds { messages: 128, bytes: 1 << 20 };
+/// A mailbox to which 0 was sent, then 1 to 4 as one parcel, then 5.
+fn with_parcel(bounds: Bounds) -> (Mailbox<Vec<i32>>, Inbox<Vec<i32>>) {
     let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
-    let mut chain = mailbox.reserve(8, 16, bounds).expect("there is room");
-    assert_eq!(mailbox.messages(&inbox), 8, "as if they were there");
-    assert!((0..3).all(|message| chain.put(message)));
-    assert!(!mailbox.has_arrived());
-    mailbox.push(9).expect("the mailbox is open");
-    assert!(mailbox.push_chain(chain));
-    assert_eq!(mailbox.messages(&inbox), 3);
+    mailbox.push_counted(vec![0], 16, bounds).expect("there is room");
+    let room = mailbox.reserve(8, 16, bounds, Most::Half).expect("there is room");
+    assert_eq!(mailbox.messages(&inbox), 9, "as if they were there");
+    assert!(mailbox.push_reserved(room, vec![1, 2, 3, 4], 4));
+    mailbox.push_counted(vec![5], 16, bounds).expect("there is room");
+    assert_eq!(mailbox.messages(&inbox), 6, "what is not needed is given back");
     mailbox.drain_into(&mut inbox);
-    assert_eq!(rest(&mailbox, &mut inbox), [9, 0, 1, 2]);
-    let full = mailbox.reserve(2, 16, bounds).map(|mut chain| (chain.put(1), chain.put(2)));
-    assert_eq!(full, Some((true, false)), "a chain says when it is full");
+    (mailbox, inbox)
+}
+
+const SPACIOUS: Bounds = Bounds { messages: 128, bytes: 1 << 20 };
+
+#[test]
+fn messages_of_a_parcel_are_accepted_one_by_one_in_their_place() {
+    let (mailbox, mut inbox) = with_parcel(SPACIOUS);
+    for (message, left) in (0..6).zip((0..6).rev()) {
+        assert_eq!(inbox.peek().and_then(|parcel| parcel.first()), Some(&message));
+        inbox.accept(&mailbox);
+        assert_eq!(mailbox.messages(&inbox), left);
+    }
+    assert!(inbox.is_at_end());
+    mailbox.drain_into(&mut inbox);
+    let taken = mailbox.taken.load(Ordering::Relaxed);
+    assert_eq!(taken, mailbox.sent.load(Ordering::Relaxed), "every byte is accounted for");
 }
 
 #[test]
-fn there_is_no_chain_where_it_could_matter_for_the_bound() {
+fn messages_of_a_parcel_are_refused_one_by_one_and_keep_their_order() {
+    for accepted in 0..6 {
+        let (mailbox, mut inbox) = with_parcel(SPACIOUS);
+        for _ in 0..accepted {
+            inbox.skip();
+        }
+        assert_eq!(inbox.peek().and_then(|parcel| parcel.first()), Some(&accepted));
+        inbox.accept(&mailbox);
+        assert_eq!(mailbox.messages(&inbox), 5);
+        let rest: Vec<i32> = std::iter::from_fn(|| inbox.pop(&mailbox)).flatten().collect();
+        assert_eq!(rest, (0..6).filter(|&message| message != accepted).collect::<Vec<_>>());
+        assert_eq!(mailbox.messages(&inbox), 0);
+    }
+}
+
+#[test]
+fn a_look_for_something_else_leaves_parcels_as_they_are() {
+    let (mailbox, mut inbox) = with_parcel(SPACIOUS);
+    inbox.skip();
+    inbox.skip();
+    assert_eq!(inbox.take_first(&mailbox, |parcel| parcel == &[5]), Some(vec![5]));
+    assert_eq!(inbox.peek(), Some(&vec![2, 3, 4]), "the cursor stays, and nothing was split behind it");
+}
+
+#[test]
+fn no_room_is_taken_beforehand_where_it_could_matter_for_the_bound() {
     let bounds = Bounds { messages: 128, bytes: 1000 };
     let mailbox: Mailbox<i32> = Mailbox::new();
-    assert!(mailbox.reserve(9, 1, bounds).is_none(), "more than a sixteenth of the bound");
-    assert!(mailbox.reserve(8, 63, bounds).is_none(), "more than half of the bytes");
+    assert!(mailbox.reserve(9, 1, bounds, Most::All).is_none(), "more than a sixteenth of the bound");
+    assert!(mailbox.reserve(8, 63, bounds, Most::Half).is_none(), "more than half of the bytes");
     for message in 0..57 {
         mailbox.push_counted(message, 1, bounds).expect("there is room");
     }
-    assert!(mailbox.reserve(8, 1, bounds).is_none(), "more than half of the messages");
+    assert!(mailbox.reserve(8, 1, bounds, Most::Half).is_none(), "more than half of the messages");
     assert_eq!(mailbox.messages(&Inbox::new(bounds)), 57, "nothing stays taken");
-    assert!(mailbox.reserve(7, 1, bounds).is_some());
+    let room = mailbox.reserve(7, 1, bounds, Most::Half).expect("64 of 128");
+    assert!(!room.crowded, "half is not more than half");
+    for message in 64..120 {
+        mailbox.push_counted(message, 1, bounds).expect("there is room");
+    }
+    assert!(mailbox.reserve(9, 1, bounds, Most::All).is_none(), "129 of 128");
+    assert!(mailbox.reserve(8, 1, bounds, Most::All).is_some_and(|room| room.crowded), "a sender that waits may fill it");
+    assert!(mailbox.push_counted(128, 1, bounds).is_err());
 }
 
 #[test]
-fn a_chain_that_comes_too_late_is_dropped() {
+fn a_parcel_that_comes_too_late_is_dropped() {
     let bounds = Bounds { messages: 128, bytes: 1000 };
     let (mailbox, mut inbox) = (Mailbox::new(), Inbox::new(bounds));
     let shared = std::rc::Rc::new(());
-    let mut chain = mailbox.reserve(8, 1, bounds).expect("there is room");
-    assert!(chain.put(shared.clone()) && chain.put(shared.clone()));
+    let room = mailbox.reserve(8, 1, bounds, Most::Half).expect("there is room");
     mailbox.push(shared.clone()).expect("the mailbox is open");
     mailbox.close(&mut inbox);
-    assert!(!mailbox.push_chain(chain));
+    assert!(!mailbox.push_reserved(room, shared.clone(), 2));
     assert_eq!(std::rc::Rc::strong_count(&shared), 2, "only what came in time is left");
 }
 
