@@ -105,3 +105,59 @@ fn a_process_in_a_native_hears_signals_as_one_that_sleeps() {
     drop(input);
     assert!(running.wait().expect("it ends").success());
 }
+
+const ROOM: &str = r#"
+fn reads(main: process) {
+    process::trap_exit(true);
+    // Its mailbox is full by then, so it is told by a signal.
+    receive { e: Exit => null }
+    receive { n: int => null }
+    io::read_line();
+    for i in 0..11 { receive { n: int => null } }
+    send(main, "all read");
+}
+
+fn sends(p: process, n: int, main: process) {
+    send(p, n, timeout 10m);
+    send(main, f"sent {n}");
+}
+
+fn until(p: process, status: str) {
+    while process::info(p)?.status != status { process::yield(); }
+}
+
+fn main() {
+    let me = process::self();
+    let p = spawn reads(me);
+    for n in 0..10 { send(p, n); }
+    let first = spawn sends(p, 10, me);
+    until(first, "waiting");
+    process::exit(p, "begin");
+    receive { s: str => print(s) }
+    until(p, "native");
+    let second = spawn sends(p, 11, me);
+    until(second, "waiting");
+    print("waits");
+    receive { s: str => print(s) }
+    receive { s: str => print(s) }
+}
+"#;
+
+#[test]
+fn who_waits_for_room_is_told_before_its_receiver_blocks_in_a_native() {
+    let folder = Folder::new("natives-room");
+    let program = folder.write("a.vega", ROOM);
+    folder.write("vega.toml", "[limits]\nmailbox_messages = 10\n");
+    let mut command = vega();
+    command.arg("run").arg(program).args(["--quiet", "--offline"]).current_dir(folder.path());
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut input = running.stdin.take().expect("piped");
+    let mut lines = BufReader::new(running.stdout.take().expect("piped")).lines().map(|line| line.expect("it is text"));
+    assert_eq!(lines.next().as_deref(), Some("sent 10"));
+    assert_eq!(lines.next().as_deref(), Some("waits"));
+    input.write_all(b"a line\n").expect("it reads");
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(rest, ["sent 11", "all read"]);
+    drop(input);
+    assert!(running.wait().expect("it ends").success());
+}

@@ -27,7 +27,7 @@ fn scenarios() -> Vec<PathBuf> {
     let folder = std::fs::read_dir(root().join("tests/scenarios")).expect("the scenarios are there");
     let mut found: Vec<PathBuf> = folder.flatten().map(|entry| entry.path()).collect();
     found.sort();
-    assert!(found.len() >= 12, "{found:?}");
+    assert!(found.len() >= 13, "{found:?}");
     found
 }
 
@@ -44,6 +44,15 @@ impl Loader for Text {
     }
 }
 
+/// What the processes of a scenario may need. Its first line may bound the mailbox.
+fn limits(text: &str) -> Limits {
+    let mut limits = Limits { run_reductions: Some(REDUCTIONS), ..Limits::default() };
+    if let Some(bound) = text.lines().next().and_then(|line| line.strip_prefix("// mailbox_messages: ")) {
+        limits.mailbox_messages = bound.parse().expect("the bound is a number");
+    }
+    limits
+}
+
 /// What processes write when they fail.
 #[derive(Default)]
 struct Written(Mutex<String>);
@@ -55,11 +64,11 @@ impl Output for Written {
 }
 
 /// Plays a scenario once. Says what went wrong, if anything did.
-fn play(module: &vega_bytecode::VerifiedModule, seed: u64) -> Result<(), String> {
+fn play(module: &vega_bytecode::VerifiedModule, limits: &Limits, seed: u64) -> Result<(), String> {
     let written = Arc::new(Written::default());
     let runtime = Runtime::builder()
         .clock(Clock::Virtual { seed })
-        .limits(Limits { run_reductions: Some(REDUCTIONS), ..Limits::default() })
+        .limits(limits.clone())
         .natives(vega_stdlib::natives())
         .stderr(written.clone())
         .build()
@@ -86,11 +95,12 @@ fn scenarios_hold_in_every_order() {
     for path in scenarios() {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text: Arc<str> = std::fs::read_to_string(&path).expect("the scenario can be read").into();
+        let limits = limits(&text);
         let compiled = vega_compiler::compile(&Text(text), "scenario.vega").expect("it is loaded");
         let module = compiled.module.unwrap_or_else(|| panic!("{name}: {:?}", compiled.diagnostics));
         let module = vega_bytecode::verify(module).expect("the compiler's programs are verified");
         for seed in 1..=seeds() {
-            if let Err(problem) = play(&module, seed) {
+            if let Err(problem) = play(&module, &limits, seed) {
                 failed.push(format!("{name}, seed {seed}: {problem}"));
                 break;
             }

@@ -88,3 +88,31 @@ fn for_people_there_is_a_table() {
     let quiet = stderr(&self::run(&folder, &[]));
     assert!(!quiet.contains("worker 0"), "nobody asked: {quiet}");
 }
+
+/// One sender waits ten seconds of virtual time in vain, one for five seconds and then has room.
+const PATIENT: &str = r#"
+fn slow() { process::sleep(5s); receive { n: int => null } process::sleep(10s); }
+fn waits(p: process) { try { send(p, 10, timeout 10s); } catch MailboxFull { print("full"); } }
+fn main() {
+    let p = spawn slow();
+    for n in 0..10 { send(p, n); }
+    process::monitor(spawn waits(p));
+    process::monitor(spawn waits(p));
+    for i in 0..2 { receive { d: Down => null } }
+}
+"#;
+
+#[test]
+fn who_waits_for_room_sleeps_until_there_is_some() {
+    let folder = Folder::new("statistics-room");
+    let program = folder.write("a.vega", PATIENT);
+    folder.write("vega.toml", "[limits]\nmailbox_messages = 10\n");
+    let mut command = vega();
+    command.arg("run").arg(program).args(["--offline", "--quiet", "--virtual-time", "--stats=json"]).current_dir(folder.path());
+    let run = output(&mut command);
+    assert_eq!(stdout(&run), "full\n", "{}", stderr(&run));
+    let statistics = statistics(&stderr(&run));
+    let workers = &statistics["workers"];
+    assert!(sum(workers, "timers") <= 4 && sum(workers, "slices") <= 24, "somebody looks again and again: {workers}");
+    nothing_is_left(&statistics);
+}

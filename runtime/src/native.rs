@@ -61,7 +61,7 @@ pub trait Resumable: Send + 'static {
 pub enum Input {
     /// For the first time.
     Start,
-    /// Again after [`Step::Yield`].
+    /// Again after [`Step::Yield`], or because what it waits for without a port has come.
     Resumed,
     /// With what the function asked for by [`Step::Call`] returned or raised.
     Returned(Result<Value, Error>),
@@ -156,6 +156,9 @@ impl PortId {
 
     /// A port to which nobody can send: for waiting until a deadline.
     pub const NONE: PortId = PortId(u64::MAX);
+
+    /// Where a sender waits for room in a full mailbox; the answer comes as [`Input::Resumed`].
+    pub(crate) const ROOM: PortId = PortId(u64::MAX - 1);
 }
 
 /// A port of its own for one state; what is sent to it after it was dropped is thrown away. Made by [`NativeContext::open_port`].

@@ -24,6 +24,8 @@ pub(crate) mod turn; // what its instructions ask of the world
 #[cfg(not(loom))]
 pub(crate) mod slice; // from the run queue to sleep, back to the queue, or to its end
 #[cfg(not(loom))]
+pub(crate) mod room; // who waits for room in its mailbox
+#[cfg(not(loom))]
 pub(crate) mod waiting; // small waits as state machines
 #[cfg(not(loom))]
 mod end; // whom its end is told, and what it gives back

@@ -26,6 +26,7 @@ use crate::process::mail::Mail;
 use crate::process::mailbox::{Bounds, Refused};
 use crate::process::names::Names;
 use crate::process::outbox::Outbox;
+use crate::process::room::Answer;
 use crate::process::signal::Signal;
 use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
 use crate::process::table::{Epochs, FreeSlots, ProcessTable};
@@ -354,7 +355,10 @@ impl World {
                 Ok(crowded)
             }
             Err(Refused::Closed(_)) => Ok(false),
-            Err(Refused::Full(Mail::User(message))) => Err(message),
+            Err(Refused::Full(Mail::User(message))) => {
+                self.gave_back(process, worker);
+                Err(message)
+            }
             Err(Refused::Full(_)) => unreachable!("a mailbox gives back what it was given"),
         }
     }
@@ -372,7 +376,9 @@ impl World {
     pub(crate) fn push_parcel(&self, worker: &Worker<World>) -> bool {
         let Some((slot, crowded)) = worker.local().outbox.push() else { return false };
         // SAFETY: slots live as long as the table.
-        self.wake(unsafe { slot.as_ref() }, MAIL, worker);
+        let process = unsafe { slot.as_ref() };
+        self.wake(process, MAIL, worker);
+        self.gave_back(process, worker);
         crowded
     }
 
@@ -394,12 +400,15 @@ impl World {
             Signal::Monitor { from, monitor } => {
                 Some((*from, Signal::Down { monitor: *monitor, process: to, reason: ExitReason::NoProcess }))
             }
+            Signal::WantsRoom(waiter) => Some((waiter.process, Signal::Room { ask: waiter.ask, answer: Answer::OfferAgain })),
             Signal::Unlink { .. }
             | Signal::Demonitor { .. }
             | Signal::Exit { .. }
             | Signal::Kill
             | Signal::ChildExit { .. }
             | Signal::Hand(_)
+            | Signal::WantsNoRoom { .. }
+            | Signal::Room { .. }
             | Signal::Down { .. }
             | Signal::Describe { .. } => None,
         };

@@ -15,6 +15,7 @@ use vega_trace::{SpanId, TraceId};
 use super::few::Few;
 use super::mail::Mail;
 use super::mailbox::{Bounds, Inbox, Mailbox};
+use super::room::{Asking, Waiters};
 use super::session::Session;
 use super::span::OpenSpan;
 use super::state::{Phase, StateWord};
@@ -39,6 +40,8 @@ pub(crate) struct Process {
     interpreted: AtomicBool,
     /// Whether it was given a name.
     named: AtomicBool,
+    /// Whether somebody waits for room in its mailbox; its owner writes this.
+    wanted: AtomicBool,
     machine: UnsafeCell<MaybeUninit<Machine>>,
     life: UnsafeCell<MaybeUninit<Life>>,
 }
@@ -111,6 +114,10 @@ pub(crate) struct Extension {
     /// The call whose reply it works on. While it is held the call counts as under way, so that an interrupted run does not end
     /// between a reply and what is done with it. Let go when the process next waits.
     pub(crate) in_hand: Option<CallGuard>,
+    /// Who waits for room in its mailbox.
+    pub(crate) waiters: Option<Box<Waiters>>,
+    /// The room that it waits for itself.
+    pub(crate) asking: Option<Asking>,
 }
 
 /// What signals change.
@@ -212,6 +219,19 @@ impl Process {
         self.named.load(Ordering::Relaxed)
     }
 
+    /// Somebody waits for room in the mailbox, or nobody does any more. Only the owner says so.
+    pub(crate) fn set_wanted(&self, wanted: bool) {
+        // In one total order with the look at the mailbox that follows, and with what others do the other way round: give room back, and
+        // look whether somebody wants it.
+        self.wanted.store(wanted, Ordering::SeqCst);
+    }
+
+    /// Whether somebody waits for room in the mailbox.
+    #[inline]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst)
+    }
+
     /// Fills an empty slot. The process is then runnable and in the caller's hands, who pushes it.
     ///
     /// # Safety
@@ -243,6 +263,7 @@ impl Process {
         self.set_priority(birth.priority);
         self.set_interpreted(false);
         self.named.store(false, Ordering::Relaxed);
+        self.wanted.store(false, Ordering::Relaxed);
         self.state.born_runnable();
         // From here on others find the process by its id. Pairs with the Acquire in `is`.
         self.pid.store(pid.to_bits(), Ordering::Release);

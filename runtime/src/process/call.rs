@@ -11,6 +11,7 @@ use vega_bytecode::prelude::CALL;
 use vega_scheduler::Instant;
 
 use super::natives::{nothing, time};
+use super::room::Delivery;
 use super::turn::{Target, pack};
 use super::{ExitReason, Pid};
 use crate::error::Error;
@@ -89,9 +90,6 @@ struct Calling {
     monitor: u64,
 }
 
-/// How often a caller looks whether there is room.
-const ROOM_INTERVAL: Duration = Duration::from_millis(1);
-
 impl Calling {
     /// Nothing of the call comes any more.
     fn end(&self, context: &NativeContext<'_>) {
@@ -107,13 +105,13 @@ impl Resumable for Calling {
         match input {
             Input::Start => {
                 let port = Some(self.port.id());
+                // A message that a dead incarnation leaves unread is lost, so it is the incarnation that is watched, and that is asked.
+                if let Some(pid) = self.target.present() {
+                    self.target = Target::Process(pid);
+                }
                 self.monitor = match &self.target {
                     Target::Process(pid) => turn.watch_at(*pid, port),
-                    // A message that a dead incarnation leaves unread is lost, so it is the incarnation that is watched.
-                    Target::Child(child) => match child.incarnation() {
-                        Some(pid) => turn.watch_at(pid, port),
-                        None => child.watch(&turn, port),
-                    },
+                    Target::Child(child) => child.watch(&turn, port),
                 };
             }
             Input::Message(payload) => {
@@ -131,21 +129,25 @@ impl Resumable for Calling {
             _ => {}
         }
         if let Some(request) = self.request.take() {
-            self.request = turn.offer(&self.target, request).err();
+            match turn.deliver_or_wait(&self.target, request, self.until) {
+                Delivery::Sent => {}
+                Delivery::Refused(error) => {
+                    self.end(context);
+                    return Step::Fail(error);
+                }
+                // Whoever is asked tells of its end here too.
+                Delivery::Waits(request) => {
+                    self.request = Some(request);
+                    return Step::Receive { port: PortId::ROOM, deadline: Some(self.until) };
+                }
+            }
         }
         if turn.is_past(self.until) {
             self.end(context);
-            if self.request.is_some() {
-                return Step::Fail(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox stayed full"));
-            }
             let after = Value::duration(i64::try_from(self.patience.as_nanos()).unwrap_or(i64::MAX));
             return Step::Fail(Error::with_payload(kinds::TIMEOUT, format!("no answer within {:?}", self.patience), vec![after]));
         }
-        let deadline = match self.request {
-            Some(_) => (context.now() + ROOM_INTERVAL).min(self.until),
-            None => self.until,
-        };
-        Step::Receive { port: self.port.id(), deadline: Some(deadline) }
+        Step::Receive { port: self.port.id(), deadline: Some(self.until) }
     }
 
     fn name(&self) -> &str {

@@ -4,6 +4,7 @@
 
 use super::block::{Extension, Monitoring, Watched};
 use super::mail::Mail;
+use super::room::forget_waiter;
 use super::signal::{Signal, take_signal};
 use super::trace::stack_trace;
 use super::turn::Turn;
@@ -49,6 +50,9 @@ impl Turn<'_> {
         while let Some(mail) = inbox.pop(&self.process.mailbox) {
             match mail {
                 Mail::Signal(Signal::Describe { to, question }) => self.answer(&to, question, false),
+                Mail::Signal(Signal::WantsNoRoom { from, bytes }) => {
+                    forget_waiter(from, bytes, &self.process.mailbox, kin.extension.as_deref_mut());
+                }
                 Mail::Signal(signal) => {
                     take_signal(&mut kin, signal, pid);
                 }
@@ -74,6 +78,13 @@ impl Turn<'_> {
         if watchers.is_none() && extension.is_none() {
             self.give_back(pid);
             return left;
+        }
+        if let Some(extension) = &mut extension {
+            // After the slot that it lived in knows: who waits then offers to its next life.
+            if let Some(waiters) = extension.waiters.take() {
+                waiters.send_away(self.world, self.worker);
+            }
+            self.end_asking(extension.asking.take());
         }
         for (monitor, watcher) in watchers.into_entries() {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);

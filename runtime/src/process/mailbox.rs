@@ -2,8 +2,9 @@
 //!
 //! Invariants: what one thread pushes is taken in the order in which it was pushed. After `close` nothing is accepted any more, and
 //! everything accepted before has been handed to whoever closed: a message is delivered or given back, never lost. What is counted as
-//! taken never exceeds what was counted as sent, and lags behind what the owner took by less than its inbox's slack. What is counted as
-//! sent is ahead of what was pushed by no more than one reservation for each thread that pushes.
+//! taken never exceeds what was counted as sent, and lags behind what the owner took by less than its inbox's slack, or by all that is held
+//! back for those who wait. What is counted as sent is ahead of what was pushed by no more than one reservation for each thread that pushes
+//! and what was taken for those who wait.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -20,6 +21,12 @@ const ONE_MESSAGE: u64 = 1 << BYTES_BITS;
 #[inline]
 fn weight(bytes: u32) -> u64 {
     ONE_MESSAGE + u64::from(bytes)
+}
+
+/// The bytes that a message is counted with.
+#[inline]
+pub(crate) fn counted_bytes(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Messages and bytes of a load.
@@ -98,6 +105,13 @@ pub(crate) struct Bounds {
 const CROWDED_MESSAGES: u64 = 4_096;
 
 impl Bounds {
+    /// Whether a mailbox of that load has room for a message of so many bytes. One that is larger than the bound fits into no mailbox.
+    #[inline]
+    fn hold(self, load: u64, bytes: u32) -> bool {
+        let (messages, held) = parts(load);
+        messages < u64::from(self.messages) && held + u64::from(bytes) <= self.bytes
+    }
+
     /// Whether a mailbox of that load is more than half full.
     #[inline]
     fn are_close(self, load: u64) -> bool {
@@ -151,14 +165,14 @@ impl<M: Parcel> Mailbox<M> {
     /// Pushes a message that counts against the bounds. `Ok(true)` where the mailbox was crowded, or more than half full.
     #[inline]
     pub(crate) fn push_counted(&self, message: M, bytes: usize, bounds: Bounds) -> Result<bool, Refused<M>> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let bytes = counted_bytes(bytes);
         // Room is taken before the push and given back where it was too much, so the bound holds without a lock.
         let before = self.take_room(bytes);
-        let (messages, held) = parts(before);
-        // A single message larger than the bound is refused too, even by an empty mailbox.
-        if messages >= u64::from(bounds.messages) || held + u64::from(bytes) > bounds.bytes {
-            self.sent.fetch_sub(weight(bytes), Ordering::Relaxed);
-            return Err(Refused::Full(message));
+        if !bounds.hold(before, bytes) {
+            self.give_back(bytes);
+            // Whoever has ended takes every message, however full it was.
+            let is_closed = self.head.load(Ordering::Relaxed) == closed();
+            return Err(if is_closed { Refused::Closed(message) } else { Refused::Full(message) });
         }
         match self.push_node(message, 1, bytes) {
             Ok(()) => Ok(is_crowded(before) || bounds.are_close(before)),
@@ -224,7 +238,7 @@ impl<M: Parcel> Mailbox<M> {
         }
         let load = load(self.sent.fetch_add(room, Ordering::Relaxed));
         if is_too_much(load) {
-            self.sent.fetch_sub(room, Ordering::Relaxed);
+            self.give_back_load(room);
             return None;
         }
         Some(Room { messages, bytes, crowded: is_crowded(load) || bounds.are_close(load) })
@@ -235,7 +249,7 @@ impl<M: Parcel> Mailbox<M> {
     pub(crate) fn push_reserved(&self, room: Room, parcel: M, messages: u32) -> bool {
         debug_assert!(messages <= room.messages);
         if messages < room.messages {
-            self.sent.fetch_sub(weight(room.bytes) * u64::from(room.messages - messages), Ordering::Relaxed);
+            self.give_back_load(weight(room.bytes) * u64::from(room.messages - messages));
         }
         self.push_node(parcel, messages, room.bytes).is_ok()
     }
@@ -243,6 +257,44 @@ impl<M: Parcel> Mailbox<M> {
     /// Messages that count and were not taken yet. Only the owner asks.
     pub(crate) fn messages(&self, inbox: &Inbox<M>) -> u64 {
         self.sent.load(Ordering::Relaxed).wrapping_sub(inbox.taken) >> BYTES_BITS
+    }
+
+    /// Gives back room for one message of so many bytes that was taken and is not needed.
+    pub(crate) fn give_back(&self, bytes: u32) {
+        self.give_back_load(weight(bytes));
+    }
+
+    #[inline]
+    fn give_back_load(&self, load: u64) {
+        // In one total order with the owner's look for room for those who wait, so that whoever gives back sees that they do, or the owner
+        // sees what was given back.
+        self.sent.fetch_sub(load, Ordering::SeqCst);
+        // The model checker knows of a total order of fences alone.
+        #[cfg(loom)]
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
+
+    /// Takes room for a message of somebody who waits for it. False where there is none. Only the owner calls this, who knows of all that
+    /// was taken out.
+    pub(crate) fn take_room_for(&self, bytes: u32, inbox: &Inbox<M>, bounds: Bounds) -> bool {
+        #[cfg(loom)]
+        loom::sync::atomic::fence(Ordering::SeqCst);
+        let mut sent = self.sent.load(Ordering::SeqCst);
+        loop {
+            if !bounds.hold(sent.wrapping_sub(inbox.taken), bytes) {
+                return false;
+            }
+            let with = sent.wrapping_add(weight(bytes));
+            match self.sent.compare_exchange_weak(sent, with, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return true,
+                Err(now) => sent = now,
+            }
+        }
+    }
+
+    /// Pushes a message for which room was taken by [`Mailbox::take_room_for`]. False where the mailbox is closed.
+    pub(crate) fn push_into_room(&self, message: M, bytes: u32) -> bool {
+        self.push_node(message, 1, bytes).is_ok()
     }
 
     /// Whether something has arrived that the owner has not moved to its inbox.
@@ -373,6 +425,8 @@ pub(crate) struct Inbox<M> {
     untold: u32,
     /// With more, senders are told at once.
     slack: u32,
+    /// Whether senders are told nothing, since others wait for what is taken out.
+    held: bool,
 }
 
 /// The most messages that a mailbox counts as held after they were taken out, while its owner is at work on a batch.
@@ -389,7 +443,7 @@ impl<M: Parcel> Inbox<M> {
     /// The inbox of a mailbox with those bounds.
     pub(crate) fn new(bounds: Bounds) -> Self {
         let slack = (bounds.messages / SLACK_SHARE).min(SLACK_MAX);
-        Self { first: ptr::null_mut(), last: ptr::null_mut(), refused: ptr::null_mut(), taken: 0, untold: 0, slack }
+        Self { first: ptr::null_mut(), last: ptr::null_mut(), refused: ptr::null_mut(), taken: 0, untold: 0, slack, held: false }
     }
 
     /// Whether every message was looked at.
@@ -416,9 +470,24 @@ impl<M: Parcel> Inbox<M> {
     pub(crate) fn publish(&mut self, mailbox: &Mailbox<M>) {
         if self.untold > 0 {
             self.untold = 0;
+            if self.held {
+                return;
+            }
             // Release: whoever reads it sees the messages counted as sent. Pairs with the Acquire in `take_room`.
             mailbox.taken.store(self.taken, Ordering::Release);
         }
+    }
+
+    /// What is taken out from now on is no room for whoever sends: the owner gives it to those who wait.
+    pub(crate) fn hold_back(&mut self) {
+        self.held = true;
+    }
+
+    /// Tells senders of all that was taken out, now and from now on.
+    pub(crate) fn release(&mut self, mailbox: &Mailbox<M>) {
+        self.held = false;
+        self.untold = 1;
+        self.publish(mailbox);
     }
 
     /// The message at the cursor.

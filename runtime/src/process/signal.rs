@@ -4,6 +4,7 @@
 
 use super::block::{Kin, Monitoring, Watched};
 use super::mail::Mail;
+use super::room::{Answer, Waiter};
 use super::{ExitReason, Pid};
 use crate::native::{Address, CallGuard, Notice};
 
@@ -28,6 +29,12 @@ pub(crate) enum Signal {
     Hand(CallGuard),
     /// Somebody wants to know how the receiver stands.
     Describe { to: Address, question: Question },
+    /// Somebody found the receiver's mailbox full, and waits.
+    WantsRoom(Waiter),
+    /// `from` waits no more for room for a message that counts so much, or has no use for what it was given.
+    WantsNoRoom { from: Pid, bytes: u32 },
+    /// The answer to whoever wanted room.
+    Room { ask: u64, answer: Answer },
     /// A monitored process ended.
     Down { monitor: u64, process: Pid, reason: ExitReason },
 }
@@ -97,8 +104,18 @@ pub(crate) fn take_signal(kin: &mut Kin<'_>, signal: Signal, own: Pid) -> Option
             extension.in_hand = Some(call);
             None
         }
-        // Taken above; the last is answered by whoever has the process's other fields too.
-        Signal::Monitor { .. } | Signal::Demonitor { .. } | Signal::Describe { .. } => None,
+        Signal::WantsRoom(waiter) => {
+            extension.waiters.get_or_insert_default().add(waiter);
+            None
+        }
+        Signal::Room { ask, answer } => {
+            if let Some(asking) = &mut extension.asking {
+                asking.answered(ask, answer);
+            }
+            None
+        }
+        // Taken above; the last two are for whoever has the process's other fields too.
+        Signal::Monitor { .. } | Signal::Demonitor { .. } | Signal::Describe { .. } | Signal::WantsNoRoom { .. } => None,
         Signal::Down { monitor, process, reason } => {
             let Monitoring { watched, port } = extension.monitors.remove(&monitor)?;
             if let Some(port) = port {

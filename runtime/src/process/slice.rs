@@ -10,6 +10,7 @@ use vega_scheduler::{Instant, Worker};
 use super::block::Job;
 use super::end::End;
 use super::mail::Mail;
+use super::room::forget_waiter;
 use super::signal::{Signal, take_signal};
 use super::state::{KILL, Listen, MAIL, Phase, SIGNAL, TIMER};
 use super::turn::Turn;
@@ -60,6 +61,7 @@ impl World {
             }
             match exit {
                 Exit::Preempted => {
+                    turn.give_room();
                     turn.life().reductions += u64::from(full - left - charged);
                     charged = full - left;
                     events = process.state.take_events();
@@ -81,6 +83,7 @@ impl World {
                 Exit::Waiting => {
                     turn.arm_timer(until);
                     turn.let_go();
+                    turn.give_room();
                     turn.life().reductions += u64::from(full - left - charged);
                     charged = full - left;
                     let listen = if turn.life().deaf { Listen::NotToMail } else { Listen::ToAll };
@@ -160,6 +163,7 @@ impl World {
         {
             worker.cancel_native(token);
         }
+        turn.give_room();
     }
 
     /// What a panic said.
@@ -206,14 +210,23 @@ impl Turn<'_> {
             Mail::Opened(_) | Mail::Notice(_) => false,
         };
         let mut curious = Vec::new();
+        let mut unwanted = false;
         self.process.mailbox.drain_sorted(inbox, apart, |mail| match mail {
             Mail::Signal(Signal::Describe { to, question }) => {
                 curious.push((to, question));
                 None
             }
+            Mail::Signal(Signal::WantsNoRoom { from, bytes }) => {
+                forget_waiter(from, bytes, &self.process.mailbox, kin.extension.as_deref_mut());
+                unwanted = true;
+                None
+            }
             Mail::Signal(signal) => take_signal(&mut kin, signal, pid),
             Mail::User(_) | Mail::Several(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
+        if unwanted {
+            self.open_if_unwanted();
+        }
         if !curious.is_empty() {
             // Who is to end does not count as living, even before the next safe point.
             let lives = self.life().doom().is_none() && !self.process.state.has_event(KILL);

@@ -13,6 +13,7 @@ use super::block::{Birth, Life, Monitoring, Process, Watched};
 use super::few::Few;
 use super::mail::Mail;
 use super::mailbox::Most;
+use super::room::too_large;
 use super::session;
 use super::signal::Signal;
 use super::state::KILL;
@@ -57,7 +58,11 @@ impl<'a> Turn<'a> {
 
     /// Runs something that may suspend the native it belongs to. Fails where the process is to die first.
     pub(crate) fn while_blocking<T>(&self, machine: &Machine, work: impl FnOnce() -> T) -> Result<T, Dying> {
-        while self.process.state.enter_native(self.worker.index()).is_err() {
+        loop {
+            self.give_room();
+            if self.process.state.enter_native(self.worker.index()).is_ok() {
+                break;
+            }
             let events = self.process.state.take_events();
             if self.take_events(events) {
                 return Err(Dying);
@@ -237,8 +242,13 @@ impl<'a> Turn<'a> {
     fn begin_parcel(&self, to: Pid, most: Most) -> bool {
         // Who sends to itself may look for the message at once, and a call in hand goes before each message.
         let waits = to == self.pid() || self.life().extension().is_some_and(|extension| extension.in_hand.is_some());
-        let receiver = self.world.table.slot_of(to).filter(|_| !waits);
-        receiver.is_some_and(|process| self.worker.local().outbox.begin(process, self.world.bounds(), most))
+        let Some(receiver) = self.world.table.slot_of(to).filter(|_| !waits) else { return false };
+        let begun = self.worker.local().outbox.begin(receiver, self.world.bounds(), most);
+        if !begun {
+            // Room may have been taken for a moment.
+            self.world.gave_back(receiver, self.worker);
+        }
+        begun
     }
 
     /// While a run ends, whoever is sent something that follows from a reply has the call in hand too, until it waits.
@@ -269,6 +279,10 @@ impl<'a> Turn<'a> {
     /// Waits for room for a message that did not fit, if its sender is ready to.
     #[cold]
     fn send_later(&self, target: &Value, message: Message, wait: Option<i64>) -> Result<Sent, Error> {
+        let bound = self.world.bounds().bytes;
+        if message.size_bytes() as u64 > bound {
+            return Err(too_large(message.size_bytes(), bound));
+        }
         let Some(wait) = wait else { return Err(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox is full")) };
         let target = self.target(target)?;
         let until = self.worker.now() + Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
@@ -352,7 +366,11 @@ impl Host for Turn<'_> {
 
     fn next_input(&mut self, port: PortId, deadline: Option<Instant>) -> Option<Input> {
         self.world.push_sent(self.worker);
-        if port != PortId::NONE {
+        if self.is_answered(port) {
+            self.end_wait();
+            return Some(Input::Resumed);
+        }
+        if port != PortId::NONE && port != PortId::ROOM {
             self.take_mail();
             let wanted = |mail: &Mail| match mail {
                 Mail::Port(to, ..) => *to == port,
@@ -380,7 +398,7 @@ impl Host for Turn<'_> {
         }
         let life = self.life();
         life.deadline = deadline;
-        life.deaf = port == PortId::NONE;
+        life.deaf = port == PortId::NONE || port == PortId::ROOM;
         None
     }
 

@@ -1,12 +1,9 @@
 //! Small waits as state machines: a pause, a sleep, a send that waits for room.
 
-use std::time::Duration;
-
-use vega_bytecode::kinds;
 use vega_scheduler::Instant;
 
+use super::room::Delivery;
 use super::turn::Target;
-use crate::error::Error;
 use crate::native::{Input, NativeContext, PortId, Resumable, Step};
 use crate::value::Value;
 use crate::value::copy::Message;
@@ -41,29 +38,23 @@ impl Resumable for Sleep {
     }
 }
 
-/// Tries again and again to send a message, at most until a moment.
+/// Waits for room for a message, at most until a moment.
 pub(crate) struct SendWhenRoom {
     pub(crate) target: Target,
     pub(crate) message: Option<Message>,
     pub(crate) until: Instant,
 }
 
-/// How often a sender looks whether there is room.
-const ROOM_INTERVAL: Duration = Duration::from_millis(1);
-
 impl Resumable for SendWhenRoom {
     fn step(&mut self, context: &mut NativeContext<'_>, _: Input) -> Step {
         let turn = context.turn();
         let Some(message) = self.message.take() else { return Step::Return(Value::NULL) };
-        match turn.offer(&self.target, message) {
-            Ok(_) => Step::Return(Value::NULL),
-            Err(_) if turn.is_past(self.until) => {
-                Step::Fail(Error::new(kinds::MAILBOX_FULL, "the receiver's mailbox stayed full"))
-            }
-            Err(message) => {
+        match turn.deliver_or_wait(&self.target, message, self.until) {
+            Delivery::Sent => Step::Return(Value::NULL),
+            Delivery::Refused(error) => Step::Fail(error),
+            Delivery::Waits(message) => {
                 self.message = Some(message);
-                let next = (turn.worker.now() + ROOM_INTERVAL).min(self.until);
-                Step::Receive { port: PortId::NONE, deadline: Some(next) }
+                Step::Receive { port: PortId::ROOM, deadline: Some(self.until) }
             }
         }
     }

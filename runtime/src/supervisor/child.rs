@@ -23,6 +23,7 @@ use crate::native::{NativeContext, Notice, PortId, Resumable, SpawnOptions, Supe
 use crate::process::block::{Birth, Extension, Monitoring, Watched};
 use crate::process::few::Few;
 use crate::process::mail::Mail;
+use crate::process::room::{Answer, Place, Waiter, Waiters};
 use crate::process::signal::Signal;
 use crate::process::state::{MAIL, SIGNAL};
 use crate::process::turn::Turn;
@@ -72,6 +73,8 @@ struct State {
     watchers: Few<u64, Pid>,
     /// Who is linked with the slot.
     linked: Few<Pid, ()>,
+    /// Who waits for room where nobody lives: told as soon as that changes.
+    waiters: Option<Box<Waiters>>,
     /// Somebody asked for the end.
     stopping: bool,
     /// The incarnation is being stopped, and another will follow.
@@ -201,6 +204,7 @@ impl Child {
                 waiting_bytes: 0,
                 watchers: Few::default(),
                 linked: Few::default(),
+                waiters: None,
                 stopping: false,
                 pausing: false,
             }),
@@ -262,7 +266,7 @@ impl Child {
         state.waiting_bytes = 0;
         state.stage = Stage::Living(process);
         state.pausing = false;
-        drop(state);
+        self.send_waiters_away(state, turn);
         match &slot.factory.0 {
             Make::Team(team) => team.0.begin(process, turn).inspect_err(|_| {
                 self.lock().stopping = true;
@@ -369,7 +373,7 @@ impl Child {
         }
         if state.pausing && !state.stopping {
             state.stage = Stage::Between;
-            drop(state);
+            self.send_waiters_away(state, turn);
             if let Some(owner) = &self.0.owner {
                 owner.crashed(reason, &turn.world.handle());
             }
@@ -383,7 +387,7 @@ impl Child {
             return;
         }
         state.stage = Stage::Between;
-        drop(state);
+        self.send_waiters_away(state, turn);
         let runtime = turn.world.handle();
         if let Some(owner) = &self.0.owner {
             owner.crashed(reason, &runtime);
@@ -460,7 +464,7 @@ impl Child {
         state.waiting_bytes = 0;
         let watchers = std::mem::take(&mut state.watchers);
         let linked = std::mem::take(&mut state.linked);
-        drop(state);
+        self.send_waiters_away(state, turn);
         for (other, ()) in linked.into_entries() {
             turn.world.signal(other, Signal::ChildExit { child: self.number(), reason: reason.clone() }, turn.worker);
         }
@@ -512,6 +516,38 @@ impl Child {
             drop(state);
             let signal = Signal::Exit { from: process, reason: reason.clone(), linked: false };
             turn.world.signal(incarnation, signal, turn.worker);
+        }
+    }
+
+    /// Asks whoever lives in the slot for room. Where nobody does, the slot tells as soon as that changes.
+    pub(crate) fn ask_for_room(&self, waiter: Waiter, turn: &Turn<'_>) -> Place {
+        let mut state = self.lock();
+        match state.stage {
+            Stage::Living(process)
+                if turn.world.deliver(process, Mail::Signal(Signal::WantsRoom(waiter)), SIGNAL, turn.worker) =>
+            {
+                return Place::Process(process);
+            }
+            // One that has ended is about to leave the slot.
+            Stage::Living(_) | Stage::Between => state.waiters.get_or_insert_default().add(waiter),
+            Stage::Stopped(_) => waiter.tell(Answer::OfferAgain, turn.world, turn.worker),
+        }
+        Place::Slot(self.clone())
+    }
+
+    /// A process waits no more for room in the slot.
+    pub(crate) fn forget_waiter(&self, process: Pid) {
+        if let Some(waiters) = &mut self.lock().waiters {
+            waiters.remove(process);
+        }
+    }
+
+    /// Who lives in the slot has changed: whoever waits for room offers again.
+    fn send_waiters_away(&self, mut state: MutexGuard<'_, State>, turn: &Turn<'_>) {
+        let waiters = state.waiters.take();
+        drop(state);
+        if let Some(waiters) = waiters {
+            waiters.send_away(turn.world, turn.worker);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Models of a mailbox between threads, each with a twin in which one step is done wrong.
 
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, fence};
 use loom::thread;
 
 use super::*;
+use crate::process::state::{Listen, SIGNAL, StateWord, Wake};
 
 impl Parcel for i32 {}
 impl Parcel for u32 {}
@@ -160,5 +162,114 @@ fn loom_the_model_catches_an_owner_that_takes_the_newest_first() {
             rest = unsafe { std::mem::replace(&mut (*node).next, ptr::null_mut()) };
             inbox.append(node, node);
         }
+    });
+}
+
+/// A mailbox of one message, the process that it belongs to, and whether somebody waits for room in it.
+struct Crowded {
+    mailbox: Mailbox<u32>,
+    state: StateWord,
+    wanted: AtomicBool,
+}
+
+const ONE: Bounds = Bounds { messages: 1, bytes: 100 };
+
+impl Crowded {
+    fn new() -> Arc<Self> {
+        let crowded = Self { mailbox: Mailbox::new(), state: StateWord::dead(), wanted: AtomicBool::new(false) };
+        crowded.state.born_runnable();
+        crowded.state.begin();
+        Arc::new(crowded)
+    }
+
+    fn want(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// Somebody who took room gives it back, while the owner looks for room for one who waits and goes to sleep. `look` is the owner's step
+/// under test.
+fn room_that_is_given_back_reaches_whoever_waits(look: fn(&Crowded, &Inbox<u32>) -> bool) {
+    loom::model(move || {
+        let crowded = Crowded::new();
+        crowded.mailbox.take_room(1);
+        let other = {
+            let crowded = Arc::clone(&crowded);
+            thread::spawn(move || {
+                crowded.mailbox.give_back(1);
+                crowded.wanted.load(Ordering::SeqCst).then(|| crowded.state.notify(SIGNAL))
+            })
+        };
+        let inbox = Inbox::new(ONE);
+        let mut given = look(&crowded, &inbox);
+        while !given && crowded.state.park(Listen::NotToMail, || false).is_err() {
+            given = look(&crowded, &inbox);
+        }
+        let wake = other.join().expect("the other does not panic");
+        assert!(given || wake == Some(Wake::Push), "asleep beside room that somebody waits for");
+    });
+}
+
+#[test]
+fn loom_room_that_is_given_back_reaches_whoever_waits() {
+    room_that_is_given_back_reaches_whoever_waits(|crowded, inbox| {
+        crowded.want();
+        crowded.mailbox.take_room_for(1, inbox, ONE)
+    });
+}
+
+/// The same with an owner that looks first and says then that somebody waits. The model must notice, or it models nothing.
+#[test]
+#[should_panic(expected = "asleep beside room")]
+fn loom_the_model_catches_an_owner_that_looks_before_it_says_that_somebody_waits() {
+    room_that_is_given_back_reaches_whoever_waits(|crowded, inbox| {
+        let given = crowded.mailbox.take_room_for(1, inbox, ONE);
+        crowded.want();
+        given
+    });
+}
+
+/// The owner takes a message out while a sender waits, and another that never waited sends. `take` is the owner's step under test: it
+/// takes the message out and gives the room to who waits.
+fn room_goes_to_whoever_waits(take: fn(&Mailbox<u32>, &mut Inbox<u32>) -> bool) {
+    loom::model(move || {
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.push_counted(1, 1, ONE).expect("there is room");
+        let other = {
+            let mailbox = Arc::clone(&mailbox);
+            thread::spawn(move || mailbox.push_counted(3, 1, ONE).is_ok())
+        };
+        let mut inbox = Inbox::new(ONE);
+        inbox.hold_back();
+        mailbox.drain_into(&mut inbox);
+        let given = take(&mailbox, &mut inbox);
+        assert!(!other.join().expect("a sender does not panic"), "somebody who came later got the room");
+        // Beside one who is refused there is no room for a moment; its refusal is what makes the owner look again.
+        assert!(given || mailbox.take_room_for(1, &inbox, ONE), "the room went to nobody");
+        assert!(mailbox.push_into_room(2, 1), "the mailbox is open");
+        mailbox.drain_into(&mut inbox);
+        assert_eq!(inbox.pop(&mailbox), Some(2));
+        inbox.release(&mailbox);
+        assert!(mailbox.push_counted(4, 1, ONE).is_ok(), "all room is there again");
+    });
+}
+
+#[test]
+fn loom_room_goes_to_whoever_waits_and_to_nobody_who_comes_later() {
+    room_goes_to_whoever_waits(|mailbox, inbox| {
+        assert_eq!(inbox.pop(mailbox), Some(1));
+        mailbox.take_room_for(1, inbox, ONE)
+    });
+}
+
+/// The same with an owner that tells everybody of the room first.
+#[test]
+#[should_panic(expected = "somebody who came later")]
+fn loom_the_model_catches_room_that_everybody_is_told_of() {
+    room_goes_to_whoever_waits(|mailbox, inbox| {
+        assert_eq!(inbox.pop(mailbox), Some(1));
+        inbox.release(mailbox);
+        mailbox.take_room_for(1, inbox, ONE)
     });
 }

@@ -214,3 +214,38 @@ fn a_closed_mailbox_gives_messages_back() {
     mailbox.reopen();
     mailbox.push(4).expect("the mailbox is open again");
 }
+
+#[test]
+fn who_has_ended_takes_every_message_however_full_it_was() {
+    let mailbox = Mailbox::new();
+    for message in 0..4 {
+        mailbox.push_counted(message, 1, BOUNDS).expect("there is room");
+    }
+    mailbox.close(&mut Inbox::new(BOUNDS));
+    assert!(matches!(mailbox.push_counted(4, 1, BOUNDS), Err(Refused::Closed(4))));
+}
+
+#[test]
+fn what_is_held_back_is_room_for_those_who_wait_alone() {
+    let mailbox = Mailbox::new();
+    let mut inbox = Inbox::new(BOUNDS);
+    for message in 0..4 {
+        mailbox.push_counted(message, 10, BOUNDS).expect("there is room");
+    }
+    mailbox.drain_into(&mut inbox);
+    assert!(!mailbox.take_room_for(10, &inbox, BOUNDS), "it is full");
+    inbox.hold_back();
+    assert_eq!((inbox.pop(&mailbox), inbox.pop(&mailbox)), (Some(0), Some(1)));
+    inbox.publish(&mailbox);
+    assert!(mailbox.push_counted(9, 1, BOUNDS).is_err(), "somebody waits");
+    assert!(!mailbox.take_room_for(81, &inbox, BOUNDS), "twenty of a hundred bytes are taken");
+    assert!(mailbox.take_room_for(80, &inbox, BOUNDS) && !mailbox.take_room_for(1, &inbox, BOUNDS));
+    assert!(mailbox.push_into_room(4, 80));
+    assert!(mailbox.push_counted(9, 1, BOUNDS).is_err());
+    mailbox.drain_into(&mut inbox);
+    assert_eq!(rest(&mailbox, &mut inbox), [2, 3, 4]);
+    inbox.release(&mailbox);
+    for message in 0..4 {
+        mailbox.push_counted(message, 25, BOUNDS).expect("all room is there again");
+    }
+}
