@@ -437,7 +437,7 @@ impl World {
             Wake::Push => {
                 // The step from idle to runnable made this thread the owner until the push.
                 self.sample_push(process.pid(), worker);
-                worker.push(Job::new(process), process.priority());
+                worker.push_woken(Job::new(process), process.priority());
             }
             Wake::Tell(home) => worker.remote().post(home, Post::SignalInNative(process.pid())),
         }

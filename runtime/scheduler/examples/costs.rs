@@ -23,8 +23,6 @@ enum Job {
     Trivial,
     /// Pushes itself again until it has run so often.
     Again { left: u32 },
-    /// Hands the turn to its partner through the `next` slot.
-    PingPong { left: u32 },
     /// A measurement, which runs on a runner of its own.
     Measure(Measurement),
 }
@@ -63,12 +61,7 @@ impl Host for Costs {
                 worker.push(job, Priority::Normal);
                 return 100;
             }
-            Job::PingPong { left } if *left > 0 => {
-                *left -= 1;
-                worker.push_next(job, Priority::Normal);
-                return 100;
-            }
-            Job::Trivial | Job::Again { .. } | Job::PingPong { .. } => {}
+            Job::Trivial | Job::Again { .. } => {}
             Job::Measure(_) => {
                 if let Job::Measure(measure) = *job {
                     measure(worker);
@@ -157,9 +150,6 @@ fn main() {
             run_all(worker, jobs, || Job::Again { left: each }, 1_000_000)
         });
     }
-    report(&scheduler, "slice through the next slot", |worker| {
-        run_all(worker, 1, || Job::PingPong { left: 1_000_000 }, 1_000_000)
-    });
     report(&scheduler, "trivial job: allocate, push, run, free; bursts of 100", |worker| {
         let burst = || run_all(worker, 100, || Job::Trivial, 100);
         (0..1_000).map(|_| burst()).sum::<f64>() / 1_000.0

@@ -8,12 +8,14 @@
 
 mod search; // whether searching for work pays
 mod idle; // searching for work, sleeping, and the virtual clock's steps
+mod overtakers; // who has waited and overtakes a long queue
 mod queue; // which job runs next
 mod turn; // the main loop: housekeeping, resuming runners, shutting down
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use self::overtakers::{LONG_QUEUE, Overtakers};
 use self::search::SearchLog;
 use crate::core::{Core, Place, with_place};
 use crate::epoch::Epoch;
@@ -42,10 +44,12 @@ pub struct Worker<H: Host> {
     remote: Remote<H>,
     local: H::Local,
     queues: OwnQueues<H>,
-    /// Runs before the queues, and cannot be stolen.
-    next: Cell<Option<(H::Job, Priority)>>,
-    /// How many jobs in a row came from `next`.
-    next_streak: Cell<u32>,
+    /// A job that was brought from elsewhere. Runs before the queues, and cannot be stolen.
+    brought: Cell<Option<H::Job>>,
+    /// Jobs of normal priority that have waited, beside a long queue. Cannot be stolen.
+    overtakers: Overtakers<H::Job>,
+    /// There is a job brought, or there are overtakers: looked at before each job, so that nothing else need be.
+    has_aside: Cell<bool>,
     timers: RefCell<Timers<H::Timer>>,
     /// Jobs taken so far, which the weights of the priorities count.
     turns: Cell<u32>,
@@ -89,8 +93,9 @@ impl<H: Host> Worker<H> {
             core,
             shared,
             queues,
-            next: Cell::new(None),
-            next_streak: Cell::new(0),
+            brought: Cell::new(None),
+            overtakers: Overtakers::new(),
+            has_aside: Cell::new(false),
             timers,
             turns: Cell::new(0),
             credit: Cell::new(0),
@@ -155,6 +160,18 @@ impl<H: Host> Worker<H> {
         self.pushed.set(true);
     }
 
+    /// Puts a job at the back of this worker's queue of that priority that has waited for a message or for the time: beside a long queue of
+    /// normal priority it comes within 64 jobs for each that has waited longer.
+    #[inline]
+    pub fn push_woken(&self, job: H::Job, priority: Priority) {
+        let queue = &self.queues[priority as usize];
+        if queue.len() > LONG_QUEUE || self.has_aside.get() {
+            return self.push_aside(job, priority);
+        }
+        queue.push(job);
+        self.pushed.set(true);
+    }
+
     /// Puts a job back that has used up its slice and wants to run on. If it is not the only one that does so here and another worker
     /// has nothing to do, that one gets it: what takes whole slices is worth moving, wherever it makes its work from then on.
     pub fn push_preempted(&self, job: H::Job, priority: Priority) {
@@ -165,17 +182,6 @@ impl<H: Host> Worker<H> {
             return self.push(job, priority);
         }
         self.remote.push(job, priority);
-    }
-
-    /// Makes a job the next one this worker runs, for the receiver of a message. What was to be next goes to its queue. Low
-    /// priority gives no such right.
-    pub fn push_next(&self, job: H::Job, priority: Priority) {
-        if priority == Priority::Low || self.permutes {
-            return self.push(job, priority);
-        }
-        if let Some((displaced, priority)) = self.next.replace(Some((job, priority))) {
-            self.push(displaced, priority);
-        }
     }
 
     /// The clock as last read, some slices ago at most: cheap. [`now`](crate::now) reads it.

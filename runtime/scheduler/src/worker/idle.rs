@@ -40,6 +40,7 @@ impl<H: Host> Worker<H> {
     pub(super) fn idle(&self) {
         let may_run = self.may_run();
         if !may_run && self.has_queued() {
+            self.give_aside();
             self.offer(1);
         }
         if self.core.is_virtual && self.move_time() {

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use corosensei::CoroutineResult;
+use crossbeam_deque::Worker as Queue;
 
 use super::Worker;
 use crate::host::Host;
@@ -240,7 +241,7 @@ impl<H: Host> Worker<H> {
             && let Ok(mut recorded) = recorded.lock()
         {
             record(&mut recorded.slice_nanos, nanos);
-            record(&mut recorded.queue_lengths, self.queues.iter().map(|queue| queue.len() as u64).sum());
+            record(&mut recorded.queue_lengths, self.queued() as u64);
         }
     }
 
@@ -338,12 +339,9 @@ impl<H: Host> Worker<H> {
     /// Drops what is queued. Dropping a job may queue another one.
     fn drop_jobs(&self) {
         loop {
-            let next = self.next.take();
-            let queued = self.queues.iter().find_map(|queue| queue.pop());
-            if next.is_none() && queued.is_none() {
-                return;
-            }
-            self.call_host(|_| drop((next, queued)));
+            let aside = self.brought.take().or_else(|| self.overtakers.pop());
+            let Some(job) = aside.or_else(|| self.queues.iter().find_map(Queue::pop)) else { return };
+            self.call_host(|_| drop(job));
         }
     }
 }

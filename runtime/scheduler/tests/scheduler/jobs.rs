@@ -111,32 +111,6 @@ fn lower_priorities_progress_beside_endless_higher_ones() {
 }
 
 #[test]
-fn the_receiver_of_a_message_runs_next_but_not_for_ever() {
-    let scheduler = with_workers(1);
-    let (sender, receiver) = channel();
-    run(scheduler.remote(), move |worker| {
-        let other = sender.clone();
-        worker.push(Job::once(1, move |_| other.send(u64::MAX).unwrap()), Priority::Normal);
-        hop(worker, 0, sender);
-    });
-    let order: Vec<u64> = (0..101).map(|_| receive(&receiver)).collect();
-    let waited = order.iter().position(|&number| number == u64::MAX).unwrap();
-    assert!(waited > 2, "a job pushed as next runs before those in the queue");
-    assert!(waited < 40, "a queued job waited for {waited} others that were pushed as next");
-}
-
-/// A chain of a hundred jobs, each of which pushes the next one as next.
-fn hop(worker: &vega_scheduler::Worker<crate::support::Closures>, number: u64, sender: std::sync::mpsc::Sender<u64>) {
-    if number < 100 {
-        let job = Job::once(number, move |worker| {
-            sender.send(number).unwrap();
-            hop(worker, number + 1, sender);
-        });
-        worker.push_next(job, Priority::Normal);
-    }
-}
-
-#[test]
 fn a_job_from_outside_runs_beside_endless_local_ones() {
     let scheduler = with_workers(1);
     let stop = Arc::new(AtomicU64::new(0));

@@ -4,8 +4,9 @@
 
 mod faults; // panics and native stack overflows
 mod jobs; // queues, priorities, stealing
-mod shutdown;
+mod overtaking; // jobs that have waited, beside a long queue
+mod shutdown; // ending with work left
 mod sockets; // streams, listeners, pipes, children
 mod support; // a host whose jobs are closures
 mod timers; // deadlines, lateness, virtual time
-mod waits; // sleeping, lanes, completions, cancelling // ending with work left
+mod waits; // sleeping, lanes, completions, cancelling
