@@ -49,6 +49,7 @@ mod call; // a message that is answered
 mod natives; // what programs call about processes
 
 #[cfg(not(loom))]
+pub(crate) use coordinate::NearSite;
 pub use coordinate::{Activation, Coordinate, ProcessPath};
 #[cfg(not(loom))]
 pub use natives::natives;

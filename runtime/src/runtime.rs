@@ -19,7 +19,7 @@ use crate::ledger::Scope;
 use crate::limits::Limits;
 use crate::native::{AgentHost, Extensions, NativeTable};
 use crate::output::{Discard, Output};
-use crate::process::block::{Birth, Extension};
+use crate::process::block::{Birth, Endowment, Extension};
 use crate::process::few::Few;
 use crate::process::{ExitReason, Pid, ProcessPath, TraceLine};
 use crate::supervisor::Ending;
@@ -332,14 +332,16 @@ impl Runtime {
         let account = heap::enter(outer);
         let birth = Birth {
             machine,
-            account,
-            capabilities: None,
-            scope: None,
             path: ProcessPath::root(),
-            parent: Pid::from_bits(0),
-            priority: Priority::Normal,
-            watchers: Few::None,
-            extension: Some(Box::new(Extension { ending: Some(Ending::Main), ..Extension::default() })),
+            rest: Endowment {
+                account,
+                capabilities: None,
+                scope: None,
+                parent: Pid::from_bits(0),
+                priority: Priority::Normal,
+                watchers: Few::None,
+                extension: Some(Box::new(Extension { ending: Some(Ending::Main), ..Extension::default() })),
+            },
         };
         self.scheduler().remote().post(0, Post::BeginMain(Box::new(birth)));
         let outcome = self.wait_for_end();

@@ -24,6 +24,7 @@ mod unwind; // errors, exits, and native frames
 #[cfg(test)]
 mod tests;
 
+pub(crate) use frames::NearView;
 pub use host::{After, Host, Sent, Wake};
 pub(crate) use leaving::Rest;
 pub use machine::{Exit, Machine};

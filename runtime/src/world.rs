@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use crossbeam_utils::CachePadded;
-use vega_bytecode::kinds;
+use vega_bytecode::{FunctionId, kinds};
 use vega_scheduler::{Epoch, Remote, WaitSampler, Worker};
 
 use crate::capability::CapabilitySet;
@@ -21,7 +21,8 @@ use crate::ledger::Scope;
 use crate::limits::Limits;
 use crate::native::{AgentHost, Extensions, NativeEntry, NativeTable};
 use crate::output::{Output, ProgramOutput};
-use crate::process::block::{Birth, Job, Process};
+use crate::process::block::{Birth, Endowment, Job, Process};
+
 use crate::process::mail::Mail;
 use crate::process::mailbox::{Bounds, Refused};
 use crate::process::names::Names;
@@ -29,13 +30,14 @@ use crate::process::outbox::Outbox;
 use crate::process::room::Answer;
 use crate::process::signal::Signal;
 use crate::process::state::{KILL, MAIL, Phase, SIGNAL, TIMER, Wake};
-use crate::process::table::{Epochs, FreeSlots, ProcessTable};
-use crate::process::{ExitReason, Pid};
+use crate::process::table::{Epochs, FreeSlots, ProcessTable, Taken, TooMany};
+use crate::process::{ExitReason, Pid, ProcessPath};
 use crate::runtime::RuntimeHandle;
 use crate::supervisor::Family;
+use crate::value::Value;
 use crate::value::copy::Message;
 use crate::value::heap::{self, Account};
-use crate::vm::LoadedProgram;
+use crate::vm::{LoadedProgram, Machine, NearView};
 
 mod failures; // uncaught errors, reported and counted
 mod host; // what the scheduler asks
@@ -290,14 +292,10 @@ impl World {
     }
 
     /// Begins a process. It runs as soon as a worker is free.
-    #[inline]
     pub(crate) fn begin(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
         self.push_sent(worker);
         let taken = self.table.take(&mut worker.local().free.borrow_mut(), worker);
-        match taken {
-            Ok((slot, pid)) => Ok(self.begin_in(slot, pid, birth, worker)),
-            Err(_) => Err(self.too_many(birth)),
-        }
+        self.begin_in(taken, birth, worker)
     }
 
     /// The same for a supervisor, or for a child's next life: as many processes as may be alive do not keep those that live from being
@@ -305,34 +303,82 @@ impl World {
     pub(crate) fn begin_again(&self, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
         self.push_sent(worker);
         let taken = self.table.take_beyond(&mut worker.local().free.borrow_mut(), worker);
-        match taken {
-            Ok((slot, pid)) => Ok(self.begin_in(slot, pid, birth, worker)),
-            Err(_) => Err(self.too_many(birth)),
-        }
+        self.begin_in(taken, birth, worker)
     }
 
-    #[inline]
-    fn begin_in(&self, slot: NonNull<Process>, pid: Pid, birth: Birth, worker: &Worker<World>) -> Pid {
-        let priority = birth.priority;
-        // SAFETY: the slot was just taken from the table, which keeps it mapped.
+    fn begin_in(&self, taken: Result<Taken, TooMany>, birth: Birth, worker: &Worker<World>) -> Result<Pid, Error> {
+        let Birth { machine, path, rest } = birth;
+        let Ok((slot, pid)) = taken else {
+            // What was made for the process is dropped in the account that it was charged to.
+            let outer = heap::enter(rest.account);
+            drop((machine, path, rest));
+            heap::enter(outer);
+            return Err(self.too_many());
+        };
+        // SAFETY: the slot was just taken; both places are part of it, and empty.
+        unsafe { self.fill(slot, pid, rest, worker, |place| place.write(machine), |place| place.write(path)) };
+        Ok(pid)
+    }
+
+    /// Begins a process that calls a function with arguments that own nothing, at a place of its spawner's first function.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the process, and what is moved as a whole costs more")]
+    #[inline(always)]
+    pub(crate) fn begin_plain(
+        &self,
+        rest: Endowment,
+        worker: &Worker<World>,
+        program: &LoadedProgram,
+        function: FunctionId,
+        arguments: &[Value],
+        spawner: &mut ProcessPath,
+        near: NearView<'_>,
+    ) -> Result<Pid, Error> {
+        self.push_sent(worker);
+        let taken = self.table.take(&mut worker.local().free.borrow_mut(), worker);
+        let Ok((slot, pid)) = taken else { return Err(self.too_many()) };
+        // SAFETY: the slot was just taken; both places are part of it, and empty.
+        unsafe {
+            self.fill(
+                slot,
+                pid,
+                rest,
+                worker,
+                |place| Machine::make_at(place, program, function, arguments.iter().cloned()),
+                |place| spawner.spawn_near_at(place, near),
+            );
+        }
+        Ok(pid)
+    }
+
+    /// Fills a slot, and queues the process.
+    ///
+    /// # Safety
+    /// The slot was just taken from the table. `machine` and `path` fill the places that they are given.
+    #[inline(always)]
+    unsafe fn fill(
+        &self,
+        slot: NonNull<Process>,
+        pid: Pid,
+        rest: Endowment,
+        worker: &Worker<World>,
+        machine: impl FnOnce(*mut Machine),
+        path: impl FnOnce(*mut ProcessPath),
+    ) {
+        let priority = rest.priority;
+        // SAFETY: the table keeps the slot mapped.
         let process = unsafe { slot.as_ref() };
-        // SAFETY: as above: it is nobody else's.
-        unsafe { process.begin(pid, birth, self.bounds()) };
+        // SAFETY: by the caller's promise.
+        unsafe { process.begin(pid, rest, self.bounds(), machine, path) };
         let started = &worker.local().started;
         // One writer, so a load and a store do.
         started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.sample_push(pid, worker);
         worker.push(Job::new(process), priority);
-        pid
     }
 
     /// The error of a process that is one too many.
     #[cold]
-    fn too_many(&self, birth: Birth) -> Error {
-        // What was made for the process is dropped in the account that it was charged to.
-        let outer = heap::enter(birth.account);
-        drop(birth);
-        heap::enter(outer);
+    fn too_many(&self) -> Error {
         let which = format!("processes: {} are alive, as many as may be", self.limits.processes);
         Error::new(kinds::LIMIT_REACHED, which)
     }

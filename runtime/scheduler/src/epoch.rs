@@ -13,7 +13,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 const ASLEEP: u64 = u64::MAX;
 
 /// A closed epoch. Once it has [passed](crate::Worker::epoch_passed), nothing that was unlinked before it was closed is in use.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct Epoch(u64);
 
 /// The epochs of one scheduler's workers.

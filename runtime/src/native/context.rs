@@ -18,7 +18,7 @@ use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::limits::Limits;
-use crate::process::block::{Birth, Extension, Monitoring, Watched};
+use crate::process::block::{Birth, Endowment, Extension, Monitoring, Watched};
 use crate::process::few::Few;
 use crate::process::mail::Mail;
 use crate::process::signal::Signal;
@@ -348,10 +348,9 @@ impl<'a> NativeContext<'a> {
     /// Where a process that is spawned here stands.
     pub(crate) fn child_path(&self, step: u32) -> ProcessPath {
         if step == 0
-            && let Some((function, site, loops)) = self.machine.only_site(self.program())
-            && let Some(path) = self.turn.life().path.spawned_in_first_function(function, site, loops)
+            && let Some(place) = self.machine.near_site(self.program())
         {
-            return path;
+            return self.turn.life().path.spawned_near(place.site());
         }
         let mut coordinate = self.coordinate();
         if step > 0 {
@@ -427,14 +426,16 @@ impl<'a> NativeContext<'a> {
         });
         let birth = Birth {
             machine,
-            account,
-            capabilities: options.capabilities.or_else(|| self.turn.life().capabilities.clone()),
-            scope: options.scope.or_else(|| self.turn.life().scope.clone()),
             path,
-            parent: self.turn.pid(),
-            priority: options.priority,
-            watchers: monitor.map_or(Few::None, |monitor| Few::One(monitor, self.turn.pid())),
-            extension,
+            rest: Endowment {
+                account,
+                capabilities: options.capabilities.or_else(|| self.turn.life().capabilities.clone()),
+                scope: options.scope.or_else(|| self.turn.life().scope.clone()),
+                parent: self.turn.pid(),
+                priority: options.priority,
+                watchers: monitor.map_or(Few::None, |monitor| Few::One(monitor, self.turn.pid())),
+                extension,
+            },
         };
         let process = self.turn.world.begin(birth, self.turn.worker)?;
         if options.linked {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use vega_bytecode::{FunctionId, Module};
 
+use crate::vm::NearView;
+
 /// One activation on the way from a process's first function to an operation.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Activation {
@@ -154,24 +156,22 @@ impl Digest {
     }
 }
 
+/// A place in a process's first function with at most two loops around it: what an [`Activation`] says, without storage of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct NearSite {
+    pub(crate) function: FunctionId,
+    pub(crate) site: u32,
+    /// How many loops there are.
+    pub(crate) loops: u32,
+    /// Their iterations, outermost first; zero where there is no loop.
+    pub(crate) iterations: [i64; 2],
+}
+
 /// Where a spawn happened. The usual ones, in the process's first function and at most two loops, take no storage of their own: there
 /// may be a million of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Spawn {
-    Straight {
-        function: FunctionId,
-        site: u32,
-    },
-    InLoop {
-        function: FunctionId,
-        site: u32,
-        iteration: i64,
-    },
-    InTwoLoops {
-        function: FunctionId,
-        site: u32,
-        iterations: [i64; 2],
-    },
+    Near(NearSite),
     Deep(Box<[Activation]>),
     /// All spawns before, by their digest.
     Folded([i64; 2]),
@@ -179,35 +179,21 @@ enum Spawn {
 
 impl Spawn {
     fn new(activations: Vec<Activation>) -> Self {
-        if let [activation] = &activations[..]
-            && let Some(spawn) = Spawn::usual(activation.function, activation.site, activation.loops.iter().copied())
+        if let [Activation { function, site, loops }] = &activations[..]
+            && loops.len() <= 2
         {
-            return spawn;
+            let iteration = |at: usize| loops.get(at).copied().unwrap_or(0);
+            let iterations = [iteration(0), iteration(1)];
+            return Spawn::Near(NearSite { function: *function, site: *site, loops: loops.len() as u32, iterations });
         }
         Spawn::Deep(activations.into())
     }
 
-    /// A spawn in a process's first function, if there are few enough loops around it.
-    #[inline]
-    fn usual(function: FunctionId, site: u32, mut loops: impl ExactSizeIterator<Item = i64>) -> Option<Self> {
-        let count = loops.len();
-        let mut next = || loops.next().unwrap_or_default();
-        match count {
-            0 => Some(Spawn::Straight { function, site }),
-            1 => Some(Spawn::InLoop { function, site, iteration: next() }),
-            2 => Some(Spawn::InTwoLoops { function, site, iterations: [next(), next()] }),
-            _ => None,
-        }
-    }
-
     fn activations(&self) -> Vec<Activation> {
         match self {
-            Spawn::Straight { function, site } => vec![Activation { function: *function, site: *site, loops: Vec::new() }],
-            Spawn::InLoop { function, site, iteration } => {
-                vec![Activation { function: *function, site: *site, loops: vec![*iteration] }]
-            }
-            Spawn::InTwoLoops { function, site, iterations } => {
-                vec![Activation { function: *function, site: *site, loops: iterations.to_vec() }]
+            Spawn::Near(NearSite { function, site, loops, iterations }) => {
+                let loops = iterations[..*loops as usize].to_vec();
+                vec![Activation { function: *function, site: *site, loops }]
             }
             Spawn::Deep(activations) => activations.to_vec(),
             Spawn::Folded(digest) => vec![Activation { function: FOLDED, site: 0, loops: digest.to_vec() }],
@@ -235,30 +221,32 @@ impl ProcessPath {
         Self::in_place(coordinate.process.into_shared(), Spawn::new(coordinate.activations))
     }
 
-    /// The same for a spawn in a process's first function, with the iterations of the loops around it; none where there are too many
-    /// for a step that needs no storage.
-    #[inline]
-    pub(crate) fn spawned_in_first_function(
-        &mut self,
-        function: FunctionId,
-        site: u32,
-        loops: impl ExactSizeIterator<Item = i64>,
-    ) -> Option<Self> {
-        let spawn = Spawn::usual(function, site, loops)?;
-        Some(Self::in_place(self.shared(), spawn))
+    /// The same for a spawn at a place with few loops around it, in a process's first function.
+    #[inline(always)]
+    pub(crate) fn spawned_near(&mut self, site: NearSite) -> Self {
+        Self::in_place(self.shared(), Spawn::Near(site))
     }
 
-    #[inline]
-    fn in_place(parent: Option<Arc<Step>>, spawn: Spawn) -> Self {
-        let depth = parent.as_ref().map_or(0, |parent| parent.depth + 1);
-        match parent {
-            Some(parent) if depth >= STEPS_MAX => {
-                let parent = parent.folded();
-                let depth = parent.depth + 1;
-                Self(Last::InPlace(Step { parent: Parent(Some(parent)), spawn, incarnation: 1, depth }))
-            }
-            parent => Self(Last::InPlace(Step { parent: Parent(parent), spawn, incarnation: 1, depth })),
+    /// The same, made where it is to be.
+    ///
+    /// # Safety
+    /// `place` may be written, and holds nothing that would have to be dropped.
+    #[inline(always)]
+    pub(crate) unsafe fn spawn_near_at(&mut self, place: *mut Self, near: NearView<'_>) {
+        // First, so that the rest goes from registers to its place.
+        let parent = self.shared();
+        // SAFETY: by the caller's promise.
+        unsafe { place.write(Self::in_place(parent, Spawn::Near(near.site()))) };
+    }
+
+    #[inline(always)]
+    fn in_place(mut parent: Option<Arc<Step>>, spawn: Spawn) -> Self {
+        let mut depth = parent.as_ref().map_or(0, |parent| parent.depth + 1);
+        if depth >= STEPS_MAX {
+            parent = parent.map(|parent| parent.folded());
+            depth = parent.as_ref().map_or(0, |parent| parent.depth + 1);
         }
+        Self(Last::InPlace(Step { parent: Parent(parent), spawn, incarnation: 1, depth }))
     }
 
     /// The same child in another life.
@@ -425,9 +413,12 @@ mod tests {
             let mut first = spawned();
             let shared = first.share();
             assert!(shared == spawned() && first == shared && first != ProcessPath::root());
-            let short = ProcessPath::root().spawned_in_first_function(FunctionId(0), 2, loops.iter().copied());
-            assert_eq!(short.is_some(), loops.len() <= 2);
-            assert!(short.is_none_or(|short| short == shared && format!("{short:?}") == format!("{shared:?}")));
+            if let [] | [_] | [_, _] = loops {
+                let iterations = [loops.first().copied().unwrap_or(0), loops.get(1).copied().unwrap_or(0)];
+                let site = NearSite { function: FunctionId(0), site: 2, loops: loops.len() as u32, iterations };
+                let short = ProcessPath::root().spawned_near(site);
+                assert!(short == shared && format!("{short:?}") == format!("{shared:?}"));
+            }
             assert_eq!(format!("{:?}", first.incarnation(2)), format!("{}!2/", format!("{first:?}").trim_end_matches('/')));
         }
     }

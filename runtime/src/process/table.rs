@@ -96,6 +96,9 @@ pub(crate) trait Epochs {
     fn passed(&self, epoch: &vega_scheduler::Epoch) -> bool;
 }
 
+/// An empty slot, and the id of the process to come.
+pub(crate) type Taken = (NonNull<Process>, Pid);
+
 /// As many processes live as may.
 #[derive(Debug)]
 pub(crate) struct TooMany;
@@ -124,7 +127,7 @@ impl ProcessTable {
 
     /// An empty slot and the id of the process to come.
     #[inline]
-    pub(crate) fn take(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
+    pub(crate) fn take(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<Taken, TooMany> {
         if free.permits == 0 {
             free.permits = self.ask_for_permits()?;
         }
@@ -133,7 +136,7 @@ impl ProcessTable {
 
     /// The same for a process that the bound does not keep from beginning, though it counts: what the runtime itself needs to go on.
     #[cold]
-    pub(crate) fn take_beyond(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
+    pub(crate) fn take_beyond(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<Taken, TooMany> {
         if free.permits == 0 {
             self.permitted.fetch_add(1, Ordering::Relaxed);
             free.permits = 1;
@@ -142,7 +145,7 @@ impl ProcessTable {
     }
 
     #[inline]
-    fn take_permitted(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<(NonNull<Process>, Pid), TooMany> {
+    fn take_permitted(&self, free: &mut FreeSlots, epochs: &impl Epochs) -> Result<Taken, TooMany> {
         free.permits -= 1;
         loop {
             if free.ready.is_empty() {
@@ -360,6 +363,46 @@ mod tests {
         assert_eq!(started, limit - BATCH_PERMITS);
         while table.take(&mut other, &Never).is_ok() {}
         assert_eq!(table.permitted.load(Ordering::Relaxed), limit, "nothing is left over");
+    }
+
+    /// Says when all workers have passed.
+    #[derive(Default)]
+    struct Switch(std::cell::Cell<bool>);
+
+    impl Epochs for Switch {
+        fn close(&self) -> vega_scheduler::Epoch {
+            vega_scheduler::Epoch::default()
+        }
+        fn passed(&self, _: &vega_scheduler::Epoch) -> bool {
+            self.0.get()
+        }
+    }
+
+    #[test]
+    fn a_slot_is_not_given_out_again_while_somebody_may_look_at_it() {
+        let (table, passed) = (ProcessTable::new(1_000), Switch::default());
+        let mut free = FreeSlots::default();
+        let take = |free: &mut FreeSlots| table.take(free, &passed).expect("room").1;
+        let first: Vec<Pid> = (0..BATCH_SLOTS).map(|_| take(&mut free)).collect();
+        first.iter().for_each(|&pid| table.give_back(pid, &mut free, &passed));
+        let is_old = |pid: &Pid| first.iter().any(|old| old.slot() == pid.slot());
+        let meanwhile: Vec<Pid> = (0..2 * BATCH_SLOTS).map(|_| take(&mut free)).collect();
+        assert!(!meanwhile.iter().any(is_old));
+        passed.0.set(true);
+        assert!((0..BATCH_SLOTS).map(|_| take(&mut free)).all(|pid| is_old(&pid)), "and it is, once nobody does");
+    }
+
+    #[test]
+    fn slots_that_one_worker_has_too_many_of_serve_the_others() {
+        let (table, passed) = (ProcessTable::new(100_000), Switch(true.into()));
+        let (mut one, mut other) = (FreeSlots::of_worker(0), FreeSlots::of_worker(1));
+        let pids: Vec<Pid> = (0..20 * BATCH_SLOTS).map(|_| table.take(&mut one, &passed).expect("room").1).collect();
+        pids.iter().for_each(|&pid| table.give_back(pid, &mut other, &passed));
+        let used = table.used_slots().count();
+        for _ in 0..10 * BATCH_SLOTS {
+            table.take(&mut one, &passed).expect("room");
+        }
+        assert_eq!(table.used_slots().count(), used, "none was fresh");
     }
 
     #[test]

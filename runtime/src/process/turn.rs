@@ -9,7 +9,7 @@ use vega_bytecode::{FunctionId, kinds};
 use vega_scheduler::{Instant, Priority, Worker};
 
 use super::Pid;
-use super::block::{Birth, Life, Monitoring, Process, Watched};
+use super::block::{Endowment, Life, Monitoring, Process, Watched};
 use super::few::Few;
 use super::mail::Mail;
 use super::mailbox::Most;
@@ -181,20 +181,18 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// What a process begins with that has nothing of its parent's and takes no values that must be copied: by far the most do. None
-    /// where it is any other.
+    /// Starts a process that has nothing of its parent's and takes no values that must be copied: by far the most do. None where it is
+    /// any other.
     #[inline]
-    fn plain_birth(&self, machine: &Machine, function: FunctionId, arguments: &[Value]) -> Option<Birth> {
+    fn spawn_plain(&self, machine: &Machine, function: FunctionId, arguments: &[Value]) -> Option<Result<Pid, Error>> {
         let life = self.life();
         let spanned = life.extension().is_some_and(|extension| extension.span().is_some());
         if spanned || life.capabilities.is_some() || life.scope.is_some() || !arguments.iter().all(Value::is_free) {
             return None;
         }
         let program = &self.world.program().loaded;
-        let (caller, site, loops) = machine.only_site(program)?;
-        Some(Birth {
-            path: life.path.spawned_in_first_function(caller, site, loops)?,
-            machine: Machine::new(program, function, arguments.iter().cloned()),
+        let near = machine.near_site(program)?;
+        let rest = Endowment {
             account: Account::with_limit(self.world.limits.heap_bytes),
             capabilities: None,
             scope: None,
@@ -202,7 +200,8 @@ impl<'a> Turn<'a> {
             priority: Priority::default(),
             watchers: Few::None,
             extension: None,
-        })
+        };
+        Some(self.world.begin_plain(rest, self.worker, program, function, arguments, &mut life.path, near))
     }
 
     /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
@@ -405,9 +404,9 @@ impl Host for Turn<'_> {
     fn spawn(&mut self, machine: &Machine, spawn: u32, values: &mut [Value]) -> NativeResult {
         let description = &self.world.program().loaded.module().spawns[spawn as usize];
         if let Some(function) = description.plain_function()
-            && let Some(birth) = self.plain_birth(machine, function, values)
+            && let Some(begun) = self.spawn_plain(machine, function, values)
         {
-            return Ok(Outcome::Value(Value::process(self.world.begin(birth, self.worker)?.to_bits())));
+            return begun.map(|process| Outcome::Value(Value::process(process.to_bits())));
         }
         let mut context = NativeContext::new(*self, machine, None);
         supervisor::spawn(&mut context, spawn, values)

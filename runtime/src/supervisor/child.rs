@@ -20,7 +20,7 @@ use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::ledger::Scope;
 use crate::native::{NativeContext, Notice, PortId, Resumable, SpawnOptions, SupervisionValues};
-use crate::process::block::{Birth, Extension, Monitoring, Watched};
+use crate::process::block::{Birth, Endowment, Extension, Monitoring, Watched};
 use crate::process::few::Few;
 use crate::process::mail::Mail;
 use crate::process::room::{Answer, Place, Waiter, Waiters};
@@ -248,14 +248,16 @@ impl Child {
             turn.world,
             Birth {
                 machine,
-                account,
-                capabilities: slot.capabilities.clone(),
-                scope: slot.scope.clone(),
                 path,
-                parent: slot.family.upgrade().and_then(|family| family.supervisor()).unwrap_or(slot.parent),
-                priority: slot.priority,
-                watchers: Few::None,
-                extension: Some(Box::new(extension)),
+                rest: Endowment {
+                    account,
+                    capabilities: slot.capabilities.clone(),
+                    scope: slot.scope.clone(),
+                    parent: slot.family.upgrade().and_then(|family| family.supervisor()).unwrap_or(slot.parent),
+                    priority: slot.priority,
+                    watchers: Few::None,
+                    extension: Some(Box::new(extension)),
+                },
             },
             turn.worker,
         )?;

@@ -17,7 +17,7 @@ use super::child::{Child, Orphan};
 use super::watch::Supervisor;
 use crate::error::Error;
 use crate::native::{PortId, SupervisionValues};
-use crate::process::block::{Birth, Extension};
+use crate::process::block::{Birth, Endowment, Extension};
 use crate::process::few::Few;
 use crate::process::mail::Mail;
 use crate::process::signal::Signal;
@@ -282,21 +282,23 @@ impl Family {
             (None, FamilyKind::Spawned { owner, .. }) => {
                 let birth = Birth {
                     machine: Machine::native(Box::new(Supervisor::new(Arc::clone(&self)))),
-                    account: Account::UNLIMITED,
-                    capabilities: None,
-                    scope: None,
                     path: self.path.clone(),
-                    parent: *owner,
-                    priority: Priority::High,
-                    watchers: Few::None,
-                    extension: Some(Box::new(Extension {
-                        native_born: true,
-                        span: self.span,
-                        traps_exits: true,
-                        label: Some("supervisor".to_string()),
-                        ending: Some(Ending::Supervisor(Arc::downgrade(&self))),
-                        ..Extension::default()
-                    })),
+                    rest: Endowment {
+                        account: Account::UNLIMITED,
+                        capabilities: None,
+                        scope: None,
+                        parent: *owner,
+                        priority: Priority::High,
+                        watchers: Few::None,
+                        extension: Some(Box::new(Extension {
+                            native_born: true,
+                            span: self.span,
+                            traps_exits: true,
+                            label: Some("supervisor".to_string()),
+                            ending: Some(Ending::Supervisor(Arc::downgrade(&self))),
+                            ..Extension::default()
+                        })),
+                    },
                 };
                 match turn.world.begin_again(birth, turn.worker) {
                     Ok(supervisor) => *state.supervisor.insert(supervisor),

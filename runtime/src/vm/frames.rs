@@ -6,7 +6,8 @@ use super::loaded::Loaded;
 use super::machine::{BOTTOM, FROM_NATIVE, Machine, return_address};
 use super::program::LoadedProgram;
 use crate::error::Place;
-use crate::process::Activation;
+use crate::process::{Activation, NearSite};
+
 use crate::value::Value;
 
 /// Innermost places of a longer trace that are kept.
@@ -60,12 +61,9 @@ impl Machine {
         activations
     }
 
-    /// The same where there is one frame alone, which is usual for a process that starts others: its function, site and iterations.
-    #[inline]
-    pub(crate) fn only_site<'m>(
-        &'m self,
-        program: &'m LoadedProgram,
-    ) -> Option<(FunctionId, u32, impl ExactSizeIterator<Item = i64> + use<'m>)> {
+    /// The same where there is one frame alone and at most two loops around the place, which is usual for a process that starts others.
+    #[inline(always)]
+    pub(crate) fn near_site<'m>(&'m self, program: &'m LoadedProgram) -> Option<NearView<'m>> {
         if self.depth != 1 || !self.natives.is_empty() || self.base == 0 {
             return None;
         }
@@ -74,22 +72,53 @@ impl Machine {
         let first = self.base as usize;
         let registers = &self.stack.as_slice()[first..first + function.registers as usize];
         let frame = FrameView { function: FunctionId(number), pc: function.pc_before(self.ip), registers };
-        let (site, loops) = frame.site(program);
-        Some((frame.function, site, loops))
+        let (site, loops) = frame.site_registers(program);
+        (loops.len() <= 2).then_some(NearView { function: frame.function, site, loops, registers })
+    }
+}
+
+/// Where a process is that has one frame and at most two loops around its place.
+#[derive(Clone, Copy)]
+pub(crate) struct NearView<'m> {
+    function: FunctionId,
+    site: u32,
+    /// The registers that count the loops.
+    loops: &'m [u16],
+    registers: &'m [Value],
+}
+
+impl NearView<'_> {
+    /// The place as it is now.
+    #[inline(always)]
+    pub(crate) fn site(&self) -> NearSite {
+        // Without a panic in between, so that nothing needs a place of its own on the way. The verifier knows the registers.
+        let register = |at: usize| self.loops.get(at).and_then(|&register| self.registers.get(register as usize));
+        let iteration = |at: usize| register(at).map_or(0, Value::int_bits);
+        NearSite {
+            function: self.function,
+            site: self.site,
+            loops: self.loops.len() as u32,
+            iterations: [iteration(0), iteration(1)],
+        }
     }
 }
 
 impl<'m> FrameView<'m> {
     /// The number of the effect site that the frame is at, and the iterations of the loops around it.
-    #[inline]
-    fn site(&self, program: &'m LoadedProgram) -> (u32, impl ExactSizeIterator<Item = i64> + use<'m>) {
-        let sites = &program.module().functions[self.function.0 as usize].sites;
-        let (site, loops): (u32, &[u16]) = match sites.binary_search_by_key(&self.pc, |site| site.pc) {
-            Err(_) => (UNMARKED | self.pc, &[]),
-            Ok(index) => (sites[index].number, &sites[index].loops),
-        };
+    fn site(&self, program: &'m LoadedProgram) -> (u32, impl Iterator<Item = i64> + use<'m>) {
+        let (site, loops) = self.site_registers(program);
         let registers = self.registers;
         (site, loops.iter().map(move |&register| registers[register as usize].int_bits()))
+    }
+
+    /// The same with the registers that count the loops.
+    #[inline]
+    fn site_registers(&self, program: &'m LoadedProgram) -> (u32, &'m [u16]) {
+        let sites = &program.module().functions[self.function.0 as usize].sites;
+        match sites.binary_search_by_key(&self.pc, |site| site.pc) {
+            Err(_) => (UNMARKED | self.pc, &[]),
+            Ok(index) => (sites[index].number, &sites[index].loops),
+        }
     }
 }
 

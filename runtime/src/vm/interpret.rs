@@ -39,6 +39,8 @@ enum Stop {
     Raise(Error),
     /// The reductions are spent.
     Preempt,
+    /// It waits for what the host was told. By far the most frequent reason, so it is one of its own, which nobody copies.
+    Wait,
     /// A function returned to an address that is no code.
     Returned(*const Loaded, Value),
 }
@@ -48,11 +50,19 @@ impl Machine {
     pub fn run<H: Host>(&mut self, program: &LoadedProgram, host: &mut H, reductions: &mut u32) -> Exit {
         self.left = *reductions;
         self.depth_max = program.limits().call_depth;
+        // One variable that is returned, so that it is made where the caller wants it.
+        let exit = if let At::Code = self.at { self.interpret(program, host) } else { self.run_native(program, host) };
+        *reductions = self.left;
+        if let Exit::Waiting = exit {
+            self.trim(program);
+        }
+        exit
+    }
+
+    /// Runs a machine whose topmost frame is a native one.
+    fn run_native<H: Host>(&mut self, program: &LoadedProgram, host: &mut H) -> Exit {
         let flow = match std::mem::replace(&mut self.at, At::Code) {
-            At::Code => {
-                let exit = self.interpret(program, host);
-                return self.stop(program, exit, reductions);
-            }
+            At::Code => Flow::Continue,
             At::Start => Flow::Step(Input::Start),
             At::Resumed => Flow::Step(Input::Resumed),
             At::Receive => self.receive(host),
@@ -61,20 +71,10 @@ impl Machine {
                 Flow::Stop(Exit::Done(Value::NULL))
             }
         };
-        let exit = match self.settle(program, host, flow) {
+        match self.settle(program, host, flow) {
             Some(exit) => exit,
             None => self.interpret(program, host),
-        };
-        self.stop(program, exit, reductions)
-    }
-
-    #[inline]
-    fn stop(&mut self, program: &LoadedProgram, exit: Exit, reductions: &mut u32) -> Exit {
-        *reductions = self.left;
-        if let Exit::Waiting = exit {
-            self.trim(program);
         }
-        exit
     }
 
     /// Runs instructions from the machine's position on.
@@ -84,7 +84,13 @@ impl Machine {
                 Stop::Flow(flow) => flow,
                 Stop::Raise(error) => Flow::Raise(error),
                 Stop::Preempt => return Exit::Preempted,
-                Stop::Returned(back, value) => self.returned(back, value),
+                Stop::Wait => return Exit::Waiting,
+                Stop::Returned(back, value) => match self.returned(back, value) {
+                    Ok(flow) => flow,
+                    // Made anew, since to read the old one as a whole right after its tag was written stalls the processor.
+                    Err(result) if result.is_null() => return Exit::Done(Value::NULL),
+                    Err(result) => return Exit::Done(result),
+                },
             };
             if let Flow::Stop(exit) = flow {
                 return exit;
@@ -784,7 +790,7 @@ impl Machine {
                             // Asks again when there is mail, or the time is over.
                             // SAFETY: back to this very instruction.
                             ip = unsafe { ip.sub(1) };
-                            stop!(Stop::Flow(Flow::Stop(Exit::Waiting)));
+                            stop!(Stop::Wait);
                         }
                     }
                 }

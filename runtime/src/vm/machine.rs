@@ -10,6 +10,7 @@
 //!
 //! Invariant: while a machine does not run, `ip` and `base` are those of its topmost Vega frame, and `at` says what comes next.
 
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use vega_bytecode::FunctionId;
@@ -105,12 +106,43 @@ pub struct Machine {
 impl Machine {
     /// A machine that calls `function` with `arguments`, of which there must be as many as it takes, captures included.
     pub fn new(program: &LoadedProgram, function: FunctionId, arguments: impl ExactSizeIterator<Item = Value>) -> Self {
+        let mut machine = MaybeUninit::uninit();
+        // SAFETY: the place is this function's own, and filled by the call.
+        unsafe {
+            Self::make_at(machine.as_mut_ptr(), program, function, arguments);
+            machine.assume_init()
+        }
+    }
+
+    /// The same, made where it is to be.
+    ///
+    /// # Safety
+    /// `place` may be written, and holds nothing that would have to be dropped.
+    #[inline(always)]
+    pub(crate) unsafe fn make_at(
+        place: *mut Self,
+        program: &LoadedProgram,
+        function: FunctionId,
+        arguments: impl ExactSizeIterator<Item = Value>,
+    ) {
         let target = program.function(function.0);
         assert_eq!(target.arguments as usize, arguments.len(), "the caller passes what the function takes");
-        let mut machine = Self::empty(target.registers + 1);
-        machine.base = 1;
-        machine.enter(function.0, target, 1, BOTTOM, arguments);
-        machine
+        let stack = Stack::new(target.registers + 1);
+        // SAFETY: the stack is new and has room for a header and all registers.
+        unsafe { begin_frame(stack.first().add(1), function.0, target, BOTTOM, arguments) };
+        let machine = Self {
+            stack,
+            ip: target.code(),
+            base: 1,
+            depth: 1,
+            depth_max: 0,
+            left: 0,
+            natives: Vec::new(),
+            leaving: None,
+            at: At::Code,
+        };
+        // SAFETY: by the caller's promise.
+        unsafe { place.write(machine) };
     }
 
     /// A machine that calls the function value `closure` with `arguments`; the error where that is no function or takes others.
@@ -122,15 +154,8 @@ impl Machine {
 
     /// A machine whose first frame is a native one.
     pub fn native(state: Box<dyn Resumable>) -> Self {
-        let mut machine = Self::empty(0);
-        machine.at = At::Start;
-        machine.push_native(NO_RESULT, state);
-        machine
-    }
-
-    fn empty(slots: u32) -> Self {
-        Self {
-            stack: Stack::new(slots),
+        let mut machine = Self {
+            stack: Stack::new(0),
             ip: BOTTOM,
             base: 0,
             depth: 0,
@@ -138,8 +163,10 @@ impl Machine {
             left: 0,
             natives: Vec::new(),
             leaving: None,
-            at: At::Code,
-        }
+            at: At::Start,
+        };
+        machine.push_native(NO_RESULT, state);
+        machine
     }
 
     /// Begins a native frame above the topmost Vega frame.
@@ -177,14 +204,8 @@ impl Machine {
         arguments: impl Iterator<Item = Value>,
     ) {
         debug_assert!(base + target.registers <= self.stack.capacity());
-        let first = self.slot(base);
-        // SAFETY: the slots from the header to the last register lie within the stack, as the caller promises; all hold values.
-        unsafe {
-            *first.sub(1) = header(function, return_to);
-            for (index, argument) in arguments.take(target.registers as usize).enumerate() {
-                *first.add(index) = argument;
-            }
-        }
+        // SAFETY: the slots from the header to the last register lie within the stack, as the caller promises.
+        unsafe { begin_frame(self.slot(base), function, target, return_to, arguments) };
         self.base = base;
         self.ip = target.code();
         self.depth += 1;
@@ -214,6 +235,27 @@ impl Machine {
 // SAFETY: the values of a machine belong to one process; whoever moves the machine moves all of them together, and the addresses in
 // it point into the program, which the process holds and nobody changes, or are compared only.
 unsafe impl Send for Machine {}
+
+/// Writes the header and the arguments of a frame whose first register is `first`.
+///
+/// # Safety
+/// The slot before it and those of all registers of `target` are within one stack, and hold values.
+#[inline]
+unsafe fn begin_frame(
+    first: *mut Value,
+    function: u32,
+    target: &LoadedFunction,
+    return_to: *const Loaded,
+    arguments: impl Iterator<Item = Value>,
+) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        *first.sub(1) = header(function, return_to);
+        for (index, argument) in arguments.take(target.registers as usize).enumerate() {
+            *first.add(index) = argument;
+        }
+    }
+}
 
 /// The header of a frame.
 #[inline]

@@ -185,14 +185,14 @@ impl Machine {
         Below::Vega
     }
 
-    /// Goes on after a frame has returned to an address that is no code.
-    pub(crate) fn returned(&mut self, back: *const Loaded, result: Value) -> Flow {
+    /// Goes on after a frame has returned to an address that is no code. `Err` with the result where it was the first frame.
+    pub(crate) fn returned(&mut self, back: *const Loaded, result: Value) -> Result<Flow, Value> {
         match self.return_from(back) {
-            Below::Vega => Flow::Continue,
-            Below::Native => Flow::Step(Input::Returned(Ok(result))),
+            Below::Vega => Ok(Flow::Continue),
+            Below::Native => Ok(Flow::Step(Input::Returned(Ok(result)))),
             Below::Nothing => {
                 self.at = At::Over;
-                Flow::Stop(Exit::Done(result))
+                Err(result)
             }
         }
     }
