@@ -169,10 +169,7 @@ impl<M: Parcel> Mailbox<M> {
         // Room is taken before the push and given back where it was too much, so the bound holds without a lock.
         let before = self.take_room(bytes);
         if !bounds.hold(before, bytes) {
-            self.give_back(bytes);
-            // Whoever has ended takes every message, however full it was.
-            let is_closed = self.head.load(Ordering::Relaxed) == closed();
-            return Err(if is_closed { Refused::Closed(message) } else { Refused::Full(message) });
+            return Err(self.refuse(message, bytes));
         }
         match self.push_node(message, 1, bytes) {
             Ok(()) => Ok(is_crowded(before) || bounds.are_close(before)),
@@ -181,6 +178,13 @@ impl<M: Parcel> Mailbox<M> {
                 Err(Refused::Closed(message))
             }
         }
+    }
+
+    /// A message for which there was no room. Whoever has ended takes every message, however full it was.
+    #[cold]
+    fn refuse(&self, message: M, bytes: u32) -> Refused<M> {
+        self.give_back(bytes);
+        if self.head.load(Ordering::Relaxed) == closed() { Refused::Closed(message) } else { Refused::Full(message) }
     }
 
     /// Counts a message as sent. Gives the load before it.

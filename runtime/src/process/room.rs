@@ -161,8 +161,7 @@ impl Turn<'_> {
     }
 
     /// Somebody waits no more; perhaps it was the last.
-    #[cold]
-    pub(crate) fn open_if_unwanted(&self) {
+    fn open_if_unwanted(&self) {
         if let Some(extension) = self.life().extension_mut()
             && extension.waiters.take_if(|waiters| waiters.is_empty()).is_some()
         {

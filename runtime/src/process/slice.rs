@@ -82,8 +82,7 @@ impl World {
                 }
                 Exit::Waiting => {
                     turn.arm_timer(until);
-                    turn.let_go();
-                    turn.give_room();
+                    turn.goes_to_wait();
                     turn.life().reductions += u64::from(full - left - charged);
                     charged = full - left;
                     let listen = if turn.life().deaf { Listen::NotToMail } else { Listen::ToAll };
@@ -210,7 +209,6 @@ impl Turn<'_> {
             Mail::Opened(_) | Mail::Notice(_) => false,
         };
         let mut curious = Vec::new();
-        let mut unwanted = false;
         self.process.mailbox.drain_sorted(inbox, apart, |mail| match mail {
             Mail::Signal(Signal::Describe { to, question }) => {
                 curious.push((to, question));
@@ -218,15 +216,11 @@ impl Turn<'_> {
             }
             Mail::Signal(Signal::WantsNoRoom { from, bytes }) => {
                 forget_waiter(from, bytes, &self.process.mailbox, kin.extension.as_deref_mut());
-                unwanted = true;
                 None
             }
             Mail::Signal(signal) => take_signal(&mut kin, signal, pid),
             Mail::User(_) | Mail::Several(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
-        if unwanted {
-            self.open_if_unwanted();
-        }
         if !curious.is_empty() {
             // Who is to end does not count as living, even before the next safe point.
             let lives = self.life().doom().is_none() && !self.process.state.has_event(KILL);
@@ -236,12 +230,14 @@ impl Turn<'_> {
         }
     }
 
-    /// What followed from a reply is done: its call is over.
-    fn let_go(&self) {
-        if let Some(extension) = self.life().extension_mut()
-            && extension.in_hand.is_some()
-        {
-            extension.in_hand = None;
+    /// What followed from a reply is done: its call is over. Whoever waits for room has what was taken out.
+    #[inline]
+    fn goes_to_wait(&self) {
+        if let Some(extension) = self.life().extension_mut() {
+            if extension.in_hand.is_some() {
+                extension.in_hand = None;
+            }
+            self.give_room();
         }
     }
 
