@@ -50,6 +50,7 @@ mod natives; // what programs call about processes
 
 #[cfg(not(loom))]
 pub(crate) use coordinate::NearSite;
+#[cfg(not(loom))]
 pub use coordinate::{Activation, Coordinate, ProcessPath};
 #[cfg(not(loom))]
 pub use natives::natives;
