@@ -256,6 +256,49 @@ fn what_follows_from_a_reply_comes_before_the_end() {
 }
 
 #[test]
+fn a_closed_terminal_is_a_signal_like_the_others() {
+    let folder = Folder::new("hangup");
+    let model = Model::listen();
+    let mut running = Running::start(model.run(&folder, ASKS).args(["--drain", "60s"]));
+    assert_eq!(running.next_line(), "asks");
+    let call = model.next_call();
+    running.signal("HUP");
+    running.wait_for_error("interrupted");
+    call.answer("done");
+    let (lines, ended) = running.end();
+    assert_eq!((lines, ended.code()), (vec!["done".to_owned(), "no new call: Cancelled".to_owned()], Some(129)));
+}
+
+#[test]
+fn a_closed_terminal_is_ignored_where_whoever_starts_the_program_ignores_it() {
+    let folder = Folder::new("nohup");
+    let model = Model::listen();
+    let inner = model.run(&folder, ASKS);
+    // What `nohup` does, without the redirections.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut running = Running::start(command.args(["--drain", "60s"]));
+    assert_eq!(running.next_line(), "asks");
+    let call = model.next_call();
+    running.signal("HUP");
+    call.answer("done");
+    assert_eq!(running.next_line(), "done");
+    let call = model.next_call();
+    // The first signal, not the second: the call may finish.
+    running.signal("TERM");
+    running.wait_for_error("interrupted");
+    call.answer("done again");
+    let (lines, ended) = running.end();
+    assert_eq!((lines, ended.code()), (vec!["done again".to_owned()], Some(143)));
+}
+
+#[test]
 fn after_the_drain_time_a_call_is_cancelled() {
     let folder = Folder::new("drained");
     let model = Model::listen();
@@ -352,36 +395,4 @@ fn the_third_signal_ends_at_once() {
     }
     let (_, ended) = running.end();
     assert_eq!(ended.code(), Some(143));
-}
-
-#[test]
-fn makers_of_processes_without_end_fail_and_the_others_live() {
-    let folder = Folder::new("bomb");
-    folder.write("vega.toml", "[limits]\nprocesses = 2000\n");
-    let program = "fn bomb() { loop { spawn bomb(); } }\n\
-         fn echo() { loop { receive { c: Call => reply(c.from, c.value) } } }\n\
-         fn main() {\n    let e = spawn echo();\n    let failed = 0;\n\
-             // A maker only ends by failing, so from here on more than ten have.\n\
-             while failed < 20 {\n\
-                 try { process::monitor(spawn bomb()); } catch LimitReached { process::yield(); continue; }\n\
-                 receive { d: Down => failed += 1 }\n    }\n\
-             for i in 0..20 { assert_eq(process::call(e, i, timeout 60s), i); }\n    print(\"alive\");\n}";
-    let run = output(&mut run(&folder, program));
-    let error = stderr(&run);
-    assert_eq!((stdout(&run).as_str(), run.status.code()), ("alive\n", Some(0)), "{error}");
-    assert_eq!(error.matches(" ended: LimitReached: processes").count(), 10, "{error}");
-    assert_eq!(error.matches("processes ended like this: LimitReached: processes").count(), 1, "{error}");
-}
-
-/// Counted in reductions: if each message waited for every maker, these calls would take several millions of them.
-#[test]
-fn others_talk_beside_a_crowd_of_makers_of_processes() {
-    let folder = Folder::new("crowd");
-    folder.write("vega.toml", "[limits]\nprocesses = 20000\n");
-    let program = "fn bomb() { loop { spawn bomb(); } }\n\
-         fn echo() { loop { receive { c: Call => reply(c.from, c.value) } } }\n\
-         fn main() {\n    let e = spawn echo();\n    assert_eq(process::call(e, 0, timeout 60s), 0);\n    spawn bomb();\n\
-             for i in 0..100 { assert_eq(process::call(e, i, timeout 60s), i); }\n    print(\"alive\");\n}";
-    let run = output(run(&folder, program).args(["--workers", "1", "--max-reductions", "500k"]));
-    assert_eq!((stdout(&run).as_str(), run.status.code()), ("alive\n", Some(0)), "{}", stderr(&run));
 }

@@ -11,6 +11,7 @@ mod seed; // the programs that the language was first described with
 mod examples; // what a newcomer runs first
 mod ends; // how programs end: by themselves and by signals
 mod cleanups; // what a process does at its end, on the clock of the system
+mod crowds; // beside a crowd of processes that make more of them
 mod oracle; // what processes do, beside those of Erlang
 mod scenarios; // links, monitors and supervision, in many orders
 mod measure; // `vega bench`

@@ -3,8 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::SIGINT;
 use vega_agent::mock_server;
 use vega_agent::script::Script;
 use vega_net::authority;
@@ -14,11 +13,12 @@ use super::refuse;
 use crate::agents;
 use crate::arguments::MockServerArguments;
 use crate::console;
+use crate::interrupt;
 
 pub(super) fn run(arguments: &MockServerArguments) -> ExitCode {
     vega_scheduler::io::raise_descriptor_limit();
     // Before the server says where it listens, so that whoever reads that may also end it.
-    let mut signals = match Signals::new([SIGINT, SIGTERM]) {
+    let mut signals = match interrupt::signals() {
         Ok(signals) => signals,
         Err(error) => return refuse(&format!("signals cannot be handled: {error}")),
     };
@@ -28,10 +28,8 @@ pub(super) fn run(arguments: &MockServerArguments) -> ExitCode {
     };
     let scheme = if arguments.tls { "https" } else { "http" };
     console::print(&format!("listening on {scheme}://{}\n", server.address()));
-    match signals.forever().next() {
-        Some(SIGTERM) => ExitCode::from(143),
-        Some(_) | None => ExitCode::from(130),
-    }
+    let signal = signals.forever().next();
+    ExitCode::from(interrupt::status(signal.unwrap_or(SIGINT)))
 }
 
 fn start(arguments: &MockServerArguments) -> Result<Server, String> {
