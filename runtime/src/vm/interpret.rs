@@ -685,6 +685,7 @@ impl Machine {
                 }
 
                 Opcode::SpawnSupervised | Opcode::Spawn => {
+                    left = left.saturating_sub(operate::SPAWN_REDUCTIONS);
                     write_back!();
                     let count = program.module().spawns[at.number_b() as usize].window_values();
                     let answer =

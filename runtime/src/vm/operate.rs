@@ -148,6 +148,9 @@ pub(crate) fn push_in_place(array: &mut Value, value: &mut Value) -> bool {
     array.as_array_mut().is_some_and(|array| array.push_within_capacity(value))
 }
 
+/// What starting a process costs beyond an ordinary instruction: it takes as long as so many rounds of a short loop, and several times as
+/// long where the memory of the process is new. Without this, the slice of who starts processes in a loop would last for milliseconds.
+pub(crate) const SPAWN_REDUCTIONS: u32 = 16;
 /// Elements or bytes that are worked through for one reduction.
 const WORK_PER_REDUCTION: usize = 256;
 /// Most causes of one error: more are not attached.
