@@ -81,6 +81,10 @@ impl<H: Host> Worker<H> {
     pub(super) fn push_aside(&self, job: H::Job, priority: Priority) {
         let queue = &self.queues[priority as usize];
         if priority == Normal && (queue.len() > LONG_QUEUE || !self.overtakers.is_empty()) {
+            // Who waits again and again lives long, and so is worth moving where another worker has nothing to do.
+            if !self.overtakers.is_empty() && !self.permutes && self.core.ground.sleepers.someone_is_idle() {
+                return self.remote.push(job, priority);
+            }
             self.overtakers.push(job, queue);
             self.has_aside.set(true);
         } else {

@@ -191,3 +191,28 @@ fn overtakers_that_never_ran_are_dropped_at_the_end() {
     scheduler.shutdown();
     assert_eq!(drops.load(Ordering::Relaxed), MANY as usize);
 }
+
+#[test]
+fn one_of_several_that_have_waited_goes_to_a_worker_without_work() {
+    let scheduler = with_workers(2);
+    let (sender, receiver) = channel();
+    let there = run(scheduler.remote(), move |worker| {
+        for number in 0..2 * FEW {
+            worker.push(Job::once(number, |_| {}), Priority::Normal);
+        }
+        let here = worker.index();
+        // The other worker may be at work on what it stole; it will have done with it.
+        for number in 0..500_000 {
+            let sender = sender.clone();
+            wake(worker, number, move |worker| {
+                let _ = sender.send(worker.index());
+            });
+            if let Ok(there) = receiver.try_recv() {
+                return there != here;
+            }
+            std::thread::yield_now();
+        }
+        false
+    });
+    assert!(there, "this worker has not ended its slice, so only the other one can have run it");
+}
