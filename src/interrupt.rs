@@ -56,7 +56,13 @@ pub(crate) fn watch(runtime: RuntimeHandle, notice: impl Fn() -> String + Send +
     let last = interrupts.clone();
     let mut signals = signals()?;
     std::thread::Builder::new().name("vega-signals".into()).spawn(move || {
-        for (count, signal) in signals.forever().enumerate() {
+        let mut is_closed = false;
+        let mut count = 0;
+        for signal in signals.forever() {
+            // A terminal that is closed says so more than once: the shell does, and the kernel when the shell has gone.
+            if signal == SIGHUP && std::mem::replace(&mut is_closed, true) {
+                continue;
+            }
             last.0.store(signal, Ordering::Relaxed);
             if count >= 2 {
                 // Asked three times: whatever still runs has had its chance.
@@ -65,6 +71,7 @@ pub(crate) fn watch(runtime: RuntimeHandle, notice: impl Fn() -> String + Send +
             if count == 0 {
                 console::complain(&notice());
             }
+            count += 1;
             runtime.interrupt();
         }
     })?;

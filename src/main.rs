@@ -1,7 +1,7 @@
 //! The `vega` command: the only code of the project that reads arguments, configuration and the terminal.
 //!
 //! Exit status: 0 success, 1 an uncaught error in the program (or what its `main` returns), 2 wrong usage or a program that does not
-//! compile, 130 and 143 interrupted and terminated.
+//! compile, 129, 130 and 143 where the terminal was closed, interrupted and terminated.
 
 mod agents; // the agents of a run
 mod approvals; // who sits before the program and decides

@@ -15,6 +15,7 @@ use vega_trace::{SpanId, TraceId};
 use super::few::Few;
 use super::mail::Mail;
 use super::mailbox::{Bounds, Inbox, Mailbox};
+use super::pid::ENDED;
 use super::room::{Asking, Waiters};
 use super::session::Session;
 use super::span::OpenSpan;
@@ -29,10 +30,10 @@ use crate::vm::Machine;
 
 /// A slot of the process table. Zeroed memory is an empty slot that was never used.
 ///
-/// In this order: what a sender touches is one cache line, and what only the owner touches comes after it.
+/// In this order, so that what a sender touches is one cache line.
 #[repr(C, align(64))]
 pub(crate) struct Process {
-    /// The whole id of the process in the slot, or of the last one.
+    /// The whole id of the process in the slot; that of the last one with [`ENDED`] where it has ended.
     pid: AtomicU64,
     pub(crate) mailbox: Mailbox<Mail>,
     pub(crate) state: StateWord,
@@ -48,7 +49,7 @@ pub(crate) struct Process {
     life: UnsafeCell<MaybeUninit<Life>>,
 }
 
-/// What senders touch lies in the first cache line.
+/// What senders touch lies in the first cache line, and the first words of the machine beside it.
 const _: () = assert!(std::mem::offset_of!(Process, machine) <= 64);
 
 // SAFETY: the cells are reached only by the owner that the state word names, and ownership passes from thread to thread with
@@ -170,7 +171,7 @@ pub(crate) struct Endowment {
 unsafe impl Send for Birth {}
 
 impl Process {
-    /// Whether this slot holds, or last held, the process of that id.
+    /// Whether this slot holds the process of that id, which may be about to end.
     #[inline]
     pub(crate) fn is(&self, pid: Pid) -> bool {
         // Acquire sees the slot as the birth left it. Pairs with the Release in `begin`.
@@ -179,7 +180,15 @@ impl Process {
 
     #[inline]
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_bits(self.pid.load(Ordering::Relaxed))
+        Pid::from_bits(self.pid.load(Ordering::Relaxed) & !ENDED)
+    }
+
+    /// From now on nobody finds the process by its id. Whoever found it before is in a slice that began before, and the slot is not given
+    /// out again until that is over. The caller owns the process, and is done with it.
+    #[inline]
+    pub(crate) fn set_ended(&self) {
+        // Relaxed: the epoch that is closed next orders it before the slices that begin after that.
+        self.pid.store(self.pid.load(Ordering::Relaxed) | ENDED, Ordering::Relaxed);
     }
 
     /// The generation of the last process in this slot; 0 where there was none.
@@ -283,7 +292,13 @@ impl Process {
         self.named.store(false, Ordering::Relaxed);
         self.wanted.store(false, Ordering::Relaxed);
         self.state.born_runnable();
-        // From here on others find the process by its id. Pairs with the Acquire in `is`.
+        self.set_pid(pid);
+    }
+
+    /// From here on others find the process by its id.
+    #[inline]
+    pub(crate) fn set_pid(&self, pid: Pid) {
+        // Pairs with the Acquire in `is`.
         self.pid.store(pid.to_bits(), Ordering::Release);
     }
 

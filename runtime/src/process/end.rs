@@ -63,6 +63,8 @@ impl Turn<'_> {
         let mut extension = kin.extension.take();
         let watchers = std::mem::take(kin.watchers);
         self.tell_ending(extension.as_deref_mut(), pid, &reason, &end);
+        // While there is a process: it may be its own mailbox at which it waits.
+        self.end_asking(extension.as_mut().and_then(|extension| extension.asking.take()));
         let outer = heap::enter(self.life().account);
         // SAFETY: this worker owns the process and has no reference into it any more: `inbox` was last used above.
         unsafe { self.process.clear() };
@@ -84,7 +86,6 @@ impl Turn<'_> {
             if let Some(waiters) = extension.waiters.take() {
                 waiters.send_away(self.world, self.worker);
             }
-            self.end_asking(extension.asking.take());
         }
         for (monitor, watcher) in watchers.into_entries() {
             self.world.signal(watcher, Signal::Down { monitor, process: pid, reason: reason.clone() }, self.worker);

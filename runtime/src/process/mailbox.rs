@@ -296,15 +296,15 @@ impl<M: Parcel> Mailbox<M> {
         }
     }
 
-    /// Pushes a message for which room was taken by [`Mailbox::take_room_for`]. False where the mailbox is closed.
-    pub(crate) fn push_into_room(&self, message: M, bytes: u32) -> bool {
-        self.push_node(message, 1, bytes).is_ok()
+    /// Pushes a message for which room was taken by [`Mailbox::take_room_for`]. It comes back where the mailbox is closed.
+    pub(crate) fn push_into_room(&self, message: M, bytes: u32) -> Result<(), M> {
+        self.push_node(message, 1, bytes)
     }
 
     /// Whether something has arrived that the owner has not moved to its inbox.
     #[inline]
     pub(crate) fn has_arrived(&self) -> bool {
-        // In the total order of the steps of `push_nodes`, `StateWord::notify` and `StateWord::park`.
+        // In the total order of the steps of `push_node`, `StateWord::notify` and `StateWord::park`.
         !self.head.load(Ordering::SeqCst).is_null()
     }
 

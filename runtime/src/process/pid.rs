@@ -10,9 +10,12 @@ const SLOT_BITS: u32 = 26;
 /// Slots that a process table can have.
 pub(crate) const SLOTS_MAX: u32 = 1 << SLOT_BITS;
 
-/// Generations that a slot can have; one process a microsecond in one slot uses them up in three days, all slots together in half a
-/// million years, and a slot whose generations are used up is never given out again.
-pub(crate) const GENERATIONS_MAX: u64 = (1 << (64 - SLOT_BITS)) - 1;
+/// Generations that a slot can have; one process a microsecond in one slot uses them up in a day and a half, all slots together in a
+/// quarter of a million years, and a slot whose generations are used up is never given out again.
+pub(crate) const GENERATIONS_MAX: u64 = (1 << (63 - SLOT_BITS)) - 1;
+
+/// The bit that no process id has: a slot has it beside the id of a process that has ended.
+pub(crate) const ENDED: u64 = 1 << 63;
 
 /// Names one process of this runtime. The process may have ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -172,10 +172,16 @@ impl Turn<'_> {
     /// Offers a message, or sends it into the room that was given for it; asks for room where there is none.
     pub(crate) fn deliver_or_wait(&self, target: &Target, message: Message, until: Instant) -> Delivery {
         let asking = self.life().extension_mut().and_then(|extension| extension.asking.take());
-        if let Some(Asking { place: Place::Process(receiver), answer: Some(Answer::Room), .. }) = asking {
-            self.world.send_into_room(receiver, message, self.worker);
-            return Delivery::Sent;
-        }
+        let message = match asking {
+            Some(Asking { place: Place::Process(receiver), answer: Some(Answer::Room), .. }) => {
+                match self.world.send_into_room(receiver, message, self.worker) {
+                    Ok(()) => return Delivery::Sent,
+                    // Whoever gave the room has ended with it. A child's next life may be there already.
+                    Err(message) => message,
+                }
+            }
+            _ => message,
+        };
         let offered = self.offer(target, message);
         if let Some(asking) = asking {
             self.take_back(asking);
@@ -245,14 +251,17 @@ impl Turn<'_> {
 }
 
 impl World {
-    /// Delivers a message for which the receiver has taken room.
-    fn send_into_room(&self, to: Pid, message: Message, worker: &Worker<World>) {
+    /// Delivers a message for which the receiver has taken room. It comes back where the receiver has ended.
+    fn send_into_room(&self, to: Pid, message: Message, worker: &Worker<World>) -> Result<(), Message> {
         self.push_sent(worker);
-        let Some(process) = self.table.slot_of(to) else { return };
-        let bytes = message.size_bytes();
-        if process.mailbox.push_into_room(Mail::User(message), counted_bytes(bytes)) {
-            self.wake(process, MAIL, worker);
+        let Some(process) = self.table.slot_of(to) else { return Err(message) };
+        let bytes = counted_bytes(message.size_bytes());
+        match process.mailbox.push_into_room(Mail::User(message), bytes) {
+            Ok(()) => self.wake(process, MAIL, worker),
+            Err(Mail::User(message)) => return Err(message),
+            Err(_) => unreachable!("a mailbox gives back what it was given"),
         }
+        Ok(())
     }
 
     /// Somebody gave back room that it had taken in a mailbox and did not need: where others wait for some, their receiver looks again.

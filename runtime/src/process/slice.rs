@@ -221,6 +221,11 @@ impl Turn<'_> {
             Mail::Signal(signal) => take_signal(&mut kin, signal, pid),
             Mail::User(_) | Mail::Several(_) | Mail::Port(..) | Mail::Opened(_) | Mail::Notice(_) => None,
         });
+        if self.worker.local().outbox.has_parcel() && self.life().extension().is_some_and(|extension| extension.in_hand.is_some())
+        {
+            // What is sent from now on follows from the call in hand, and each message takes that along.
+            self.world.push_sent(self.worker);
+        }
         if !curious.is_empty() {
             // Who is to end does not count as living, even before the next safe point.
             let lives = self.life().doom().is_none() && !self.process.state.has_event(KILL);

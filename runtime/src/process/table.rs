@@ -1,7 +1,7 @@
 //! The process table: slots that never move and are never unmapped while the runtime lives, so any worker may look at any slot.
 //!
-//! Invariants: a slot is given out again only after every worker has ended a slice since its last process ended, so whoever found a
-//! process by its id within a slice meets that process, or one that is closed, never a stranger. Only workers look processes up;
+//! Invariants: a process that has ended is found no more, and its slot is given out again only after every worker has ended a slice since.
+//! So whoever found a process by its id within a slice meets that process, or one that is closed, never a stranger. Only workers look processes up;
 //! others go through a worker's inbox.
 
 use std::alloc::{self, Layout};
@@ -117,8 +117,8 @@ impl ProcessTable {
     /// The slot that holds, or held, a process. Only on a worker, and not kept beyond the slice.
     #[inline]
     pub(crate) fn slot_of(&self, pid: Pid) -> Option<&Process> {
-        // A generation of zero would find slots that were never used.
-        if pid.generation() == 0 {
+        // A generation of zero would find slots that were never used, and one that is none those whose process has ended.
+        if pid.generation().wrapping_sub(1) >= GENERATIONS_MAX {
             return None;
         }
         // SAFETY: `slot` checks the number and gives a slot of a mapped chunk, which lives as long as the table.
@@ -167,9 +167,13 @@ impl ProcessTable {
         }
     }
 
-    /// Gives back the slot of a process that has ended.
+    /// Gives back the slot of a process that has ended, and is found no more from now on. Only for whoever owned the process.
     #[inline]
     pub(crate) fn give_back(&self, pid: Pid, free: &mut FreeSlots, epochs: &impl Epochs) {
+        // Before the epoch is closed: a look-up that still finds the process is over when that has passed.
+        let slot = self.slot(pid.slot()).expect("only mapped slots are given out");
+        // SAFETY: slots live as long as the table.
+        unsafe { slot.as_ref() }.set_ended();
         free.permits += 1;
         if free.permits > 2 * BATCH_PERMITS {
             self.give_back_permits(free, BATCH_PERMITS);
@@ -382,9 +386,16 @@ mod tests {
     fn a_slot_is_not_given_out_again_while_somebody_may_look_at_it() {
         let (table, passed) = (ProcessTable::new(1_000), Switch::default());
         let mut free = FreeSlots::default();
-        let take = |free: &mut FreeSlots| table.take(free, &passed).expect("room").1;
+        let take = |free: &mut FreeSlots| {
+            let (slot, pid) = table.take(free, &passed).expect("room");
+            // SAFETY: slots live as long as the table.
+            unsafe { slot.as_ref() }.set_pid(pid);
+            pid
+        };
         let first: Vec<Pid> = (0..BATCH_SLOTS).map(|_| take(&mut free)).collect();
+        assert!(first.iter().all(|&pid| table.slot_of(pid).is_some()));
         first.iter().for_each(|&pid| table.give_back(pid, &mut free, &passed));
+        assert!(first.iter().all(|&pid| table.slot_of(pid).is_none()), "who has ended is not found");
         let is_old = |pid: &Pid| first.iter().any(|old| old.slot() == pid.slot());
         let meanwhile: Vec<Pid> = (0..2 * BATCH_SLOTS).map(|_| take(&mut free)).collect();
         assert!(!meanwhile.iter().any(is_old));

@@ -204,7 +204,8 @@ impl<'a> Turn<'a> {
         Some(self.world.begin_plain(rest, self.worker, program, function, arguments, &mut life.path, near))
     }
 
-    /// Sends a message to a process or to whoever lives in a slot. False where there is no room.
+    /// Sends a message to a process or to whoever lives in a slot. `Ok(true)` where the mailbox is crowded; the message comes back where there
+    /// is no room.
     #[inline]
     pub(crate) fn offer(&self, target: &Target, message: Message) -> Result<bool, Message> {
         match target {

@@ -240,7 +240,7 @@ fn what_is_held_back_is_room_for_those_who_wait_alone() {
     assert!(mailbox.push_counted(9, 1, BOUNDS).is_err(), "somebody waits");
     assert!(!mailbox.take_room_for(81, &inbox, BOUNDS), "twenty of a hundred bytes are taken");
     assert!(mailbox.take_room_for(80, &inbox, BOUNDS) && !mailbox.take_room_for(1, &inbox, BOUNDS));
-    assert!(mailbox.push_into_room(4, 80));
+    mailbox.push_into_room(4, 80).expect("the mailbox is open");
     assert!(mailbox.push_counted(9, 1, BOUNDS).is_err());
     mailbox.drain_into(&mut inbox);
     assert_eq!(rest(&mailbox, &mut inbox), [2, 3, 4]);
