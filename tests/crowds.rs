@@ -1,15 +1,6 @@
 //! What holds beside a crowd of processes that only make more of them.
 
-use std::process::Command;
-
-use crate::support::{Folder, output, stderr, stdout, vega};
-
-fn run(folder: &Folder, program: &str) -> Command {
-    let path = folder.write("a.vega", program);
-    let mut command = vega();
-    command.arg("run").arg(path).args(["--quiet", "--offline"]);
-    command
-}
+use crate::support::{Folder, output, run, stderr, stdout};
 
 #[test]
 fn makers_of_processes_without_end_fail_and_the_others_live() {

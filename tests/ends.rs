@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, output, read_request, stderr, stdout, vega};
+use crate::support::{Folder, output, read_request, run, stderr, stdout, vega};
 
 /// Children that say when they stop, in a declared supervisor and beside it.
 const CHILDREN: &str = r#"
@@ -112,13 +112,6 @@ impl Call {
         write!(self.0, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
             .expect("the program reads");
     }
-}
-
-fn run(folder: &Folder, program: &str) -> Command {
-    let path = folder.write("a.vega", program);
-    let mut command = vega();
-    command.arg("run").arg(path).args(["--quiet", "--offline"]);
-    command
 }
 
 #[test]

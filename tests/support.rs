@@ -23,6 +23,14 @@ pub(crate) fn vega() -> Command {
     command
 }
 
+/// The command that runs a program, which is written into that folder, without anything but what the program says.
+pub(crate) fn run(folder: &Folder, program: &str) -> Command {
+    let path = folder.write("a.vega", program);
+    let mut command = vega();
+    command.arg("run").arg(path).args(["--quiet", "--offline"]);
+    command
+}
+
 /// Runs a command to its end.
 pub(crate) fn output(command: &mut Command) -> Output {
     command.output().expect("the command starts")
